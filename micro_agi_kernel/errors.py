@@ -1,0 +1,92 @@
+"""The exception tree: who sees each failure, and how.
+
+    MicroAgiError            the user's: one clean line that says what to do
+    ├── SettingsError        a setting, option or environment variable is wrong
+    ├── RegistryError        the registry cannot be opened, read or written
+    │   └── Conflict         another writer changed the same entry first
+    ├── EntryError           an entry, an id or a file of an entry is malformed
+    ├── ModelError           the model cannot be reached, refused us, or broke off
+    ├── SandboxError         the jail cannot be set up as the settings demand
+    └── Refused              a request was checked and turned down (policy, limit, bad argument)
+
+The model's failures are values, not exceptions: whatever a tool does wrong comes back to it as a
+`CallError` inside a tool result. `Refused` is the bridge: a host service raises it, and the pipe
+turns it into the error value that Lua (and so the model) reads; on the command line it is the one
+line that the user reads. Anything that is not in this tree is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorKind(StrEnum):
+    """Kinds of an error value: those of the Lua `errors` table, then the ends of a sandboxed call."""
+
+    NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    INVALID = "INVALID"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    UNAVAILABLE = "UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+    CANCELED = "CANCELED"
+    CONFLICT = "CONFLICT"
+    TIMEOUT = "TIMEOUT"
+    RATE_LIMITED = "RATE_LIMITED"
+    UNKNOWN = "UNKNOWN"
+
+    MEMORY_LIMIT = "MEMORY_LIMIT"
+    OUTPUT_LIMIT = "OUTPUT_LIMIT"
+    CALL_LIMIT = "CALL_LIMIT"
+    CRASHED = "CRASHED"
+    SYNTAX = "SYNTAX"
+
+
+@dataclass(frozen=True, slots=True)
+class CallError:
+    """Why a call failed, as a value: what `{"error": {...}}` in a tool result holds."""
+
+    kind: ErrorKind
+    message: str
+    retryable: bool | None = None
+
+
+class MicroAgiError(Exception):
+    """A failure that its reader can mend. `str(error)` is one line that says what to do."""
+
+
+class SettingsError(MicroAgiError):
+    """A setting, an option or an environment variable has a value that cannot be used."""
+
+
+class RegistryError(MicroAgiError):
+    """The registry cannot be opened, read or written."""
+
+
+class Conflict(RegistryError):
+    """Another writer changed the same entry since it was read."""
+
+
+class EntryError(MicroAgiError):
+    """An entry, an id or a file of an entry does not have the form that the layout demands."""
+
+
+class ModelError(MicroAgiError):
+    """The model cannot be reached, refused the request, or broke off in the middle."""
+
+
+class SandboxError(MicroAgiError):
+    """The jail cannot be set up as the settings demand."""
+
+
+class Refused(MicroAgiError):
+    """A request was checked and turned down."""
+
+    def __init__(self, kind: ErrorKind, message: str, *, retryable: bool | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retryable = retryable
+
+    def as_value(self) -> CallError:
+        return CallError(self.kind, str(self), self.retryable)

@@ -1,0 +1,119 @@
+"""What a turn tells its front end: one closed union, folded by every sink.
+
+A turn begins with nothing and ends with exactly one TurnFinished. Every ToolStarted is followed by
+exactly one ToolFinished with the same `call_id`, also after an interrupt; what lies between the two
+(output, display, progress) carries that id too, since calls may run side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from micro_agi_kernel.entries import EntryId, Operation
+from micro_agi_kernel.messages import Usage
+from micro_agi_kernel.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the model's answer (Markdown). Hostile: escape it for the place where it is shown."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """The next piece of the model's visible reasoning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A tool call begins. `name` is the alias that the model used, `arguments` its JSON text."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What a tool printed, in pieces as it ran. Hostile text."""
+
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool call ended. `status` is "ok", or "error" (then `summary` is the reason in one line)."""
+
+    call_id: str
+    name: str
+    status: Literal["ok", "error", "interrupted"]
+    summary: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLoaded:
+    """The running agent has one tool more, from its next step on."""
+
+    id: EntryId
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPublished:
+    """A commit was written to the registry."""
+
+    commit: str
+    subject: str
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line from us to the person: a model chosen for them, a retry, a limit reached."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """Tokens of the model step that just ended, and the model that took it."""
+
+    model: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished:
+    """The end of a turn.
+
+    "ok": the model finished. "error": `error` is the one line for the person (and `error_name` what
+    Jupyter calls ename). "interrupted": the person stopped it.
+    """
+
+    status: Literal["ok", "error", "interrupted"]
+    error: str = ""
+    error_name: str = ""
+    registry: Mapping[str, Json] | None = None
+    """The registry revision of the cell (`cli.md`): commit before and after, session and cell."""
+
+
+Event: TypeAlias = (
+    TextDelta
+    | ReasoningDelta
+    | ToolStarted
+    | ToolOutput
+    | ToolFinished
+    | ToolLoaded
+    | EntryPublished
+    | Notice
+    | UsageReport
+    | TurnFinished
+)

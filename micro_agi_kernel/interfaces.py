@@ -1,0 +1,174 @@
+"""The seams between the rooms, on one page.
+
+Engines do not know one another; they meet here. Composition (`functions`, `publishing`, `session`)
+holds one implementation of each and hands it to the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from micro_agi_kernel.entries import Changeset, EntryId
+from micro_agi_kernel.errors import CallError
+from micro_agi_kernel.events import Event
+from micro_agi_kernel.messages import ModelChunk, ModelRequest
+from micro_agi_kernel.values import Json, Value
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one sandboxed call may use."""
+
+    seconds: float = 30.0
+    """Running time; time spent in `sleep` and in HTTP counts."""
+    memory: int = 64 * MIB
+    """Lua memory in bytes."""
+    output: int = 10 * MIB
+    """Printed bytes."""
+    host_calls: int = 1_000
+    """Requests to services of the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Lua source to run in the jail, and all that it may touch.
+
+    The chunk is loaded as text. If it returns a table with the function `method`, that is called with
+    `input`; if it returns something else, that is the result.
+    """
+
+    source: str
+    chunk_name: str
+    """What Lua calls it in messages: `NAME:LINE: ...`."""
+    input: Value = None
+    method: str = "handler"
+    modules: frozenset[str] = frozenset()
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How a sandboxed call ended: a value or an error, never an exception."""
+
+    value: Value = None
+    error: CallError | None = None
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+
+class HostService(Protocol):
+    """Services of the host that Lua reaches through the pipe, for one call with its permissions."""
+
+    async def request(self, op: str, payload: Value) -> Value:
+        """Answer the operation `op` ("http.request", "registry.get" ...).
+
+        Raises MicroAgiError (usually Refused): the caller turns it into an error value for Lua. The
+        child's word is worth nothing: every permission is checked here, on our side of the pipe.
+        """
+
+
+class Sandbox(Protocol):
+    """A place where a Program runs, jailed."""
+
+    async def run(self, program: Program, host: HostService, on_output: Callable[[str], None]) -> CallOutcome:
+        """Run `program` in a fresh jailed process. `on_output` gets printed text while it runs.
+
+        Cancelling this coroutine kills the process. Raises SandboxError when the jail cannot be set up.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LuaModule:
+    """A module that Lua may `require`: a Lua chunk, and the Python functions that stand below it.
+
+    The chunk runs in the child with two arguments, `native` and `host`, and returns the module's table.
+    `native(name, ...)` calls `functions[name]` in the child: positional Values in, one Value out; raising
+    Refused gives Lua `nil, err`. `host(op, payload)` asks the host service `op`, which must be in `services`.
+    A plain function of the module returns `value` or `nil, error`.
+    """
+
+    chunk: str
+    functions: Mapping[str, Callable[..., Value]] = field(default_factory=dict)
+    services: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a change came from; becomes the trailers of its commit. Empty fields give no trailer."""
+
+    model: str = ""
+    prompt: str = ""
+    session: str = ""
+    cell: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """On whose behalf an entry is called, and whom to tell what happens."""
+
+    actor: str
+    """"service:agent", "user:<name>" or "service:installer"."""
+    emit: Callable[[Event], None]
+    on_output: Callable[[str], None]
+    provenance: Provenance = Provenance()
+    depth: int = 0
+    """Nested calls above this one."""
+
+
+class Caller(Protocol):
+    """Calls an entry of the registry by id."""
+
+    async def call(self, id: EntryId, input: Json, context: CallContext) -> CallOutcome:
+        """Call the entry with `input`. Every failure of the entry is in the outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A commit that was written."""
+
+    commit: str
+    """40 hex digits."""
+    version: int
+    """Its running number in first-parent order; a local convenience."""
+
+
+class Publisher(Protocol):
+    """The one place that writes the registry."""
+
+    async def publish(self, changeset: Changeset, context: CallContext) -> Published:
+        """Check `changeset` against the policies and the kinds, and commit it.
+
+        Raises Refused (policy or kind check), Conflict (another writer changed the same entry) or
+        RegistryError. Either the whole commit is there afterwards or nothing is.
+        """
+
+
+class Model(Protocol):
+    """A language model, or something that plays one."""
+
+    @property
+    def name(self) -> str:
+        """The registry's name for it, "gpt-5.1"."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
+        """Answer `request`, chunk by chunk; the last chunk is a FinishChunk.
+
+        Raises ModelError when the model cannot be reached or broke off; what was yielded before stands.
+        """
+
+    async def close(self) -> None:
+        """Give back connections; harmless when repeated."""
+
+
+class Clock(Protocol):
+    """Time, for what must be repeatable in tests."""
+
+    def now(self) -> float:
+        """Seconds since 1970-01-01 UTC."""

@@ -1,0 +1,124 @@
+"""The conversation, provider-neutral: messages, tool calls and results, tool specs, usage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from micro_agi_kernel.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to call a tool. `arguments` is the JSON text exactly as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemMessage:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantMessage:
+    """What the model said. `interrupted`: it was cut, by the network or by the person, and `text` is partial."""
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """The answer to one ToolCall; `content` is JSON text, with an `error` key when `ok` is false."""
+
+    call_id: str
+    name: str
+    content: str
+    ok: bool
+
+
+Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage | ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model sees it. `name` matches `[a-zA-Z0-9_-]{1,64}`; `schema` is a JSON Schema object."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more requests. `cached` is part of `prompt`, `reasoning` part of `completion`."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One step: the whole conversation and the tools that the model may call in its answer."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    max_tokens: int = 512
+    temperature: float = 0.0
+    thinking_effort: int | None = None
+    """Overrides the model's own; the scale is 0 to 100."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextChunk:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningChunk:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallChunk:
+    """A complete tool call: fragments are joined inside the provider."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class RetryChunk:
+    """The request is sent again (before any text arrived); `reason` is one line for the person."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishChunk:
+    """The end of an answer. `reason` is the provider's: "stop", "tool_calls", "length", "content_filter" ..."""
+
+    reason: str
+    usage: Usage = field(default_factory=Usage)
+
+
+ModelChunk: TypeAlias = TextChunk | ReasoningChunk | CallChunk | RetryChunk | FinishChunk

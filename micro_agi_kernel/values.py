@@ -1,0 +1,54 @@
+"""The plain data that crosses every seam: JSON, and JSON with byte strings."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+from micro_agi_kernel.errors import EntryError
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""What a model, a file or a command line can say."""
+
+Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | dict[str, Value] | None"
+"""What Lua can say: a Lua string is `str` when it is valid UTF-8 and `bytes` when it is not."""
+
+MAX_DEPTH = 128
+"""Nesting that any value may have; the limit of the reference's JSON module."""
+
+
+def check_json(value: object, where: str, *, depth: int = 0) -> None:
+    """Raise EntryError unless `value` is JSON that can be written to a file and read back the same.
+
+    Refused: other types, NaN and infinities, lone surrogates, keys that are not text, nesting beyond
+    MAX_DEPTH. `where` opens the error line.
+    """
+    if depth > MAX_DEPTH:
+        raise EntryError(f"{where}: nested deeper than {MAX_DEPTH}")
+    match value:
+        case None | bool() | int():
+            return
+        case float():
+            if not math.isfinite(value):
+                raise EntryError(f"{where}: {value} is no JSON number")
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise EntryError(f"{where}: text with a lone surrogate") from error
+        case list():
+            for item in value:
+                check_json(item, where, depth=depth + 1)
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise EntryError(f"{where}: the key {shorten(repr(key))} is not text")
+                check_json(key, where, depth=depth + 1)
+                check_json(item, where, depth=depth + 1)
+        case _:
+            raise EntryError(f"{where}: a {type(value).__name__} is no JSON value")
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """`text` cut to `limit` characters, for error lines."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
