@@ -6,11 +6,11 @@ holds one implementation of each and hands it to the rest.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from micro_agi_kernel.entries import Changeset, EntryId
+from micro_agi_kernel.entries import Changeset, Entry, EntryId
 from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.events import Event
 from micro_agi_kernel.messages import ModelChunk, ModelRequest
@@ -150,6 +150,19 @@ class Publisher(Protocol):
         """
 
 
+class ToolCatalog(Protocol):
+    """The registry as an agent sees it: tools, at the newest commit."""
+
+    def get(self, id: EntryId) -> Entry | None:
+        """The entry, or None. Raises EntryError when its files are broken."""
+
+    def tools(self, namespace: str) -> tuple[Entry, ...]:
+        """The tools of exactly this namespace, by id; broken files are left out."""
+
+    def refuses_load(self, entry: Entry) -> CallError | None:
+        """Why the policies forbid an agent to load `entry`; None when they do not."""
+
+
 class Model(Protocol):
     """A language model, or something that plays one."""
 
@@ -157,7 +170,7 @@ class Model(Protocol):
     def name(self) -> str:
         """The registry's name for it, "gpt-5.1"."""
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
         """Answer `request`, chunk by chunk; the last chunk is a FinishChunk.
 
         Raises ModelError when the model cannot be reached or broke off; what was yielded before stands.

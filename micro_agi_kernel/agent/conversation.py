@@ -1,0 +1,55 @@
+"""The conversation: what was said, kept so that it can be sent to a model at any moment.
+
+A model refuses a conversation in which a tool call has no result. So every way out of a turn, an
+interrupt too, closes the calls that are still open.
+"""
+
+from __future__ import annotations
+
+import json
+
+from micro_agi_kernel.messages import AssistantMessage, Message, SystemMessage, ToolCall, ToolResult, UserMessage
+
+INTERRUPTED = json.dumps({"error": {"kind": "CANCELED", "message": "interrupted by the user"}})
+
+
+class Conversation:
+    """Messages in order, without the agent's own instructions, which `request` puts first."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return tuple(self._messages)
+
+    def say(self, text: str) -> None:
+        """The person speaks."""
+        self._messages.append(UserMessage(text))
+
+    def tell(self, text: str) -> None:
+        """We tell the model a fact that changed beside the conversation."""
+        self._messages.append(SystemMessage(text))
+
+    def answer(self, message: AssistantMessage) -> None:
+        if message.text or message.calls:
+            self._messages.append(message)
+
+    def result(self, result: ToolResult) -> None:
+        self._messages.append(result)
+
+    def open_calls(self) -> tuple[ToolCall, ...]:
+        """Calls of the newest answer that have no result yet."""
+        answered = {message.call_id for message in self._messages if isinstance(message, ToolResult)}
+        for message in reversed(self._messages):
+            if isinstance(message, AssistantMessage):
+                return tuple(call for call in message.calls if call.id not in answered)
+        return ()
+
+    def close_open_calls(self) -> None:
+        for call in self.open_calls():
+            self.result(ToolResult(call.id, call.name, INTERRUPTED, ok=False))
+
+    def request(self, instructions: str) -> tuple[Message, ...]:
+        """All that a model is sent."""
+        return (SystemMessage(instructions), *self._messages)

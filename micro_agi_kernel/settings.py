@@ -1,0 +1,170 @@
+"""Settings: the only place that reads the environment and the config file.
+
+Order, weakest first: the defaults below < config file (TOML) < environment < arguments.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from micro_agi_kernel.errors import SettingsError
+from micro_agi_kernel.interfaces import MIB, Limits
+
+FrontEnd = Literal["auto", "notebook", "terminal", "batch"]
+Require = Literal["limits", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    require: Require = "limits"
+    """"full" refuses to run Lua unless every layer of the jail is active."""
+    timeout: float = 30.0
+    """Seconds a call may run."""
+    memory: int = 64
+    """MiB of Lua memory a call may use."""
+    output: int = 10
+    """MiB a call may print."""
+
+    def limits(self) -> Limits:
+        return Limits(seconds=self.timeout, memory=self.memory * MIB, output=self.output * MIB)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    steps: int = 25
+    """Model requests in one turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocsSettings:
+    remote: str = ""
+    """Base URL of a remote documentation that doc_search asks after its own pages, for example
+    `https://wippy.ai/llm`; empty: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSettings:
+    front_end: FrontEnd = "auto"
+    """How a cell's output is sent; "auto" tells the front ends apart by their request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a person can choose. Field paths are the names in the file and in the environment."""
+
+    model: str = ""
+    """Name or class of the model; empty: the agent's own, or the demo when that cannot be reached."""
+    registry: str = ""
+    """Path of the bare repository; empty: `registry.git` in the data folder."""
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    limits: TurnSettings = field(default_factory=TurnSettings)
+    docs: DocsSettings = field(default_factory=DocsSettings)
+    render: RenderSettings = field(default_factory=RenderSettings)
+    home: Path = Path()
+    """The data folder."""
+
+    @property
+    def registry_path(self) -> Path:
+        return Path(self.registry).expanduser() if self.registry else self.home / "registry.git"
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
+    """The settings in force. `arguments` are dotted paths with `_` for `.` at the command line: `model="x"`.
+
+    Raises SettingsError with one line that names the setting, what it is and what it may be.
+    """
+    environment = os.environ if environment is None else environment
+    settings = Settings(home=_home(environment))
+    for name, value in _flatten(_read_config(environment)):
+        settings = _with(settings, name, value, f"config file, {name}")
+    for name in _names(Settings):
+        variable = f"MICRO_AGI_{name.upper().replace('.', '_')}"
+        if environment.get(variable):
+            settings = _with(settings, name, environment[variable], f"environment, {variable}")
+    for name, value in arguments.items():
+        if value is not None:
+            settings = _with(settings, name, value, f"argument {name}")
+    return settings
+
+
+def secret(name: str) -> str | None:
+    """A key or an address from the environment, read at use and kept nowhere."""
+    return os.environ.get(name) or None
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    if chosen := environment.get("MICRO_AGI_HOME"):
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("micro-agi", appauthor=False))
+
+
+def _read_config(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    import tomllib
+
+    import platformdirs
+
+    chosen = environment.get("MICRO_AGI_CONFIG")
+    default = Path(platformdirs.user_config_dir("micro-agi", appauthor=False)) / "config.toml"
+    path = Path(chosen).expanduser() if chosen else default
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if chosen:
+            raise SettingsError(f"MICRO_AGI_CONFIG names {path}, which does not exist") from None
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"cannot read the config file {path}: {error}") from error
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for key, value in table.items():
+        pairs += _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return pairs
+
+
+def _names(cls: type, prefix: str = "") -> list[str]:
+    names = []
+    hints = get_type_hints(cls)
+    for item in fields(cls):
+        hint = hints[item.name]
+        if hasattr(hint, "__dataclass_fields__"):
+            names += _names(hint, f"{prefix}{item.name}.")
+        elif hint is not Path:
+            names.append(f"{prefix}{item.name}")
+    return names
+
+
+def _with(settings: Settings, name: str, value: object, source: str) -> Settings:
+    known = _names(Settings)
+    if name not in known:
+        raise SettingsError(f"unknown setting {name!r} ({source}); there are: {', '.join(known)}")
+    section, _, key = name.rpartition(".")
+    owner: Any = getattr(settings, section) if section else settings
+    changed: Any = replace(owner, **{key: _convert(value, get_type_hints(type(owner))[key], name, source)})
+    result: Settings = replace(settings, **{section: changed}) if section else changed
+    return result
+
+
+def _convert(value: object, hint: Any, name: str, source: str) -> object:
+    if get_origin(hint) is Literal:
+        if value in get_args(hint):
+            return value
+        raise SettingsError(f"{name} is one of {', '.join(get_args(hint))}, not {value!r} ({source})")
+    if hint is str:
+        if isinstance(value, str):
+            return value
+        raise SettingsError(f"{name} is a text, not {value!r} ({source})")
+    try:
+        number = hint(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+    except ValueError:
+        number = None
+    if number is None or not 0 < number < 1e9:
+        raise SettingsError(f"{name} is a number above 0, not {value!r} ({source})")
+    return number

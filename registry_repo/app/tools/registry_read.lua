@@ -1,0 +1,32 @@
+-- Shows one entry, now or at a commit, and the newest commits that changed it.
+local registry = require("registry")
+
+local HISTORY = 10
+
+local function handler(input)
+    local snapshot, err = registry.snapshot()
+    if input.at then
+        snapshot, err = registry.snapshot_at(input.at)
+    end
+    if err then
+        return { error = tostring(err) }
+    end
+    local entry, get_err = snapshot:get(input.id)
+    if get_err then
+        return { error = tostring(get_err) }
+    end
+    local history, history_err = registry.history(input.id, HISTORY)
+    if history_err then
+        return { error = tostring(history_err) }
+    end
+    return {
+        id = entry.id,
+        kind = entry.kind,
+        meta = entry.meta,
+        data = entry.data,
+        commit = snapshot:version():commit(),
+        history = history,
+    }
+end
+
+return { handler = handler }
