@@ -21,6 +21,12 @@ GENERATED_NAMESPACE = "app.generated"
 TOOLS_NAMESPACE = "app.tools"
 """The built-in tools."""
 
+AGENT = "service:agent"
+"""The actor of everything that Lua writes, whoever started it."""
+
+INSTALLER = "service:installer"
+"""The actor that brings the seed."""
+
 MAX_PART = 64
 MAX_NAME = 128
 MAX_ID = 200
@@ -157,6 +163,8 @@ def to_files(entry: Entry) -> dict[str, bytes]:
     text that is no Unicode, files above MAX_FILE_BYTES.
     """
     check_json(entry.as_json(), str(entry.id))
+    if not entry.kind:
+        raise EntryError(f"{entry.id}: kind is missing")
     data = dict(entry.data)
     files: dict[str, bytes] = {}
     if entry.source is not None and entry.kind.endswith(".lua"):
@@ -191,7 +199,7 @@ def from_files(id: EntryId, files: Mapping[str, bytes]) -> Entry:
     if not isinstance(meta, dict) or not isinstance(data, dict):
         raise EntryError(f"{yaml_name}: meta and data are mappings")
     source = data.get("source")
-    if isinstance(source, str) and source.startswith("file://"):
+    if kind.endswith(".lua") and isinstance(source, str) and source.startswith("file://"):
         name = source.removeprefix("file://")
         if name != source_file(id) or name not in files:
             raise EntryError(f"{yaml_name}: source {shorten(source)!r} is not the file {source_file(id)} beside it")

@@ -14,7 +14,7 @@ from micro_agi_kernel.entries import Changeset, Entry, EntryId
 from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.events import Event
 from micro_agi_kernel.messages import ModelChunk, ModelRequest
-from micro_agi_kernel.values import Json, Value
+from micro_agi_kernel.values import Value
 
 MIB = 1 << 20
 
@@ -45,7 +45,8 @@ class Program:
     chunk_name: str
     """What Lua calls it in messages: `NAME:LINE: ...`."""
     input: Value = None
-    method: str = "handler"
+    method: str | None = "handler"
+    """None: the chunk is only compiled, not run, and the value is nil."""
     modules: frozenset[str] = frozenset()
     limits: Limits = Limits()
 
@@ -88,9 +89,10 @@ class Sandbox(Protocol):
 class LuaModule:
     """A module that Lua may `require`: a Lua chunk, and the Python functions that stand below it.
 
-    The chunk runs in the child with two arguments, `native` and `host`, and returns the module's table.
-    `native(name, ...)` calls `functions[name]` in the child: positional Values in, one Value out; raising
-    Refused gives Lua `nil, err`. `host(op, payload)` asks the host service `op`, which must be in `services`.
+    The chunk runs in the child with three arguments, `native`, `host` and `sleep`, and returns the module's
+    table. `native(name, ...)` calls `functions[name]` in the child: positional Values in, one Value out; raising
+    Refused gives Lua `nil, err`. `host(op, payload)` asks the host service `op`, which must be in `services`,
+    and gives `value` or `nil, err`. `sleep(seconds)` waits without keeping other coroutines from running.
     A plain function of the module returns `value` or `nil, error`.
     """
 
@@ -125,7 +127,7 @@ class CallContext:
 class Caller(Protocol):
     """Calls an entry of the registry by id."""
 
-    async def call(self, id: EntryId, input: Json, context: CallContext) -> CallOutcome:
+    async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
         """Call the entry with `input`. Every failure of the entry is in the outcome."""
 
 
@@ -142,11 +144,12 @@ class Published:
 class Publisher(Protocol):
     """The one place that writes the registry."""
 
-    async def publish(self, changeset: Changeset, context: CallContext) -> Published:
+    async def publish(self, changeset: Changeset, context: CallContext, *, base: str | None = None) -> Published:
         """Check `changeset` against the policies and the kinds, and commit it.
 
-        Raises Refused (policy or kind check), Conflict (another writer changed the same entry) or
-        RegistryError. Either the whole commit is there afterwards or nothing is.
+        `base` is the commit that its author read (default: the newest): an entry of the changeset that
+        changed since is a conflict. Raises Refused (policy or kind check), Conflict (another writer changed
+        the same entry) or RegistryError. Either the whole commit is there afterwards or nothing is.
         """
 
 
@@ -178,10 +181,3 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Give back connections; harmless when repeated."""
-
-
-class Clock(Protocol):
-    """Time, for what must be repeatable in tests."""
-
-    def now(self) -> float:
-        """Seconds since 1970-01-01 UTC."""

@@ -96,6 +96,30 @@ def secret(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def person() -> tuple[str, str]:
+    """Name and mail address of the person: Git's configuration where there is one, else the login name."""
+    from dulwich.config import StackedConfig
+
+    config = StackedConfig.default()
+    values = []
+    for key, variable in ((b"name", "GIT_COMMITTER_NAME"), (b"email", "GIT_COMMITTER_EMAIL")):
+        try:
+            values.append(os.environ.get(variable) or config.get((b"user",), key).decode(errors="replace"))
+        except KeyError:
+            values.append("")
+    name = values[0] or _login_name()
+    return name, values[1] or f"{name}@localhost"
+
+
+def _login_name() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in a bare container
+        return "user"
+
+
 def _home(environment: Mapping[str, str]) -> Path:
     if chosen := environment.get("MICRO_AGI_HOME"):
         return Path(chosen).expanduser()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from micro_agi_kernel.errors import EntryError
 
@@ -47,6 +47,17 @@ def check_json(value: object, where: str, *, depth: int = 0) -> None:
                 check_json(item, where, depth=depth + 1)
         case _:
             raise EntryError(f"{where}: a {type(value).__name__} is no JSON value")
+
+
+def as_value(value: Json) -> Value:
+    """`value` itself: JSON is a Value without byte strings (the type checker cannot see into the containers)."""
+    return cast(Value, value)
+
+
+def as_json(value: Value, where: str) -> Json:
+    """`value` itself when it holds no byte strings and nothing else that JSON lacks. Raises EntryError."""
+    check_json(value, where)
+    return cast(Json, value)
 
 
 def shorten(text: str, limit: int = 80) -> str:

@@ -1,0 +1,44 @@
+"""What a Lua tool may `require`: one file per module, and a page per module in the registry's `docs/`.
+
+`NAME.py` exposes `MODULE: LuaModule`. Its Lua chunk stands in `NAME.lua` beside it (the field is BESIDE
+then) or inline. A file whose name begins with an underscore is a helper of the others. The chunk gets
+`native, host, sleep` and returns the module's table (see `interfaces.LuaModule`); the globals of a tool,
+`errors` among them, are there for it too.
+
+How all modules treat bad arguments: a function that is documented as `value, error` returns `nil` and an
+error of kind INVALID; one that is documented to return a value only (`time.date`, methods) raises that
+same error, so that its reason is not lost in "attempt to index a nil value".
+"""
+
+from __future__ import annotations
+
+from micro_agi_kernel.interfaces import LuaModule
+
+BESIDE = ""
+"""The `chunk` of a MODULE whose Lua text stands in the file beside it; `load_all` reads it."""
+
+
+def load_all() -> dict[str, LuaModule]:
+    """Every module by name, with all that its functions need later imported and opened.
+
+    The zygote calls this once, before it forks and jails its children: in the jail nothing can be opened,
+    not even a `.py` file. A module that reads more than code (time zones, say) has a `preload` function.
+    """
+    import dataclasses
+    import importlib
+    import pkgutil
+    from pathlib import Path
+
+    modules: dict[str, LuaModule] = {}
+    for found in pkgutil.iter_modules(__path__):
+        if found.name.startswith("_"):
+            continue
+        python = importlib.import_module(f"{__name__}.{found.name}")
+        module: LuaModule = python.MODULE
+        if module.chunk == BESIDE:
+            lua = Path(__path__[0], f"{found.name}.lua")
+            module = dataclasses.replace(module, chunk=lua.read_text(encoding="utf-8"))
+        if hasattr(python, "preload"):
+            python.preload()
+        modules[found.name] = module
+    return modules

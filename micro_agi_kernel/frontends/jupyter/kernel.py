@@ -1,0 +1,354 @@
+"""The Jupyter kernel: a cell is a prompt, a turn is a task that can be stopped at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from contextlib import aclosing
+from contextvars import copy_context
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ipykernel._version import kernel_protocol_version
+from ipykernel.kernelbase import Kernel
+from tornado.platform.asyncio import BaseAsyncIOLoop
+
+from micro_agi_kernel import __version__
+
+if TYPE_CHECKING:  # these load with the first cell, or in the background once the kernel answers
+    from collections.abc import AsyncGenerator, Mapping
+
+    from micro_agi_kernel.events import Event, TurnFinished
+    from micro_agi_kernel.frontends.jupyter.sinks import Sink
+    from micro_agi_kernel.values import Json
+
+_CONCURRENT = frozenset({"complete_request", "inspect_request"})
+"""Requests that are answered while a cell runs."""
+
+_CLOSE_SECONDS = 3.0
+"""Time that a shutdown gives to a running turn and to the session; Jupyter kills after 5 s."""
+
+
+class Conversation(Protocol):
+    """What the kernel needs of a session."""
+
+    def run(self, text: str, *, cell: int) -> AsyncGenerator[Event, None]:
+        """The events of one turn; the last one is a TurnFinished."""
+
+    async def close(self) -> None: ...
+
+    def preload(self) -> None:
+        """Start to load in the background what the first turn will need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A cell's error, as Jupyter names its parts."""
+
+    name: str
+    line: str
+    traceback: tuple[str, ...]
+
+
+class MicroAgiKernel(Kernel):
+    """Speaks the Jupyter protocol on one side and `Conversation` on the other."""
+
+    implementation = "micro-agi"
+    implementation_version = __version__
+    banner = (
+        f"Micro AGI {__version__}\nA cell is a prompt. Tools that the agent makes become commits in a Git registry."
+    )
+    language_info = {  # noqa: RUF012 (the base class has it as a plain attribute too)
+        "name": "markdown",
+        "version": "0.31",  # of CommonMark
+        "mimetype": "text/markdown",
+        "file_extension": ".md",
+        "pygments_lexer": "markdown",
+        "codemirror_mode": "markdown",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.front_end = "auto"
+        self._conversation: Conversation | None = None
+        self._turn: asyncio.Task[TurnFinished] | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self._history: list[tuple[int, int, str]] = []
+        self._revision: Mapping[str, Json] | None = None
+
+    def make_session(self) -> Conversation:
+        """Open the conversation that this kernel holds. Raises MicroAgiError: the next cell tries again."""
+        from micro_agi_kernel.session import open_session
+        from micro_agi_kernel.settings import load_settings
+
+        settings = load_settings()
+        self.front_end = settings.render.front_end
+        return open_session(settings)
+
+    # -- a cell ------------------------------------------------------------------------------------
+
+    async def do_execute(
+        self,
+        code: str,
+        silent: bool,
+        store_history: bool = True,
+        user_expressions: dict[str, str] | None = None,
+        allow_stdin: bool = False,
+        *,
+        cell_meta: dict[str, Any] | None = None,
+        cell_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Run one turn and always come back with a reply: without one the client waits for ever."""
+        if silent or not code.strip():
+            # A silent request is a front end's, not a person's: no model is asked for it.
+            return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+        if store_history:
+            self._history.append((0, self.execution_count, code))
+        self._turn = asyncio.create_task(self._run_turn(code, cell_id=cell_id, allow_stdin=allow_stdin))
+        try:
+            await asyncio.wait({self._turn})
+            failure, self._revision = _outcome(self._turn)
+        finally:
+            self._turn = None
+        if failure is None:
+            return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+        error = {"ename": failure.name, "evalue": failure.line, "traceback": list(failure.traceback)}
+        self._send("error", error)
+        return {"status": "error", "execution_count": self.execution_count, **error}
+
+    async def _run_turn(self, code: str, *, cell_id: str | None, allow_stdin: bool) -> TurnFinished:
+        from micro_agi_kernel.events import TurnFinished
+
+        conversation = await self._open()
+        sink = self._choose_sink(cell_id=cell_id, allow_stdin=allow_stdin)
+        finished: TurnFinished | None = None
+        try:
+            async with aclosing(conversation.run(code, cell=self.execution_count)) as events:
+                async for event in events:
+                    sink.handle(event)
+                    if isinstance(event, TurnFinished):
+                        finished = event
+        finally:
+            sink.close()  # also when the turn was cancelled: what was said so far stays
+        if finished is None:
+            raise RuntimeError("the turn ended without its last event")
+        return finished
+
+    async def _open(self) -> Conversation:
+        if self._warming is not None:
+            await asyncio.wait({self._warming})  # never two threads in the same imports
+        if self._conversation is None:
+            self._conversation = self.make_session()
+        return self._conversation
+
+    def _choose_sink(self, *, cell_id: str | None, allow_stdin: bool) -> Sink:
+        from micro_agi_kernel.frontends.jupyter.sinks import BatchSink, NotebookSink, TerminalSink
+
+        front_end = self.front_end
+        if front_end == "auto":
+            front_end = "notebook" if cell_id else "terminal" if allow_stdin else "batch"
+        kinds: dict[str, type[Sink]] = {"notebook": NotebookSink, "terminal": TerminalSink, "batch": BatchSink}
+        return kinds[front_end](self._send)
+
+    def _send(self, msg_type: str, content: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
+        self.send_response(self.iopub_socket, msg_type, dict(content), metadata=dict(metadata or {}))
+
+    def finish_metadata(
+        self, parent: dict[str, Any], metadata: dict[str, Any], reply_content: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Put the registry revision of the cell that ends onto its reply."""
+        if self._revision is not None:
+            metadata["micro_agi"] = dict(self._revision)
+            self._revision = None
+        return metadata
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The main thread's loop, for other threads and the signal handler."""
+        assert isinstance(self.io_loop, BaseAsyncIOLoop)
+        return self.io_loop.asyncio_loop
+
+    # -- interrupts --------------------------------------------------------------------------------
+
+    def on_sigint(self, signum: int, frame: FrameType | None) -> None:
+        """The process's SIGINT handler: KeyboardInterrupt would kill an asyncio kernel."""
+        self._loop.call_soon_threadsafe(self._cancel_turn)  # wakes a loop that only waits
+
+    async def interrupt_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Stop the running turn; runs in the control thread."""
+        self.io_loop.add_callback(self._cancel_turn)
+        if self.session:
+            self.session.send(stream, "interrupt_reply", {"status": "ok"}, parent, ident=ident)
+
+    def _cancel_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def pre_handler_hook(self) -> None:
+        """Leave the SIGINT handler alone: the base class would install Python's own."""
+
+    def post_handler_hook(self) -> None:
+        """See pre_handler_hook."""
+
+    def _abort_queues(self, subshell_id: str | None = None) -> None:
+        """Abort the cells that were queued behind a failed one.
+
+        They wait for the shell lock, which is first come, first served: the flag falls when its turn
+        comes behind them. (The base class lowers it one tick later, before they had a chance.)
+        """
+
+        async def stop_aborting() -> None:
+            async with self._main_asyncio_lock:
+                self._aborting = False
+
+        self._aborting = True
+        assert self.shell_stream is not None
+        self.shell_stream.flush()  # whatever has arrived joins the queue
+        self.io_loop.add_callback(stop_aborting)
+
+    # -- the rest of the protocol ------------------------------------------------------------------
+
+    @property
+    def kernel_info(self) -> dict[str, Any]:
+        """As in the base class, which would import debugpy and claim a debugger and subshells."""
+        return {
+            "protocol_version": kernel_protocol_version,
+            "implementation": self.implementation,
+            "implementation_version": self.implementation_version,
+            "language_info": self.language_info,
+            "banner": self.banner,
+            "help_links": [],
+            "supported_features": [],
+        }
+
+    async def kernel_info_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Answer, then start to load what the first cell needs. May run in the control thread."""
+        await super().kernel_info_request(stream, ident, parent)
+        self.io_loop.add_callback(self._start_warming)
+
+    def _start_warming(self) -> None:
+        if self._warming is None:
+            self._warming = asyncio.create_task(self._warm_up())
+
+    async def _warm_up(self) -> None:
+        try:
+            await asyncio.to_thread(_import_session)
+            if self._conversation is None:
+                self._conversation = self.make_session()
+            self._conversation.preload()
+        except Exception:
+            # A boundary: nobody asked for anything yet. The first cell meets the same failure and shows it.
+            self.log.debug("warming up failed", exc_info=True)
+
+    async def shell_main(self, subshell_id: str | None, msg: Any) -> None:
+        """Let completion and inspection through while a cell runs, as the base class does for comms."""
+        if not (self._main_asyncio_lock.locked() and self._message_type(msg) in _CONCURRENT):
+            await super().shell_main(subshell_id, msg)
+            return
+        running = self.get_parent("shell")
+        ident = self._get_shell_context_var(self._shell_parent_ident)
+        request = asyncio.create_task(self._dispatch_beside(msg, running), context=copy_context())
+        try:
+            await request
+        finally:
+            self.set_parent(ident, running, channel="shell")
+
+    async def _dispatch_beside(self, msg: Any, running: dict[str, Any]) -> None:
+        await self.dispatch_shell(msg, concurrent=True)
+        # Front ends wait for the idle of their request; the cell is busy still, and says so again.
+        self._publish_status("idle", "shell")
+        self._publish_status("busy", "shell", parent=running)
+
+    def _message_type(self, msg: Any) -> str:
+        assert self.session is not None
+        try:
+            _, frames = self.session.feed_identities(msg, copy=False)
+            return str(self.session.deserialize(frames, content=False, copy=False)["header"]["msg_type"])
+        except (ValueError, TypeError, KeyError):
+            return ""  # the base class reports broken messages
+
+    async def do_is_complete(self, code: str) -> dict[str, str]:
+        """A prompt is complete unless its last line ends in a backslash or a code fence is open."""
+        if code.endswith("\\") or _fence_is_open(code):
+            return {"status": "incomplete", "indent": ""}
+        return {"status": "complete"}
+
+    async def do_history(
+        self,
+        hist_access_type: str,
+        output: bool,
+        raw: bool,
+        session: int | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        n: int | None = None,
+        pattern: str | None = None,
+        unique: bool = False,
+    ) -> dict[str, Any]:
+        """The last `n` prompts of this kernel ("tail"): what a console needs for its arrow-up."""
+        last = self._history[-n:] if n else self._history
+        items = last if hist_access_type == "tail" else []
+        return {"status": "ok", "history": [(s, i, (text, None)) if output else (s, i, text) for s, i, text in items]}
+
+    async def do_shutdown(self, restart: bool) -> dict[str, Any]:
+        """Stop the turn and close the conversation; runs in the control thread."""
+        closing = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        await asyncio.wrap_future(closing)
+        return {"status": "ok", "restart": restart}
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                if self._turn is not None:
+                    self._turn.cancel()
+                    await asyncio.wait({self._turn})
+                if self._conversation is not None:
+                    await self._conversation.close()
+        except Exception:
+            # A boundary: the process ends now, whatever the conversation says.
+            self.log.warning("the session did not close cleanly", exc_info=True)
+
+
+def _import_session() -> None:
+    import micro_agi_kernel.frontends.jupyter.sinks
+    import micro_agi_kernel.session  # noqa: F401
+
+
+def _outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Mapping[str, Json] | None]:
+    """The failure of a turn that is done, if it failed, and the registry revision if it has one."""
+    from micro_agi_kernel.errors import MicroAgiError
+    from micro_agi_kernel.frontends.jupyter.rendering import one_line, plain
+
+    interrupted = Failure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",))
+    if turn.cancelled():
+        return interrupted, None
+    bug = turn.exception()
+    if isinstance(bug, MicroAgiError):
+        line = one_line(str(bug))
+        return Failure(type(bug).__name__, line, (line,)), None
+    if bug is not None:
+        frames = tuple(plain(frame.rstrip("\n")) for frame in traceback.format_exception(bug))
+        return Failure(type(bug).__name__, one_line(str(bug)), frames), None
+    finished = turn.result()
+    match finished.status:
+        case "ok":
+            return None, finished.registry
+        case "interrupted":
+            return interrupted, finished.registry
+        case "error":
+            line = one_line(finished.error)
+            return Failure(one_line(finished.error_name) or "MicroAgiError", line, (line,)), finished.registry
+
+
+def _fence_is_open(text: str) -> bool:
+    fence = ""
+    for line in text.splitlines():
+        stripped = line.strip()
+        mark = stripped[: len(stripped) - len(stripped.lstrip("`"))]
+        if fence:
+            if len(mark) >= len(fence) and mark == stripped:
+                fence = ""
+        elif len(mark) >= 3 and "`" not in stripped[len(mark) :]:
+            fence = mark
+    return bool(fence)

@@ -1,0 +1,197 @@
+"""Makes hostile text safe to show: plain text without escapes, Markdown without HTML, scripts or remote images.
+
+Front ends parse Markdown with different parsers and let raw HTML run (JupyterLab trusts what a kernel
+sends), so nothing here depends on how a parser reads the text. What leaves `safe_markdown` has a `<`
+in two places only: in `<code>` and `</code>` that we wrote, and inside code fences that we wrote, which
+stand at column 0 behind an empty line, are longer than any run of backticks in them, and are the only
+runs of three or more backticks or tildes in the text: every parser sees them as the same fences.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape, unescape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+_CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
+_BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_UNSHOWN = dict.fromkeys([*range(0x80, 0xA0), *_BIDI, *range(0xD800, 0xE000)], 0xFFFD)
+_LINE_SEPARATORS = {0x2028: "\n", 0x2029: "\n"}
+_PLAIN = _CONTROL_PICTURES | _UNSHOWN | _LINE_SEPARATORS
+
+
+def plain(text: str) -> str:
+    """`text` for a place that shows plain text: a terminal, a stream, text/plain.
+
+    Line ends become newlines. Other control characters become their pictures (ESC is ␛); C1 controls,
+    bidirectional controls and lone surrogates become U+FFFD.
+    """
+    return text.replace("\r\n", "\n").translate(_PLAIN)
+
+
+def one_line(text: str) -> str:
+    """`plain(text)` on one line, for status and error lines."""
+    return " ".join(plain(text).split())
+
+
+def fenced(text: str, language: str = "") -> str:
+    """`text` as a code fence that nothing in it can close."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}"
+
+
+def safe_markdown(text: str) -> str:
+    """The Markdown `text`, written by a model, as Markdown that cannot run or load anything.
+
+    Raw HTML shows as text, links keep to http, https and mailto, images become links, and TeX macros
+    that make links or load things are inert. Code blocks inside lists and quotes move out to the left.
+    """
+    text = plain(text)
+    lines = text.split("\n")
+    parts: list[str] = []
+    done = 0
+    for token in _blocks().parse(text):
+        if token.type not in ("fence", "code_block") or token.map is None:
+            continue
+        start, end = token.map
+        parts.append(_safe_prose("\n".join(lines[done:start])))
+        parts.append(fenced(token.content, _language(token.info)))
+        done = end
+    parts.append(_safe_prose("\n".join(lines[done:])))
+    return "\n\n".join(stripped for part in parts if (stripped := part.strip("\n")))
+
+
+@cache
+def _blocks() -> MarkdownIt:
+    """Finds code blocks. No HTML blocks and no reference definitions: in our output there are none."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").enable("table").disable(["html_block", "reference"])
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+_LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,30}")
+
+
+def _language(info: str) -> str:
+    """The language of a fence. Mermaid is shown as text: its diagrams may load remote images."""
+    words = info.split()
+    language = words[0] if words and _LANGUAGE.fullmatch(words[0]) else ""
+    return "text" if "mermaid" in language.lower() else language
+
+
+_MACRO = re.compile(
+    r"\\+(?=(?:href|url|unicode|require|style|class|cssId|data|html[A-Za-z]*|mmlToken|bbox|csname|includegraphics)"
+    r"(?![A-Za-z]))"
+)
+"""The start of a TeX macro that makes links, loads things or sets attributes."""
+_FTP = re.compile(r"(?i:ftp)(?=://)")
+"""Some parsers make a link of it unasked, like http."""
+_URL = r"(?:https?://|mailto:)[^\s<>()\[\]`\\\"]+(?:\([^\s<>()\[\]`\\\"]*\)[^\s<>()\[\]`\\\"]*)*"
+_TITLE = r"""(?: \s+ (?: "[^"\n]*" | '[^'\n]*' ) )? \s* \)"""
+_PROSE = re.compile(
+    rf"""
+      (?P<macro>   {_MACRO.pattern} )
+    | (?P<math>    \$\$ [^$`]{{1,2000}} \$\$ | (?<!\$) \$ (?!\s) [^$`]{{1,2000}} (?<!\s) \$ (?!\d)
+                 | \\begin\{{(?P<environment>[a-z]{{1,20}}\*?)\}} [^$`]{{0,2000}}? \\end\{{(?P=environment)\}} )
+    | (?P<opener>  \$\$ | \\\\ (?= [()\[\]] ) | \\ (?= begin ) )
+    | (?P<escape>  \\ [\]<`~&\[\\$] )
+    | (?P<code>    (?<!`) (?P<ticks>`{{1,2}}) (?!`) (?P<content>[^\n]*?[^`\n]) (?P=ticks) (?!`) )
+    | (?P<run>     `+ | ~{{3,}} )
+    | (?P<auto>    < (?P<autourl>{_URL}) > )
+    | (?P<tag>     < )
+    | (?P<link>    \]\( \s* <? (?P<url>{_URL}) >? {_TITLE} )
+    | (?P<bracket> \] (?= [(:] ) )
+    | (?P<image>   ! \[ (?P<alt>[^\[\]\n]*) \]\( \s* <? (?P<src>{_URL}) >? {_TITLE} )
+    | (?P<bang>    ! (?= \[ ) )
+    | (?P<entity>  & (?: \# (?: \d{{1,7}} | [xX][0-9A-Fa-f]{{1,6}} ) | [A-Za-z][A-Za-z0-9]{{1,31}} ) ; )
+    | (?P<ftp>     {_FTP.pattern} )
+    """,
+    re.VERBOSE,
+)
+_BEGIN = re.compile(r"\\begin\{([^}]*)\}")
+_END = re.compile(r"\\end\{([^}]*)\}")
+_MATH_MARK = re.compile(r"\$|\\\\[(\[]|\\begin", re.IGNORECASE)
+_PARAGRAPH_BREAK = re.compile(r"(\n[ \t>]*\n)")
+
+
+def _safe_prose(text: str) -> str:
+    """Markdown without code blocks, made safe; code spans and maths do not reach over an empty line."""
+    safe = "".join(_PROSE.sub(_safe_piece, paragraph) for paragraph in _PARAGRAPH_BREAK.split(text))
+    # JupyterLab lifts formulas out before it parses the Markdown and puts them back into the HTML,
+    # inside the attributes of links too: there a quote could end the attribute and begin another.
+    return safe.replace('"', "&quot;") if _MATH_MARK.search(safe) else safe
+
+
+def _safe_piece(match: re.Match[str]) -> str:
+    piece = match.group()
+    match match.lastgroup:
+        case "macro":
+            return "＼"  # looks like a backslash and starts no macro, in the source and in the page
+        case "escape":
+            return piece if piece[1] in "[\\$" else _entities(piece[1])
+        case "code":
+            return _code_span(piece, match["content"])
+        case "math":
+            return _safe_math(piece)
+        case "auto":
+            return f"[{_entities(match['autourl'])}]({_url(match['autourl'])})"
+        case "tag":
+            return "&lt;"
+        case "link":
+            return f"]({_url(match['url'])})"
+        case "bracket":
+            return "&#93;"
+        case "image":
+            return f"[{_entities(match['alt'].strip() or match['src'])}]({_url(match['src'])})"
+        case "entity":
+            shown = unescape(piece)
+            return piece if shown == plain(shown) and shown not in ("\\", "\n") else "\ufffd"
+        case "ftp":
+            return piece + "&#8203;"
+        case _:
+            return _entities(piece)
+
+
+def _entities(text: str) -> str:
+    """`text` with everything that Markdown, HTML or TeX could act upon as numeric entities."""
+    return "".join(
+        char if char.isalnum() or char in " /-.,=?%" or char > "\x7f" else f"&#{ord(char)};" for char in text
+    )
+
+
+_ACTIVE_IN_CODE = re.compile(r"<|\"|\][(:]|!\[")
+
+
+def _code_span(span: str, content: str) -> str:
+    """A code span: as it is when a parser that misreads it could do no harm, else as `<code>` of entities."""
+    if not _ACTIVE_IN_CODE.search(content):
+        return span
+    return f"<code>{_entities(content.strip())}</code>"
+
+
+def _safe_math(formula: str) -> str:
+    """The same formula, inert: `\\lt` is `<`, `''` looks like `"`, an empty group breaks what Markdown calls a link."""
+    if sorted(_BEGIN.findall(formula)) != sorted(_END.findall(formula)):
+        return _entities(formula)
+    formula = _MACRO.sub("＼", formula)
+    formula = _FTP.sub("ftp{}", formula)
+    return (
+        formula.replace("<", r"\lt ")
+        .replace('"', "''")
+        .replace("](", "]{}(")
+        .replace("]:", "]{}:")
+        .replace("![", "!{}[")
+    )
+
+
+def _url(url: str) -> str:
+    """`url`, whose scheme was checked, with all that could end the link or begin something else quoted."""
+    return escape(quote(url, safe="-._/:?#@!&'*+,;=%()"), quote=False)

@@ -1,0 +1,66 @@
+"""Calling an entry by its id: permission, modules, jail, host services."""
+
+from __future__ import annotations
+
+import asyncio
+
+from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError, Refused, SandboxError
+from micro_agi_kernel.host.service import Grant, Host
+from micro_agi_kernel.interfaces import CallContext, CallOutcome, Limits, Program, Sandbox
+from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.registry import Registry
+from micro_agi_kernel.values import Value
+
+FUNCTION_KIND = "function.lua"
+DEFAULT_METHOD = "handler"
+
+
+class Functions:
+    """The Caller of this project: every call of an entry, by agent, tool or person, goes through here."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        permissions: Permissions,
+        sandbox: Sandbox,
+        host: Host,
+        modules: frozenset[str],
+        limits: Limits,
+    ) -> None:
+        self._registry = registry
+        self._permissions = permissions
+        self._sandbox = sandbox
+        self._host = host
+        self._modules = modules
+        self._limits = limits
+
+    async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
+        """Call the entry at the newest commit. What goes wrong with the entry is in the outcome.
+
+        Raises SandboxError when the jail cannot be set up, which is for the person to mend.
+        """
+        try:
+            entry = await asyncio.to_thread(self._registry.snapshot().get, id)
+            if entry is None:
+                raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
+            program = self._program(entry, input)
+        except Refused as refusal:
+            return CallOutcome(error=refusal.as_value())
+        except SandboxError:
+            raise
+        except MicroAgiError as error:  # broken files, an unreadable registry
+            return CallOutcome(error=CallError(ErrorKind.INVALID, str(error)))
+        grant = Grant(entry, program.modules, context)
+        return await self._sandbox.run(program, self._host.for_call(grant), context.on_output)
+
+    def _program(self, entry: Entry, input: Value) -> Program:
+        if entry.kind != FUNCTION_KIND:
+            raise Refused(ErrorKind.INVALID, f"not callable: {entry.id} has the kind {entry.kind}, not {FUNCTION_KIND}")
+        for action in ("tool.call", "funcs.call"):  # the second is the reference's name for the first
+            self._permissions.tool_may(entry, action, str(entry.id))
+        method = entry.data.get("method", DEFAULT_METHOD)
+        if entry.source is None or not isinstance(method, str):
+            raise Refused(ErrorKind.INVALID, f"{entry.id}: data.source and data.method are text")
+        modules = self._permissions.check_modules(entry, self._modules)
+        return Program(entry.source, entry.id.name, input, method, modules, self._limits)

@@ -1,0 +1,155 @@
+"""The registry as Lua meets it: reading at a commit, and changesets that go to the publisher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import cast
+
+from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.host import service
+from micro_agi_kernel.host.service import Grant, Payload, optional_text, text
+from micro_agi_kernel.interfaces import Published, Publisher
+from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.registry import Registry, Snapshot, Version, changeset_between
+from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
+
+MAX_OPERATIONS = 1_000
+MAX_HISTORY = 200
+
+
+class RegistryService:
+    """Answers `registry.*`. Blocking work runs in a thread, off the event loop."""
+
+    module = "registry"
+
+    def __init__(self, registry: Registry, permissions: Permissions, publisher: Publisher) -> None:
+        self._registry = registry
+        self._permissions = permissions
+        self._publisher = publisher
+        self.operations: Mapping[str, service.Operation] = {
+            "registry.get": self._get,
+            "registry.snapshot": self._snapshot,
+            "registry.find": self._find,
+            "registry.entries": self._entries,
+            "registry.versions": self._versions,
+            "registry.history": self._history,
+            "registry.apply": self._apply,
+            "registry.apply_version": self._apply_version,
+        }
+
+    async def _get(self, payload: Payload, grant: Grant) -> Value:
+        id = EntryId.parse(text(payload, "id"))
+        self._permissions.tool_may(grant.entry, "registry.get", str(id))
+        snapshot = self._at(payload)
+        entry = await asyncio.to_thread(snapshot.get, id)
+        if entry is None:
+            raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
+        return _value(entry)
+
+    async def _snapshot(self, payload: Payload, grant: Grant) -> Value:
+        snapshot = self._at(payload)
+        return {"commit": snapshot.commit, "version": await asyncio.to_thread(lambda: snapshot.number)}
+
+    async def _find(self, payload: Payload, grant: Grant) -> Value:
+        criteria = payload.get("filter") or {}
+        if not isinstance(criteria, dict):
+            raise Refused(ErrorKind.INVALID, "filter: a table of fields is required")
+        found = await asyncio.to_thread(self._at(payload).find, _json(criteria))
+        return self._readable(found, grant)
+
+    async def _entries(self, payload: Payload, grant: Grant) -> Value:
+        found = await asyncio.to_thread(self._at(payload).entries, optional_text(payload, "namespace"))
+        return self._readable(found, grant)
+
+    async def _versions(self, payload: Payload, grant: Grant) -> Value:
+        limit = service.count(payload, "limit", 20, MAX_HISTORY)
+        versions = await asyncio.to_thread(self._registry.versions, limit)
+        return [_version(version) for version in versions]
+
+    async def _history(self, payload: Payload, grant: Grant) -> Value:
+        id = EntryId.parse(text(payload, "id"))
+        self._permissions.tool_may(grant.entry, "registry.get", str(id))
+        limit = service.count(payload, "limit", 20, MAX_HISTORY)
+        versions = await asyncio.to_thread(lambda: self._registry.versions(limit, id=id))
+        return [_version(version) for version in versions]
+
+    async def _apply(self, payload: Payload, grant: Grant) -> Value:
+        listed = payload.get("operations")
+        if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_OPERATIONS:
+            raise Refused(ErrorKind.INVALID, f"operations: a list of 1 to {MAX_OPERATIONS} is required")
+        changeset = Changeset(tuple(_operation(item) for item in listed))
+        return _published(
+            await self._publisher.publish(changeset, grant.context, base=optional_text(payload, "commit"))
+        )
+
+    async def _apply_version(self, payload: Payload, grant: Grant) -> Value:
+        current = self._registry.snapshot()
+        changeset = await asyncio.to_thread(changeset_between, current, self._at(payload))
+        return _published(await self._publisher.publish(changeset, grant.context, base=current.commit))
+
+    def _at(self, payload: Payload) -> Snapshot:
+        return self._registry.snapshot(optional_text(payload, "commit"))
+
+    def _readable(self, entries: list[Entry], grant: Grant) -> Value:
+        values: list[Value] = []
+        for entry in entries:
+            try:
+                self._permissions.tool_may(grant.entry, "registry.get", str(entry.id))
+            except Refused:
+                continue  # what may not be read is not listed either
+            values.append(_value(entry))
+        return values
+
+
+def _value(entry: Entry) -> Value:
+    return as_value(entry.as_json())
+
+
+def _version(version: Version) -> Value:
+    return {
+        "commit": version.commit,
+        "version": version.number,
+        "subject": version.subject,
+        "actor": version.actor,
+        "time": version.time.isoformat(),
+    }
+
+
+def _published(published: Published) -> Value:
+    return {"commit": published.commit, "version": published.version}
+
+
+def _operation(item: Value) -> Operation:
+    """One operation as Lua spells it: `{action, id?, entry?}`. Raises Refused."""
+    if not isinstance(item, dict):
+        raise Refused(ErrorKind.INVALID, "each operation is a table")
+    try:
+        match item.get("action"):
+            case "create" | "update" as action:
+                entry = _entry(item.get("entry"))
+                return Operation(action, entry.id, entry)
+            case "delete":
+                return Operation("delete", EntryId.parse(text(item, "id")))
+            case other:
+                raise Refused(ErrorKind.INVALID, f"action: create, update or delete, not {shorten(str(other))!r}")
+    except EntryError as error:
+        raise Refused(ErrorKind.INVALID, str(error)) from error
+
+
+def _entry(value: Value) -> Entry:
+    if not isinstance(value, dict):
+        raise Refused(ErrorKind.INVALID, "entry: a table with id, kind, meta and data is required")
+    meta, data = value.get("meta") or {}, value.get("data") or {}
+    if not isinstance(meta, dict) or not isinstance(data, dict):
+        raise Refused(ErrorKind.INVALID, "entry: meta and data are tables with text keys")
+    return Entry(EntryId.parse(text(value, "id")), text(value, "kind"), _json(meta), _json(data))
+
+
+def _json(value: dict[str, Value]) -> dict[str, Json]:
+    """`value` when it holds no byte strings. Raises Refused."""
+    try:
+        return cast(dict[str, Json], as_json(value, "value"))
+    except EntryError as error:
+        raise Refused(ErrorKind.INVALID, str(error)) from error

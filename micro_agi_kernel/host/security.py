@@ -1,0 +1,53 @@
+"""Policies as Lua meets them: a scope by name, and what it says about an actor, an action and a resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.host.service import Grant, Operation, Payload, text
+from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.policy import Actor, Scope
+from micro_agi_kernel.registry import Registry
+from micro_agi_kernel.values import Json, Value, as_json
+
+
+class SecurityService:
+    """Answers `security.*`. Its answers inform; the host decides again where it acts."""
+
+    module = "security"
+
+    def __init__(self, registry: Registry, permissions: Permissions) -> None:
+        self._registry = registry
+        self._permissions = permissions
+        self.operations: Mapping[str, Operation] = {
+            "security.named_scope": self._named_scope,
+            "security.evaluate": self._evaluate,
+        }
+
+    def _scope(self, name: str) -> Scope:
+        return self._permissions.scope(name, self._registry.snapshot())
+
+    async def _named_scope(self, payload: Payload, grant: Grant) -> Value:
+        scope = self._scope(text(payload, "id"))
+        return {"id": scope.name, "policies": [str(policy.id) for policy in scope.policies]}
+
+    async def _evaluate(self, payload: Payload, grant: Grant) -> Value:
+        actor = payload.get("actor")
+        if not isinstance(actor, dict):
+            raise Refused(ErrorKind.INVALID, "actor: a table with id and meta is required")
+        decision = self._scope(text(payload, "scope")).evaluate(
+            Actor(text(actor, "id"), _meta(actor)),
+            text(payload, "action"),
+            text(payload, "resource"),
+            _meta(payload),
+        )
+        return {"result": decision.effect, "policy": decision.policy}
+
+
+def _meta(payload: Payload) -> dict[str, Json]:
+    """The argument `meta`, a table with text keys; an empty one unless given. Raises Refused."""
+    value = as_json(payload.get("meta") or {}, "meta")
+    if not isinstance(value, dict):
+        raise Refused(ErrorKind.INVALID, "meta: a table with text keys is required")
+    return value

@@ -1,0 +1,92 @@
+"""Services of the host: what a Lua module may ask of the main process, and the check that it may.
+
+A service answers the operations of one module. The child's word is worth nothing: an operation is
+answered only when its module was granted to the entry that runs, and the service then asks the policies
+for what is asked of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from micro_agi_kernel.entries import Entry
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.interfaces import CallContext
+from micro_agi_kernel.values import Value, shorten
+
+Payload = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One call: which entry runs, with which modules, on whose behalf."""
+
+    entry: Entry
+    modules: frozenset[str]
+    context: CallContext
+
+
+Operation = Callable[[Payload, Grant], Awaitable[Value]]
+
+
+class Service(Protocol):
+    """The host's side of a Lua module."""
+
+    @property
+    def module(self) -> str: ...
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """By the name that crosses the pipe, "registry.get"."""
+
+
+class Host:
+    """All services. `for_call` gives the view that one call has of them."""
+
+    def __init__(self, services: Iterable[Service]) -> None:
+        self._operations = {
+            name: (service.module, operation) for service in services for name, operation in service.operations.items()
+        }
+
+    def for_call(self, grant: Grant) -> _HostOfCall:
+        return _HostOfCall(self._operations, grant)
+
+
+class _HostOfCall:
+    """The HostService of one call."""
+
+    def __init__(self, operations: Mapping[str, tuple[str, Operation]], grant: Grant) -> None:
+        self._operations = operations
+        self._grant = grant
+
+    async def request(self, op: str, payload: Value) -> Value:
+        module, operation = self._operations.get(op, ("", None))
+        if operation is None or module not in self._grant.modules:
+            raise Refused(ErrorKind.PERMISSION_DENIED, f"not granted: {shorten(op)}")
+        if not isinstance(payload, dict):
+            raise Refused(ErrorKind.INVALID, f"{op}: a table of named arguments is required")
+        return await operation(payload, self._grant)
+
+
+def text(payload: Payload, name: str) -> str:
+    """The argument `name`, which must be text. Raises Refused."""
+    value = payload.get(name)
+    if not isinstance(value, str):
+        raise Refused(ErrorKind.INVALID, f"{name}: text is required")
+    return value
+
+
+def optional_text(payload: Payload, name: str) -> str | None:
+    return None if payload.get(name) is None else text(payload, name)
+
+
+def count(payload: Payload, name: str, default: int, most: int) -> int:
+    """The argument `name`, a whole number from 1 to `most`. Raises Refused."""
+    value = payload.get(name, default)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise Refused(ErrorKind.INVALID, f"{name}: a whole number from 1 to {most} is required")
+    return value

@@ -1,0 +1,40 @@
+"""Checks of what Lua hands to the Python functions of a module: a wrong type is an INVALID error, never a traceback."""
+
+from __future__ import annotations
+
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.values import Value
+
+
+def invalid(message: str) -> Refused:
+    return Refused(ErrorKind.INVALID, message, retryable=False)
+
+
+def octets(value: Value, name: str) -> bytes:
+    """A Lua string as the bytes it is."""
+    match value:
+        case bytes():
+            return value
+        case str():
+            return value.encode()
+        case _:
+            raise invalid(f"{name} must be a string")
+
+
+def text(value: Value, name: str, limit: int) -> str:
+    """A Lua string of at most `limit` characters that is UTF-8."""
+    match value:
+        case str() if len(value) <= limit:
+            return value
+        case str():
+            raise invalid(f"{name} is longer than {limit} characters")
+        case bytes():
+            raise invalid(f"{name} is not valid UTF-8")
+        case _:
+            raise invalid(f"{name} must be a string")
+
+
+def integer(value: Value, name: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise invalid(f"{name} must be an integer")

@@ -1,0 +1,227 @@
+-- registry: read entries and versions, and change entries in one commit.
+local native, host = ...
+
+local registry = {}
+local Snapshot, Changes, Version = {}, {}, {}
+Snapshot.__index, Changes.__index, Version.__index = Snapshot, Changes, Version
+
+local function invalid(message)
+  return errors.new({kind = errors.INVALID, message = message, retryable = false})
+end
+
+local function check(class, self, call)
+  if type(self) ~= "table" or getmetatable(self) ~= class then
+    error(invalid("call it with a colon: " .. call))
+  end
+end
+
+-- An empty table is an object where one is meant, not a list.
+local function object(value)
+  return next(value) == nil and native("empty_object") or value
+end
+
+-- "namespace:name" of an id, given as such or as {ns = , name = } or {namespace, name}.
+local function id_of(value)
+  if type(value) == "table" then
+    local ns, name = value.ns or value[1], value.name or value[2]
+    value = type(ns) == "string" and type(name) == "string" and ns .. ":" .. name
+  end
+  if type(value) == "string" and value:find("^[^:]+:[^:]+$") then return value end
+  return nil, invalid("an entry id has the form namespace:name")
+end
+
+local function limit_of(value)
+  if value == nil or math.type(value) == "integer" and value > 0 then return value end
+  return nil, invalid("limit must be a positive integer")
+end
+
+local function find(filter, commit)
+  if filter == nil then filter = {} end
+  if type(filter) ~= "table" then return nil, invalid("filter must be a table") end
+  return host("registry.find", {filter = object(filter), commit = commit})
+end
+
+-- Versions ------------------------------------------------------------------
+
+local function new_version(found, err)
+  if err then return nil, err end
+  return setmetatable({_number = found.version, _commit = found.commit}, Version)
+end
+
+function Version:id()
+  check(Version, self, "version:id()")
+  return self._number
+end
+
+function Version:commit()
+  check(Version, self, "version:commit()")
+  return self._commit
+end
+
+function Version:string()
+  check(Version, self, "version:string()")
+  return self._number .. " (" .. self._commit:sub(1, 7) .. ")"
+end
+
+Version.__tostring = Version.string
+
+function registry.current_version()
+  return new_version(host("registry.snapshot", object({})))
+end
+
+function registry.versions(limit)
+  local checked, err = limit_of(limit)
+  if err then return nil, err end
+  return host("registry.versions", {limit = checked or 100})
+end
+
+function registry.history(id, limit)
+  if id == nil then return registry.versions(limit) end
+  local found, wrong_id = id_of(id)
+  if wrong_id then return nil, wrong_id end
+  local checked, err = limit_of(limit)
+  if err then return nil, err end
+  return host("registry.history", {id = found, limit = checked})
+end
+
+-- What names a version for the host: a Version, a row of registry.versions, a version's number, or a
+-- revision such as a commit or "v3~1".
+local function revision_of(value)
+  if type(value) == "table" then value = value._commit or value.commit end
+  if math.type(value) == "integer" and value > 0 then return "v" .. value end
+  if type(value) == "string" and value ~= "" then return value end
+  return nil, invalid("version must be a Version, a row of registry.versions(), a number or a commit")
+end
+
+function registry.apply_version(version)
+  local revision, err = revision_of(version)
+  if err then return nil, err end
+  return new_version(host("registry.apply_version", {commit = revision}))
+end
+
+-- Entries -------------------------------------------------------------------
+
+function registry.parse_id(id)
+  local found, err = id_of(id)
+  if err then return nil, err end
+  local ns, name = found:match("^(.-):(.*)$")
+  return {ns = ns, name = name}
+end
+
+function registry.get(id)
+  local found, err = id_of(id)
+  if err then return nil, err end
+  return host("registry.get", {id = found})
+end
+
+function registry.find(filter)
+  return find(filter)
+end
+
+-- Snapshots -----------------------------------------------------------------
+
+local function new_snapshot(version, err)
+  if err then return nil, err end
+  return setmetatable({_version = version}, Snapshot)
+end
+
+function registry.snapshot()
+  return new_snapshot(registry.current_version())
+end
+
+function registry.snapshot_at(version)
+  local revision, err = revision_of(version)
+  if err then return nil, err end
+  return new_snapshot(new_version(host("registry.snapshot", {commit = revision})))
+end
+
+function Snapshot:version()
+  check(Snapshot, self, "snap:version()")
+  return self._version
+end
+
+function Snapshot:get(id)
+  check(Snapshot, self, "snap:get(id)")
+  local found, err = id_of(id)
+  if err then return nil, err end
+  return host("registry.get", {id = found, commit = self._version._commit})
+end
+
+function Snapshot:find(filter)
+  check(Snapshot, self, "snap:find(filter)")
+  return find(filter, self._version._commit)
+end
+
+function Snapshot:entries()
+  check(Snapshot, self, "snap:entries()")
+  return host("registry.entries", {commit = self._version._commit})
+end
+
+function Snapshot:namespace(namespace)
+  check(Snapshot, self, "snap:namespace(ns)")
+  if type(namespace) ~= "string" or namespace == "" then
+    return nil, invalid("namespace must be a string that is not empty")
+  end
+  return host("registry.entries", {commit = self._version._commit, namespace = namespace})
+end
+
+function Snapshot:changes()
+  check(Snapshot, self, "snap:changes()")
+  return setmetatable({_commit = self._version._commit, _operations = {}}, Changes)
+end
+
+-- Changes -------------------------------------------------------------------
+
+local function entry_of(value)
+  if type(value) ~= "table" then error(invalid("an entry is a table with id, kind, meta and data")) end
+  local id, err = id_of(value.id)
+  if err then error(err) end
+  if type(value.kind) ~= "string" or value.kind == "" then error(invalid("the entry " .. id .. " has no kind")) end
+  local meta, data = value.meta or {}, value.data or {}
+  if type(meta) ~= "table" or type(data) ~= "table" then
+    error(invalid("meta and data of the entry " .. id .. " must be tables"))
+  end
+  return {id = id, kind = value.kind, meta = object(meta), data = object(data)}
+end
+
+function Changes:create(entry)
+  check(Changes, self, "changes:create(entry)")
+  table.insert(self._operations, {kind = "entry.create", entry = entry_of(entry)})
+  return self
+end
+
+function Changes:update(entry)
+  check(Changes, self, "changes:update(entry)")
+  table.insert(self._operations, {kind = "entry.update", entry = entry_of(entry)})
+  return self
+end
+
+function Changes:delete(id)
+  check(Changes, self, "changes:delete(id)")
+  local found, err = id_of(id)
+  if err then error(err) end
+  table.insert(self._operations, {kind = "entry.delete", entry = {id = found}})
+  return self
+end
+
+function Changes:ops()
+  check(Changes, self, "changes:ops()")
+  return table.move(self._operations, 1, #self._operations, 1, {})
+end
+
+function Changes:apply()
+  check(Changes, self, "changes:apply()")
+  if #self._operations == 0 then return nil, invalid("no changes to apply") end
+  local operations = {}
+  for i, operation in ipairs(self._operations) do
+    local action = operation.kind:sub(#"entry." + 1)
+    operations[i] = {
+      action = action,
+      id = operation.entry.id,
+      entry = action ~= "delete" and operation.entry or nil,
+    }
+  end
+  return new_version(host("registry.apply", {commit = self._commit, operations = operations}))
+end
+
+return registry

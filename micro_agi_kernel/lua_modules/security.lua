@@ -1,0 +1,66 @@
+-- security: actors, and named scopes of policies to ask about them.
+local native, host = ...
+
+local security = {}
+local Actor, Scope = {}, {}
+Actor.__index, Scope.__index = Actor, Scope
+
+local function invalid(message)
+  return errors.new({kind = errors.INVALID, message = message, retryable = false})
+end
+
+local function is(value, class)
+  return type(value) == "table" and getmetatable(value) == class
+end
+
+local function given(value)
+  return type(value) == "string" and value ~= ""
+end
+
+local function metadata(value)
+  if value == nil or type(value) == "table" and next(value) == nil then return native("empty_object") end
+  return type(value) == "table" and value or nil
+end
+
+function security.new_actor(id, meta)
+  if not given(id) then error(invalid("id must be a string that is not empty")) end
+  meta = metadata(meta) or error(invalid("meta must be a table"))
+  return setmetatable({_id = id, _meta = meta}, Actor)
+end
+
+function Actor:id()
+  if not is(self, Actor) then error(invalid("call it with a colon: actor:id()")) end
+  return self._id
+end
+
+function Actor:meta()
+  if not is(self, Actor) then error(invalid("call it with a colon: actor:meta()")) end
+  return self._meta
+end
+
+function security.named_scope(id)
+  if not given(id) then return nil, invalid("id must be a string that is not empty") end
+  local found, err = host("security.named_scope", {id = id})
+  if err then return nil, err end
+  return setmetatable({_id = found.id}, Scope)
+end
+
+function Scope:evaluate(actor, action, resource, meta)
+  if not is(self, Scope) then error(invalid("call it with a colon: scope:evaluate(actor, action, resource)")) end
+  if not is(actor, Actor) then return nil, invalid("actor must be an Actor, from security.new_actor") end
+  if not given(action) then return nil, invalid("action must be a string that is not empty") end
+  if not given(resource) then return nil, invalid("resource must be a string that is not empty") end
+  local about = metadata(meta)
+  if not about then return nil, invalid("meta must be a table") end
+  local decision, err = host("security.evaluate", {
+    scope = self._id,
+    actor = {id = actor._id, meta = actor._meta},
+    action = action,
+    resource = resource,
+    meta = about,
+  })
+  if err then return nil, err end
+  return decision.result
+end
+
+return security

@@ -1,0 +1,209 @@
+"""The conversation as chat completions have it: our request as JSON, and the pieces of an answer joined.
+
+What a server sends is checked field by field: compatible servers differ in nearly all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from micro_agi_kernel.messages import (
+    AssistantMessage,
+    Message,
+    ModelRequest,
+    ReasoningChunk,
+    SystemMessage,
+    TextChunk,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Usage,
+    UserMessage,
+)
+from micro_agi_kernel.models.catalog import ModelSpec, Provider
+
+_EFFORTS = ((0, "minimal"), (24, "low"), (59, "medium"), (89, "high"))
+_CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
+_NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def request_body(spec: ModelSpec, provider: Provider, request: ModelRequest) -> dict[str, object]:
+    """The JSON of one request for a streamed answer."""
+    body: dict[str, object] = {
+        "model": provider.model,
+        "messages": list(_messages(request.messages)),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if provider.reasoning:
+        body["max_completion_tokens"] = request.max_tokens
+        effort = spec.thinking_effort if request.thinking_effort is None else request.thinking_effort
+        if effort is not None:
+            body["reasoning_effort"] = next((name for most, name in _EFFORTS if effort <= most), "xhigh")
+    else:
+        body["max_tokens"] = request.max_tokens
+        body["temperature"] = request.temperature
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools]
+    return body
+
+
+@dataclass(slots=True)
+class _OpenCall:
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+class Answer:
+    """One answer, growing with each event of the stream."""
+
+    def __init__(self) -> None:
+        self.finish: str | None = None
+        """The server's finish reason; None while (and if) there is none."""
+        self.usage = Usage()
+        self._calls: list[_OpenCall] = []
+        self._at_index: dict[int, _OpenCall] = {}
+
+    def add(self, event: object) -> Iterator[TextChunk | ReasoningChunk]:
+        """Take one event in; what can be shown at once comes out."""
+        event = _mapping(event)
+        if usage := _mapping(event.get("usage")):
+            self.usage = _usage(usage)
+        choices = event.get("choices")
+        choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+        delta = _mapping(choice.get("delta"))
+        if reasoning := _text(delta.get("reasoning_content")) or _text(delta.get("reasoning")):
+            yield ReasoningChunk(reasoning)
+        if text := _text(delta.get("content")) or _text(delta.get("refusal")):
+            yield TextChunk(text)
+        fragments = delta.get("tool_calls")
+        for fragment in fragments if isinstance(fragments, list) else ():
+            self._add_fragment(_mapping(fragment))
+        if reason := _text(choice.get("finish_reason")):
+            self.finish = reason[:32]
+
+    def calls(self, messages: Iterable[Message]) -> Iterator[ToolCall]:
+        """The calls in the order in which they were begun, with names and ids valid in the conversation `messages`.
+
+        The last one may be cut when the finish reason is "length".
+        """
+        used = {call.id for message in messages if isinstance(message, AssistantMessage) for call in message.calls}
+        for call in self._calls:
+            id = call.id
+            if id in used or not _CALL_ID.fullmatch(id):
+                id = f"call_{uuid.uuid4().hex[:24]}"
+            used.add(id)
+            name = _NOT_IN_NAME.sub("_", call.name)[:64] or "unnamed"
+            yield ToolCall(id, name, whole_characters("".join(call.arguments)) or "{}")
+
+    def _add_fragment(self, fragment: Mapping[str, Any]) -> None:
+        function = _mapping(fragment.get("function"))
+        id, name, arguments = _text(fragment.get("id")), _text(function.get("name")), function.get("arguments")
+        call = self._call_of(fragment.get("index"), id, name)
+        call.id = call.id or id
+        if name != call.name:  # some servers repeat the name in each fragment
+            call.name += name
+        if isinstance(arguments, str):
+            call.arguments.append(arguments)
+        elif arguments is not None:
+            call.arguments.append(json.dumps(arguments))
+
+    def _call_of(self, index: object, id: str, name: str) -> _OpenCall:
+        """The call that a fragment continues, or a new one.
+
+        Servers exist that give every call the same index, or none: there a new id with a name begins a call.
+        """
+        call = self._at_index.get(index) if isinstance(index, int) else next(reversed(self._calls), None)
+        if call is None or (id and name and call.id and id != call.id):
+            call = _OpenCall()
+            self._calls.append(call)
+            if isinstance(index, int):
+                self._at_index[index] = call
+        return call
+
+
+def whole_characters(text: str) -> str:
+    """`text` with halves of surrogate pairs joined and lone ones replaced.
+
+    JSON escapes can bring them in, and UTF-8 cannot carry them out again.
+    """
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _messages(messages: Iterable[Message]) -> Iterator[dict[str, object]]:
+    for message in messages:
+        match message:
+            case SystemMessage(text):
+                yield {"role": "system", "content": whole_characters(text)}
+            case UserMessage(text):
+                yield {"role": "user", "content": whole_characters(text)}
+            case AssistantMessage(text, calls):
+                if text or calls:  # servers refuse an empty one, which an interrupt before the first word leaves
+                    yield _assistant(text, calls)
+            case ToolResult(call_id, _, content):
+                yield {"role": "tool", "tool_call_id": call_id, "content": whole_characters(content)}
+
+
+def _assistant(text: str, calls: tuple[ToolCall, ...]) -> dict[str, object]:
+    message: dict[str, object] = {"role": "assistant", "content": whole_characters(text) or None}
+    if calls:
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _object_text(call.arguments)},
+            }
+            for call in calls
+        ]
+    return message
+
+
+def _object_text(arguments: str) -> str:
+    """`arguments` when they are a JSON object; else the same text inside one.
+
+    Several servers parse the arguments of past calls, and one malformed call would make the conversation
+    unsendable for good.
+    """
+    try:
+        if isinstance(json.loads(arguments), dict):
+            return whole_characters(arguments)
+    except (ValueError, RecursionError):
+        pass
+    return json.dumps({"malformed_arguments": whole_characters(arguments)}, ensure_ascii=False)
+
+
+def _tool(tool: ToolSpec) -> dict[str, object]:
+    # An object schema without properties is refused by the provider, and an empty Lua table arrives as a list.
+    properties = tool.schema.get("properties")
+    schema = {**tool.schema, "type": "object", "properties": properties if isinstance(properties, dict) else {}}
+    return {
+        "type": "function",
+        "function": {"name": tool.name, "description": whole_characters(tool.description), "parameters": schema},
+    }
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    return Usage(
+        prompt=_count(usage.get("prompt_tokens")),
+        completion=_count(usage.get("completion_tokens")),
+        cached=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        reasoning=_count(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return whole_characters(value) if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

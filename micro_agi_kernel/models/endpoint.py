@@ -1,0 +1,88 @@
+"""Where a key may go: the server that a model's requests are sent to, and what they carry.
+
+A key goes to the provider's own address or to the one that the user put into OPENAI_BASE_URL, nowhere
+else: an entry is data that may have come from anywhere, so it cannot name a server and have a key sent
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from micro_agi_kernel.errors import ModelError
+from micro_agi_kernel.models.catalog import ModelSpec, Provider
+from micro_agi_kernel.values import shorten
+
+Secrets: TypeAlias = Callable[[str], str | None]
+"""Looks an environment variable up."""
+
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_KEY = "OPENAI_API_KEY"
+OPENAI_BASE = "OPENAI_BASE_URL"
+NO_KEY = "none"
+SET_UP = f"set {OPENAI_KEY}, or {OPENAI_BASE} for a local server"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server, and the key for it."""
+
+    url: str
+    key: str | None = field(default=None, repr=False)
+    key_name: str = OPENAI_KEY
+    of_entry: bool = False
+    """The address is the entry's own: nothing of the user's environment may go there."""
+
+    @property
+    def shown(self) -> str:
+        """The address for people: without user name, password and query."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def endpoint_of(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Endpoint:
+    """The server that `spec` runs on. Raises ModelError when a key is missing or may not be sent there."""
+    users_url = (secrets(OPENAI_BASE) or "").strip()
+    if users_url:
+        _check_url(users_url, OPENAI_BASE)
+    key_name = provider.api_key_env or OPENAI_KEY
+    if provider.base_url is not None:
+        _check_url(provider.base_url, f"base_url of {spec.id}")
+        if _normal(provider.base_url) not in {_normal(OPENAI_URL), _normal(users_url)}:
+            if key_name != NO_KEY:
+                raise ModelError(
+                    f"{spec.id} names its own server and a key, and no key goes to a server that an entry names: "
+                    f"set {OPENAI_BASE} to that server, or api_key_env: {NO_KEY} in the entry if it wants no key"
+                )
+            return Endpoint(provider.base_url, of_entry=True)
+    url = provider.base_url or users_url or OPENAI_URL
+    key = None if key_name == NO_KEY else _key(secrets, key_name)
+    if key is None and _normal(url) == _normal(OPENAI_URL):
+        wanted = SET_UP if key_name in {OPENAI_KEY, NO_KEY} else f"set {key_name}"
+        raise ModelError(f"{spec.name} needs a key: {wanted}")
+    return Endpoint(url, key, key_name)
+
+
+def _key(secrets: Secrets, name: str) -> str | None:
+    key = (secrets(name) or "").strip()
+    if not all("!" <= character <= "~" for character in key):
+        raise ModelError(f"{name} holds characters that no key has: set it again")
+    return key or None
+
+
+def _check_url(url: str, what: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isprintable() or " " in url:
+        shown = shorten(url.rpartition("@")[2])
+        raise ModelError(f"{what} is no http(s) address: {shown!r} (for example http://127.0.0.1:11434/v1)")
+
+
+def _normal(url: str) -> str:
+    return url.rstrip("/").lower()

@@ -1,0 +1,258 @@
+"""The one place that writes the registry: policies, kind checks, then one commit.
+
+`prepare` asks everything that takes time (policies, the kind checks, compiling in the jail) against a
+pinned commit; `commit` then writes under the registry's lock, where nothing slow may happen. When
+another writer came in between, what was prepared no longer counts and is done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
+
+from micro_agi_kernel.entries import (
+    AGENT,
+    GENERATED_NAMESPACE,
+    INSTALLER,
+    TOOLS_NAMESPACE,
+    Changeset,
+    Entry,
+    EntryId,
+    Operation,
+)
+from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused
+from micro_agi_kernel.events import EntryPublished
+from micro_agi_kernel.interfaces import CallContext, Program, Published, Sandbox
+from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.policy import check_policy
+from micro_agi_kernel.registry import (
+    CommitMessage,
+    Person,
+    Registry,
+    Snapshot,
+    Version,
+    changeset_between,
+    seed_changeset,
+)
+from micro_agi_kernel.resources import resource
+from micro_agi_kernel.values import MAX_DEPTH, Json, Value, check_json, shorten
+
+MAX_SOURCE = 16_000
+"""Characters of a tool's source, as in the reference."""
+
+MAX_DESCRIPTION = 2_000
+MAX_SCHEMA = 16_000
+MAX_SCHEMA_DEPTH = 32
+SERVICE_EMAIL = "noreply@micro-agi.invalid"
+"""Git wants an address of every author; this one can belong to nobody (RFC 2606)."""
+
+MAX_TRIES = 5
+"""How often a changeset is prepared again because other writers were faster."""
+
+
+class _Moved(Exception):
+    """Something that the checks read changed between prepare and commit."""
+
+
+class Publishing:
+    """The Publisher of this project."""
+
+    def __init__(
+        self, registry: Registry, permissions: Permissions, sandbox: Sandbox, modules: frozenset[str], person: Person
+    ) -> None:
+        self._registry = registry
+        self._permissions = permissions
+        self._sandbox = sandbox
+        self._modules = modules
+        self._person = person
+
+    async def publish(self, changeset: Changeset, context: CallContext, *, base: str | None = None) -> Published:
+        """Check and commit `changeset`; see interfaces.Publisher."""
+        for _ in range(MAX_TRIES):
+            checked = await asyncio.to_thread(self._registry.snapshot)
+            read = await asyncio.to_thread(self._registry.snapshot, base) if base else checked
+            policy = await self.prepare(changeset, context.actor, checked)
+            try:
+                version = await asyncio.to_thread(self._commit, changeset, context, policy, read, checked)
+            except _Moved:
+                continue
+            context.emit(EntryPublished(version.commit, version.subject, changeset.operations))
+            return Published(version.commit, version.number)
+        raise Conflict("the registry changes faster than this change can be checked; try again")
+
+    async def prepare(self, changeset: Changeset, actor: str, snapshot: Snapshot) -> str:
+        """Ask everything that could forbid `changeset`; the verdict for its `Policy:` trailer.
+
+        Raises Refused, with the line that the model (or the person) reads.
+        """
+        policy = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else ""
+        for operation in changeset.operations:
+            if operation.entry is not None:
+                await self.check_entry(operation.entry)
+        return policy
+
+    def _ask_policies(self, changeset: Changeset, snapshot: Snapshot) -> str:
+        """The policies' word on an agent's changeset, then the rule that stands whatever they say."""
+        decisions = [self._permissions.agent_may("registry.apply", "registry", snapshot)]
+        built_in = {entry.text("llm_alias") or entry.id.name for entry in snapshot.entries(TOOLS_NAMESPACE)}
+        for operation in changeset.operations:
+            decisions.append(self._permissions.agent_may(f"registry.{operation.action}", str(operation.id), snapshot))
+            check_agent_operation(operation, built_in)
+        if changeset.files:
+            raise Refused(ErrorKind.PERMISSION_DENIED, f"an agent may not change files: {changeset.files[0].path}")
+        effects = {decision.effect for decision in decisions[1:]}
+        consulted = ", ".join(str(id) for id in decisions[0].consulted)
+        return f"{'undefined' if 'undefined' in effects else 'allow'} ({consulted})"
+
+    async def check_entry(self, entry: Entry) -> None:
+        """The kind checks of one entry, its modules, and its source compiled. Raises Refused."""
+        try:
+            if check := KIND_CHECKS.get(entry.kind):
+                check(entry)
+        except EntryError as error:
+            raise Refused(ErrorKind.INVALID, str(error)) from error
+        if entry.kind in LUA_KINDS:
+            await asyncio.to_thread(self._permissions.check_modules, entry, self._modules)
+            await self._compile(entry)
+
+    async def _compile(self, entry: Entry) -> None:
+        """Compile the source in the jail, without running it. Raises Refused with Lua's line and reason."""
+        program = Program(entry.source or "", entry.id.name, method=None)
+        outcome = await self._sandbox.run(program, _NoHost(), lambda text: None)
+        if outcome.error is not None:
+            raise Refused(outcome.error.kind, outcome.error.message)
+
+    def _commit(
+        self, changeset: Changeset, context: CallContext, policy: str, read: Snapshot, checked: Snapshot
+    ) -> Version:
+        def recheck(head: Snapshot) -> None:
+            touched = {operation.id for operation in changeset.operations}
+            for change in changeset_between(checked, head).operations:
+                before = checked.get(change.id) if change.action != "create" else None
+                kinds = {entry.kind for entry in (before, change.entry) if entry is not None}
+                if change.id in touched or any(kind.startswith("security.") for kind in kinds):
+                    raise _Moved
+
+        message = _message(changeset, context, policy)
+        author = Person(context.actor, SERVICE_EMAIL) if context.actor.startswith("service:") else self._person
+        return self._registry.commit(
+            changeset, message, author=author, committer=self._person, base=read, recheck=recheck
+        )
+
+
+class _NoHost:
+    """The host of a program that is not run."""
+
+    async def request(self, op: str, payload: Value) -> Value:
+        raise Refused(ErrorKind.PERMISSION_DENIED, "nothing is granted")
+
+
+def check_agent_operation(operation: Operation, built_in: Collection[str]) -> None:
+    """The host's own rule: an agent writes tools and libraries in app.generated, whatever policies say.
+
+    So it cannot write a policy, a model or an agent, and so join a scope or win a class. `built_in` are the
+    names of the built-in tools, which no other tool may take. Raises Refused.
+    """
+    id, entry = operation.id, operation.entry
+    if id.namespace != GENERATED_NAMESPACE:
+        raise Refused(ErrorKind.PERMISSION_DENIED, f"an agent writes in {GENERATED_NAMESPACE} only, not {id}")
+    if entry is None:
+        return
+    if entry.kind != "library.lua" and not (entry.kind == "function.lua" and entry.type == "tool"):
+        raise Refused(
+            ErrorKind.PERMISSION_DENIED, f"an agent writes tools and libraries only, not {shorten(entry.kind)} {id}"
+        )
+    try:
+        EntryId.generated(id.name)
+    except EntryError as error:
+        raise Refused(ErrorKind.INVALID, str(error)) from error
+    if entry.is_tool and entry.text("llm_alias") not in ("", id.name):
+        raise Refused(ErrorKind.INVALID, f"llm_alias must be {id.name!r}, the tool's name")
+    if entry.is_tool and id.name in built_in:
+        raise Refused(ErrorKind.ALREADY_EXISTS, f"{id.name!r} is a built-in tool; choose another name")
+
+
+def _check_function(entry: Entry) -> None:
+    """Kind check of function.lua. Raises EntryError with what the author must mend."""
+    _check_source(entry)
+    method = entry.data.get("method", "handler")
+    if not isinstance(method, str) or not method.isidentifier():
+        raise EntryError(f"method: the name of a function in the returned table, not {shorten(repr(method))}")
+    if entry.type != "tool":
+        return
+    description = entry.text("llm_description") or entry.text("comment")
+    if not description.strip() or len(description) > MAX_DESCRIPTION:
+        raise EntryError(f"description: 1 to {MAX_DESCRIPTION} characters are required")
+    check_schema(entry.meta.get("input_schema"))
+
+
+def _check_source(entry: Entry) -> None:
+    if not entry.source:
+        raise EntryError("source: Lua source is required")
+    if len(entry.source) > MAX_SOURCE:
+        raise EntryError(f"source: {len(entry.source)} characters, at most {MAX_SOURCE} are allowed")
+    modules = entry.data.get("modules", [])
+    if not isinstance(modules, list) or not all(isinstance(module, str) for module in modules):
+        raise EntryError("modules: a list of module names is required")
+
+
+def check_schema(schema: Json) -> None:
+    """Raise EntryError unless `schema` is a JSON Schema (2020-12) for an object, small enough to be sent."""
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        raise EntryError('input_schema: a JSON Schema with "type": "object" is required')
+    check_json(schema, "input_schema", depth=MAX_DEPTH - MAX_SCHEMA_DEPTH)
+    if len(json.dumps(schema)) > MAX_SCHEMA:
+        raise EntryError(f"input_schema: at most {MAX_SCHEMA} characters are allowed")
+    import jsonschema
+
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        path = "/".join(str(part) for part in error.absolute_path)
+        raise EntryError(f"input_schema: {shorten(error.message, 200)} (at /{shorten(path)})") from error
+
+
+LUA_KINDS = frozenset({"function.lua", "library.lua"})
+
+KIND_CHECKS: Mapping[str, Callable[[Entry], None]] = {
+    "function.lua": _check_function,
+    "library.lua": _check_source,
+    "security.policy": check_policy,
+}
+"""What an entry of a kind must be, beside a valid entry; raise EntryError."""
+
+
+def _message(changeset: Changeset, context: CallContext, policy: str) -> CommitMessage:
+    origin = context.provenance
+    entry = changeset.operations[0].entry if len(changeset.operations) == 1 else None
+    source = entry.source if entry is not None else None
+    return CommitMessage(
+        actor=context.actor,
+        body=entry.text("comment") if entry is not None else "",
+        policy=policy,
+        modules=entry.modules if entry is not None else (),
+        model=origin.model,
+        prompt=origin.prompt,
+        session=origin.session,
+        cell=origin.cell,
+        source_sha256=hashlib.sha256(source.encode()).hexdigest() if source else "",
+    )
+
+
+def install_seed(registry: Registry, person: Person) -> None:
+    """Write the seed as the first commit of an empty registry, by `service:installer`; else do nothing.
+
+    Nothing is asked: the seed is part of this package and checked by its test-suite. Safe beside another
+    process that does the same: one of the two commits is made.
+    """
+    empty = registry.snapshot()
+    if empty.commit:
+        return
+    changeset = seed_changeset(resource("registry_repo"))
+    message = CommitMessage(actor=INSTALLER, body="The entries and pages that come with Micro AGI.")
+    author = Person(INSTALLER, SERVICE_EMAIL)
+    with contextlib.suppress(Conflict):  # the other process was faster
+        registry.commit(changeset, message, author=author, committer=person, base=empty)

@@ -1,0 +1,277 @@
+"""The registry as a whole: opening it, reading it at any commit, and the one algorithm that writes it."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from micro_agi_kernel.entries import Changeset, EntryId
+from micro_agi_kernel.errors import ErrorKind, Refused, RegistryError
+from micro_agi_kernel.registry.changes import check_conflicts, check_existence, check_twins, contents
+from micro_agi_kernel.registry.index import Index
+from micro_agi_kernel.registry.lock import WriteLock
+from micro_agi_kernel.registry.message import CommitMessage
+from micro_agi_kernel.registry.snapshot import Snapshot
+from micro_agi_kernel.registry.versions import History, Person, Version
+from micro_agi_kernel.values import shorten
+
+if TYPE_CHECKING:
+    from dulwich.objects import ShaFile
+
+TRIES = 20
+"""Attempts of one commit while another program (a push, a repack) is in the way; about 10 s in all."""
+
+CONFIG = """\
+[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+[gc]
+\tauto = 0
+[receive]
+\tdenyNonFastForwards = true
+\tdenyDeletes = true
+\tfsckObjects = true
+"""
+
+_SUFFIX = re.compile(r"~(\d{0,9})|\^")
+
+
+class Registry:
+    """A registry that is open; close it, or use it as a context manager. Make one with `open` or `create`."""
+
+    def __init__(self, path: Path) -> None:
+        from micro_agi_kernel.registry.objects import Objects
+
+        self.path = path
+        self.objects = Objects(path)
+        self.index = Index(self.objects)
+        self.history = History(self.index)
+        self._known_formats: set[str] = set()
+
+    @classmethod
+    def open(cls, path: Path) -> Registry:
+        """Open the bare repository at `path`. Raises RegistryError, in one line, for anything else."""
+        _check_repository(path)
+        registry = cls(path)
+        try:
+            if registry.is_empty and registry.objects.other_branches():
+                raise RegistryError(f"not a registry: {path} has branches but no main")
+            registry.snapshot().check_format_once(registry._known_formats)
+        except BaseException:
+            registry.close()
+            raise
+        return registry
+
+    @classmethod
+    def create(cls, path: Path) -> Registry:
+        """Make an empty registry at `path` (mode 0700) and open it; one that is there already is opened.
+
+        Any number of processes may do this at once. Raises RegistryError if `path` holds something else.
+        """
+        if not (path.exists() or path.is_symlink()) or (path.is_dir() and not any(path.iterdir())):
+            try:
+                _make_repository(path)
+            except OSError as error:
+                raise RegistryError(f"cannot make a registry at {path}: {error.strerror}") from error
+        return cls.open(path)
+
+    def close(self) -> None:
+        self.objects.close()
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no commit yet."""
+        return self.objects.head() is None
+
+    def head(self) -> str:
+        """The newest commit, 40 hexadecimal digits. Raises RegistryError if there is none."""
+        head = self.objects.head()
+        if head is None:
+            raise RegistryError(f"the registry {self.path} is empty: run `micro-agi registry init`")
+        return head
+
+    def snapshot(self, rev: str | None = None) -> Snapshot:
+        """What the registry holds at a commit (see `resolve`), or now. Empty for a registry without commits."""
+        commit = self.objects.head() if rev is None else self.resolve(rev)
+        if commit is None:
+            return Snapshot(self.index, self.history, "", "")
+        snapshot = Snapshot(self.index, self.history, commit, self.objects.commit(commit).tree)
+        if rev is None:
+            snapshot.check_format_once(self._known_formats)
+        return snapshot
+
+    def resolve(self, rev: str) -> str:
+        """The commit that `rev` names: "main", "HEAD", "v3" (running number), at least 4 digits of a commit;
+        each with "~2" or "^" behind it. Raises RegistryError.
+        """
+        name = re.split(r"[~^]", rev, maxsplit=1)[0]
+        rest = rev[len(name) :]
+        steps = sum(1 if match[0] in ("~", "^") else int(match[1]) for match in _SUFFIX.finditer(rest))
+        if _SUFFIX.sub("", rest):
+            raise _unknown(rev)
+        start = self._named(name, rev)
+        found = next(islice(self.history.line(start), steps, None), None)
+        if found is None:
+            raise _unknown(rev)
+        return found.id
+
+    def _named(self, name: str, rev: str) -> str:
+        if name in ("main", "HEAD"):
+            return self.head()
+        if re.fullmatch(r"v[1-9]\d{0,8}", name):
+            back = self.history.number(self.head()) - int(name[1:])
+            if back < 0:
+                raise _unknown(rev)
+            return next(islice(self.history.line(self.head()), back, None)).id
+        if not re.fullmatch(r"[0-9a-f]{4,40}", name):
+            raise _unknown(rev)
+        found = [id for id in self.objects.with_prefix(name) if self.objects.is_commit(id)]
+        if len(found) > 1:
+            raise RegistryError(f"revision {name} is ambiguous: give more digits")
+        if not found:
+            raise _unknown(rev)
+        return found[0]
+
+    def versions(
+        self, limit: int | None = None, *, id: EntryId | None = None, start: str | None = None
+    ) -> Iterator[Version]:
+        """Versions, newest first along the first parents, from `start` (a revision) or the newest.
+
+        With `id`, only those that changed that entry. Read lazily: take as many as you need.
+        """
+        begin = self.resolve(start) if start is not None else self.objects.head()
+        return islice(self.history.versions(begin or "", id), limit)
+
+    def version(self, rev: str) -> Version:
+        """What one commit says about itself."""
+        return self.history.version(self.objects.commit(self.resolve(rev)))
+
+    def commit(
+        self,
+        changeset: Changeset,
+        message: CommitMessage,
+        *,
+        author: Person,
+        committer: Person,
+        base: Snapshot,
+        recheck: Callable[[Snapshot], None] | None = None,
+    ) -> Version:
+        """Write `changeset`, which was prepared and checked against `base`, as one commit.
+
+        If others have written since, `recheck` is called under the lock with what is there now; it may raise.
+        Raises Conflict when they changed an entry or file that the changeset touches, Refused when it creates
+        what exists, changes what does not, or changes nothing, RegistryError when it cannot be written. After
+        any failure, or a kill at any point, either no commit is there or the whole one.
+        """
+        written = contents(changeset)
+        text = message.render(changeset)
+        with WriteLock(self.path) as lock:
+            for attempt in range(TRIES):
+                head = self.snapshot()  # the branch is read here and nowhere else in this attempt
+                check_conflicts(changeset, base, head)
+                if recheck is not None and head.commit != base.commit:
+                    recheck(head)
+                check_existence(changeset.operations, head)
+                check_twins((path for path, content in written.items() if content is not None), head)
+                commit = self._try_commit(head, written, text, author, committer)
+                if commit is not None:
+                    return self.history.version(self.objects.commit(commit))
+                time.sleep(min(1.0, 0.01 * 2**attempt) * random.uniform(0.5, 1.0))
+                lock.sweep()
+        raise RegistryError(
+            f"another program keeps {self.path}/refs/heads/main.lock: if none is running, remove that file"
+        )
+
+    def _try_commit(
+        self, head: Snapshot, written: dict[str, bytes | None], text: bytes, author: Person, committer: Person
+    ) -> str | None:
+        """Write the objects on top of `head` and move the branch; None when someone was in the way."""
+        from micro_agi_kernel.registry.objects import Busy, new_commit
+
+        made: list[ShaFile] = []
+        tree = self.objects.new_tree(head.tree, written, made)
+        if tree == head.tree:
+            raise Refused(ErrorKind.INVALID, "nothing to change")
+        commit = new_commit(tree, [head.commit] if head.commit else [], author.line(), committer.line(), text)
+        made.append(commit)
+        id = commit.id.decode()
+        try:
+            self.objects.write(made)
+            return id if self.objects.swap_head(head.commit or None, id) else None
+        except Busy:
+            return None
+        except OSError as error:
+            raise RegistryError(f"cannot write to the registry {self.path}: {error.strerror or error}") from error
+
+
+def _check_repository(path: Path) -> None:
+    """Raise RegistryError unless `path` is a bare repository that we can read and write as it is."""
+    from dulwich.config import ConfigFile
+
+    if not path.exists():
+        raise RegistryError(f"no registry at {path}: run `micro-agi registry init`")
+    try:
+        if (path / ".git").exists():
+            raise RegistryError(f"not a registry: {path} is a work tree, not a bare repository")
+        if not ((path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()):
+            raise RegistryError(f"not a registry: {path} is not a Git repository")
+        next((path / "objects").iterdir(), None)
+        config = ConfigFile.from_path(os.fspath(path / "config"))
+        bare = config.get_boolean(b"core", b"bare", default=False)
+        version = config.get(b"core", b"repositoryformatversion") if config.has_section((b"core",)) else b"0"
+        extensions = list(config.items(b"extensions")) if config.has_section((b"extensions",)) else []
+    except OSError as error:
+        raise RegistryError(f"cannot read the registry {path}: {error.strerror}") from error
+    except (ValueError, KeyError) as error:
+        raise RegistryError(f"cannot read the config of the registry {path}: {shorten(str(error))}") from error
+    if not bare:
+        raise RegistryError(f"not a registry: {path} is not a bare repository")
+    if version not in (b"0", b"1") or any(pair != (b"objectformat", b"sha1") for pair in extensions):
+        raise RegistryError(f"not a registry: {path} uses extensions of Git that a registry cannot have")
+
+
+def _make_repository(path: Path) -> None:
+    """Put an empty bare repository at `path`, whole or not at all; another process may do the same meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))  # mode 0700
+    try:
+        for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+            (made / folder).mkdir(parents=True)
+        for name, content in (("HEAD", "ref: refs/heads/main\n"), ("config", CONFIG)):
+            with (made / name).open("w") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        made.rename(path)
+    except OSError:
+        shutil.rmtree(made, ignore_errors=True)
+        with suppress(OSError):
+            if any(path.iterdir()):
+                return  # someone else was first; `open` looks at what they made
+        raise
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _unknown(rev: str) -> RegistryError:
+    return RegistryError(f"no such revision: {shorten(rev)!r} (a commit, main, main~2 or v3)")

@@ -1,0 +1,169 @@
+"""One Lua for one call: the runtime, the single function it may call, and what stands behind that function.
+
+Lua and Python exchange byte strings only (the JSON of frames.py), so no Python object is within Lua's reach.
+lupa cannot survive an allocation that fails while it pushes a value into Lua: the whole process hangs or
+dies. So before a push the memory limit is raised by more than the push needs, and boot.lua's first act
+after it is to "settle" the limit again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.interfaces import LuaModule
+from micro_agi_kernel.sandbox import frames
+
+if TYPE_CHECKING:
+    from lupa.lua54 import LuaRuntime
+
+BOOT = Path(__file__).with_name("boot.lua").read_bytes()
+_PUSH_RESERVE = 1 << 20
+
+
+class Line(Protocol):
+    """The child's end of the pipe; `child.Channel`."""
+
+    def send(self, message: bytes) -> None: ...
+    def print(self, data: bytes) -> None: ...
+    def flush_if_due(self) -> None: ...
+    def set_timer(self, id: int, seconds: float) -> None: ...
+    def next_answer(self) -> bytes: ...
+
+
+class Machine:
+    """A fresh Lua with boot.lua in it; runs one program."""
+
+    def __init__(self, line: Line, modules: Mapping[str, LuaModule], memory: int) -> None:
+        self._line = line
+        self._modules = modules
+        self._allowed: frozenset[str] = frozenset()
+        self._deadline = float("inf")
+        self._limit = memory
+        self._ops: dict[bytes, Callable[[bytes], bytes | bool | None]] = {
+            b"settle": self._settle,
+            b"tick": self._tick,
+            b"late": self._late,
+            b"print": self._line.print,
+            b"paused": self._paused,
+            b"timer": self._timer,
+            b"poll": lambda _: self._line.next_answer(),
+            b"seed": lambda _: os.urandom(16),
+            b"module": self._module,
+            b"native": self._native,
+            b"ask": self._ask,
+        }
+        self._lua = _new_lua(memory)
+        self._start, self._step = self._lua.execute(BOOT, self._call, name=b"=[sandbox]", mode=b"t")
+
+    def run(self, program: bytes, allowed: frozenset[str], seconds: float) -> bytes:
+        """Run `program` (the JSON that `pool` makes of it); gives the call's last message."""
+        from lupa.lua54 import LuaMemoryError
+
+        self._allowed = allowed
+        self._deadline = time.monotonic() + seconds
+        try:
+            self._make_room(program)
+            end = self._start(program)
+            while end is None:
+                answer = self._line.next_answer()
+                self._make_room(answer)
+                end = self._step(answer)
+        except (LuaMemoryError, MemoryError):
+            return self.memory_error()
+        return bytes(end)
+
+    def memory_error(self) -> bytes:
+        message = f"memory limit of {self._limit / (1 << 20):g} MiB reached"
+        return end_with(ErrorKind.MEMORY_LIMIT, message)
+
+    def _call(self, op: bytes, payload: bytes) -> bytes | bool | None:
+        """What Lua calls. An exception must not pass through Lua, so whatever happens ends the process here."""
+        try:
+            answer = self._ops[op](payload)
+            if isinstance(answer, bytes):
+                self._make_room(answer)
+            return answer
+        except MemoryError:
+            return self._die(self.memory_error())
+        except BaseException as error:
+            return self._die(end_with(ErrorKind.CRASHED, f"the sandbox failed: {type(error).__name__}: {error}"))
+
+    def _die(self, end: bytes) -> NoReturn:
+        self._line.send(end)
+        os._exit(0)
+
+    def _make_room(self, push: bytes) -> None:
+        self._lua.set_max_memory(self._limit + len(push) + _PUSH_RESERVE, True)
+
+    # -- the operations of boot.lua
+
+    def _settle(self, _: bytes) -> None:
+        self._lua.set_max_memory(self._limit, True)
+
+    def _tick(self, _: bytes) -> bool | None:
+        self._line.flush_if_due()
+        return time.monotonic() > self._deadline or None
+
+    def _late(self, where: bytes) -> None:
+        self._line.send(frames.dumps({"t": "late", "where": where.decode(errors="replace")}))
+
+    def _paused(self, seconds: bytes) -> None:
+        self._deadline += float(seconds)
+
+    def _timer(self, payload: bytes) -> None:
+        id, seconds = payload.split()
+        self._line.set_timer(int(id), float(seconds))
+
+    def _module(self, name: bytes) -> bytes | None:
+        wanted = name.decode(errors="replace")
+        return self._modules[wanted].chunk.encode() if wanted in self._allowed & self._modules.keys() else None
+
+    def _native(self, payload: bytes) -> bytes:
+        module, name, arguments = payload.split(b"\0", 2)
+        function = self._modules[module.decode()].functions[name.decode()]
+        try:
+            values = frames.loads(arguments)
+            assert isinstance(values, list)
+            return frames.dumps({"value": function(*values)})
+        except MicroAgiError as error:
+            kind, retryable = (error.kind, error.retryable) if isinstance(error, Refused) else (ErrorKind.INVALID, None)
+            return frames.dumps({"error": {"kind": kind, "message": str(error), "retryable": retryable}})
+        except frames.FrameError as error:
+            return frames.dumps({"error": {"kind": ErrorKind.INVALID, "message": str(error)}})
+        except MemoryError:
+            raise
+        except Exception as error:  # a fault of the module: the tool gets an error value, the process lives on
+            message = f"{module.decode()}.{name.decode()}: {type(error).__name__}: {error}"
+            return frames.dumps({"error": {"kind": "INTERNAL", "message": message}})
+
+    def _ask(self, payload: bytes) -> None:
+        module, op, id, value = payload.split(b"\0", 3)
+        if op.decode() not in self._modules[module.decode()].services:
+            raise LookupError(f"the module {module.decode()} has no service {op.decode()}")
+        self._line.send(b'{"t":"ask","id":%s,"op":%s,"payload":%s}' % (id, frames.dumps(op.decode()), value))
+
+
+def end_with(kind: ErrorKind, message: str) -> bytes:
+    """The last message of a call that failed."""
+    return frames.dumps({"t": "end", "error": {"kind": kind, "message": message}})
+
+
+def _new_lua(memory: int) -> LuaRuntime:
+    from lupa.lua54 import LuaRuntime
+
+    return LuaRuntime(
+        encoding=None,
+        register_eval=False,
+        register_builtins=False,
+        attribute_filter=_refuse,
+        max_memory=memory + _PUSH_RESERVE,
+    )
+
+
+def _refuse(_object: object, _name: object, _setting: bool) -> object:
+    raise AttributeError("not available")

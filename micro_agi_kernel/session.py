@@ -1,0 +1,119 @@
+"""One conversation: a workspace, an agent, the model that runs it, and what was said so far."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from micro_agi_kernel import models
+from micro_agi_kernel.agent.context import AgentContext, AgentSpec
+from micro_agi_kernel.agent.conversation import Conversation
+from micro_agi_kernel.agent.turn import Turn, TurnLimits
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.events import Event, Notice, TurnFinished
+from micro_agi_kernel.interfaces import Model, Provenance
+from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
+from micro_agi_kernel.settings import Settings, secret
+from micro_agi_kernel.workspace import RegistryTools, Workspace, call_context
+
+AGENT_ENTRY = EntryId("app", "dev_assistant")
+
+
+class Session:
+    """A conversation. One turn at a time; `run` waits for the one before."""
+
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        self.workspace = workspace
+        self._settings = settings
+        self._conversation = Conversation()
+        self._agent: AgentContext | None = None
+        self._model: Model | None = None
+        self._choice: models.Choice | None = None
+        self._busy = asyncio.Lock()
+        self._preloading: asyncio.Task[None] | None = None
+
+    async def run(self, text: str, *, cell: int = 0) -> AsyncGenerator[Event, None]:
+        """Answer one prompt: its events, the last of which is TurnFinished.
+
+        Leaving early (the iterating task is cancelled, or the generator is closed) stops the turn at
+        once: the model's connection is closed, the running tool is killed, the conversation stays sendable.
+        """
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        async with self._busy:
+            turn = asyncio.create_task(self._turn(text, cell, events.put_nowait))
+            turn.add_done_callback(lambda _: events.put_nowait(None))
+            try:
+                while (event := await events.get()) is not None:
+                    yield event
+            finally:
+                turn.cancel()
+                await asyncio.wait([turn])
+        yield turn.result()  # a bug of ours is raised here, with its traceback
+
+    async def close(self) -> None:
+        """End what the session started; harmless when repeated."""
+        if self._model is not None:
+            await self._model.close()
+        await self.workspace.close()
+
+    def preload(self) -> None:
+        """Start what the first turn needs while nobody waits: the jail, and the model's client."""
+        self._preloading = asyncio.create_task(self.workspace.sandbox.start())
+        with suppress(MicroAgiError):  # the first turn says what is wrong
+            models.preload(self._choose(self._load_agent().spec).spec)
+
+    async def _turn(self, text: str, cell: int, emit: Callable[[Event], None]) -> TurnFinished:
+        before = ""
+        try:
+            before = await asyncio.to_thread(self.workspace.registry.head)
+            agent = await asyncio.to_thread(self._load_agent)
+            choice = await asyncio.to_thread(self._choose, agent.spec)
+            model = await self._open_model(choice, emit)
+        except MicroAgiError as error:
+            return TurnFinished("error", str(error), type(error).__name__)
+        origin = Provenance(choice.spec.name, text, self.id, cell)
+        limits = TurnLimits(self._settings.limits.steps, choice.spec.window, choice.spec.output_tokens)
+        context = call_context(emit, lambda output: None, origin)
+        end = await Turn(model, agent, self._conversation, self.workspace, limits, context).run(text)
+        after = await asyncio.to_thread(self.workspace.registry.head)
+        return replace(end, registry={"registry": after, "before": before, "session": self.id, "cell": cell})
+
+    def _load_agent(self) -> AgentContext:
+        """The agent with what it has loaded, and its instructions as they stand now."""
+        tools = RegistryTools(self.workspace)
+        entry = tools.get(AGENT_ENTRY)
+        if entry is None:
+            raise MicroAgiError(
+                f"the registry has no agent {AGENT_ENTRY}: bring it back with git, or start a new registry"
+            )
+        spec = AgentSpec.from_entry(entry)
+        if self._agent is None:
+            self._agent = AgentContext(spec, tools)
+        self._agent.spec = spec
+        return self._agent
+
+    def _choose(self, agent: AgentSpec) -> models.Choice:
+        entries = self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE})
+        specs, _ = read_specs(entries)
+        return models.choose(specs, self._settings.model or None, agent.model, secret)
+
+    async def _open_model(self, choice: models.Choice, emit: Callable[[Event], None]) -> Model:
+        """The model of `choice`, kept open from turn to turn while it stays the same."""
+        if self._model is None or self._choice != choice:
+            if self._model is not None:
+                await self._model.close()
+            self._model, self._choice = models.open_model(choice.spec, secret), choice
+            if choice.fallback:
+                emit(Notice(choice.reason))
+        return self._model
+
+
+def open_session(settings: Settings) -> Session:
+    """A new conversation on the registry of the settings. Raises MicroAgiError with one line."""
+    return Session(Workspace(settings), settings)

@@ -1,0 +1,57 @@
+"""`registry verify`: the audit of the store, and what only the whole house can check.
+
+Every commit by an agent is judged again by the policies that stood in its parent, and every Lua source
+of the newest state is compiled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from micro_agi_kernel.entries import AGENT, TOOLS_NAMESPACE, Operation
+from micro_agi_kernel.errors import EntryError, Refused
+from micro_agi_kernel.publishing import LUA_KINDS, check_agent_operation
+from micro_agi_kernel.registry import Finding, audit, history_pairs
+from micro_agi_kernel.settings import Settings
+from micro_agi_kernel.workspace import Workspace
+
+
+async def verify_registry(settings: Settings) -> list[Finding]:
+    """Every finding about the registry of the settings. Raises RegistryError when it cannot be opened."""
+    workspace = Workspace(settings)
+    try:
+        findings = await asyncio.to_thread(lambda: [*audit(workspace.registry), *_replay(workspace)])
+        return findings + await _compile(workspace)
+    finally:
+        await workspace.close()
+
+
+def _replay(workspace: Workspace) -> Iterator[Finding]:
+    judged, wrong = 0, 0
+    for before, version, operations in history_pairs(workspace.registry):
+        if version.actor != AGENT:
+            continue
+        judged += 1
+        after = workspace.registry.snapshot(version.commit)
+        built_in = {entry.text("llm_alias") or entry.id.name for entry in before.entries(TOOLS_NAMESPACE)}
+        for action, id in operations:
+            try:
+                workspace.permissions.agent_may(f"registry.{action}", str(id), before)
+                check_agent_operation(Operation(action, id, after.get(id)), built_in)
+            except (Refused, EntryError) as error:
+                wrong += 1
+                yield Finding("fail", "policies", f"{version.commit[:12]}: {error}", version.commit, id)
+    if not wrong:
+        yield Finding("ok", "policies", f"{judged} commits by the agent were allowed by the policies of their time")
+
+
+async def _compile(workspace: Workspace) -> list[Finding]:
+    entries = [entry for entry in workspace.registry.snapshot().entries() if entry.kind in LUA_KINDS]
+    findings = []
+    for entry in entries:
+        try:
+            await workspace.publishing.check_entry(entry)
+        except Refused as refusal:
+            findings.append(Finding("fail", "sources", f"{entry.id}: {refusal}", id=entry.id))
+    return findings or [Finding("ok", "sources", f"{len(entries)} sources compile")]

@@ -1,0 +1,99 @@
+"""Kernels as child processes, spoken to as a front end does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import KernelManager
+
+SCRIPTED = [sys.executable, str(Path(__file__).parent / "scripted_kernel.py"), "-f", "{connection_file}"]
+SECONDS = 30
+
+
+class Kernel:
+    """A running kernel and one client of it."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.manager = KernelManager()
+        self.manager._kernel_spec = KernelSpec(
+            argv=[*SCRIPTED, *arguments], display_name="Scripted", language="markdown", interrupt_mode="message"
+        )
+        self.manager.start_kernel()
+        self.client: BlockingKernelClient = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=SECONDS)
+
+    def send(self, code: str, *, front_end: str = "notebook", **content: Any) -> str:
+        """Ask for a cell and return the request's id."""
+        message = self.client.session.msg(
+            "execute_request",
+            {
+                "code": code,
+                "silent": False,
+                "store_history": True,
+                "user_expressions": {},
+                "allow_stdin": front_end != "batch",
+                "stop_on_error": True,
+                **content,
+            },
+            metadata={"cellId": "c0ffee"} if front_end == "notebook" else {},
+        )
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+    def shows(self, request: str) -> Iterator[dict[str, Any]]:
+        """The messages of a cell as they come, until it is idle."""
+        while True:
+            message = self.client.get_iopub_msg(timeout=SECONDS)
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return
+            if message["msg_type"] not in ("status", "execute_input"):
+                yield message
+
+    def reply(self, request: str) -> dict[str, Any]:
+        while True:
+            message = self.client.get_shell_msg(timeout=SECONDS)
+            if message["parent_header"].get("msg_id") == request:
+                return dict(message)
+
+    def run(self, code: str, *, front_end: str = "notebook", **content: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Run a cell; its reply, and all that it showed."""
+        request = self.send(code, front_end=front_end, **content)
+        shown = list(self.shows(request))
+        return self.reply(request), shown
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        if self.manager.has_kernel:
+            self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+
+
+@pytest.fixture(scope="session")
+def kernel() -> Iterator[Kernel]:
+    """One kernel for the tests that leave it as it was."""
+    kernel = Kernel()
+    yield kernel
+    kernel.close()
+
+
+@pytest.fixture
+def start_kernel() -> Iterator[Any]:
+    """Starts kernels of a test's own, with arguments of the scripted kernel."""
+    kernels: list[Kernel] = []
+
+    def start(*arguments: str) -> Kernel:
+        kernels.append(Kernel(*arguments))
+        return kernels[-1]
+
+    yield start
+    for kernel in kernels:
+        kernel.close()

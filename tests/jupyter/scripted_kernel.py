@@ -1,0 +1,133 @@
+"""A kernel process whose conversation is a script: `python scripted_kernel.py -f FILE`.
+
+The prompt names the script: each of its lines is one step. A double stands for the conversation only;
+kernel, sinks and protocol are the shipped ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.errors import RegistryError
+from micro_agi_kernel.events import (
+    EntryPublished,
+    Event,
+    Notice,
+    TextDelta,
+    ToolFinished,
+    ToolLoaded,
+    ToolOutput,
+    ToolStarted,
+    TurnFinished,
+)
+from micro_agi_kernel.frontends.jupyter.app import main
+from micro_agi_kernel.frontends.jupyter.kernel import MicroAgiKernel
+
+REGISTRY = {"registry": "b" * 40, "before": "a" * 40, "session": "s", "cell": 1}
+HEAVY = ("openai", "tiktoken", "jsonschema", "dulwich", "lupa", "httpx", "yaml", "markdown_it", "debugpy", "jedi",
+         "matplotlib_inline", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.kernelapp")
+AT_START = [name for name in HEAVY if name in sys.modules]
+
+
+class Script:
+    """A conversation: reads the prompt line by line and does what each line says."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+        self.interrupts = 0
+
+    async def run(self, text: str, *, cell: int) -> AsyncGenerator[Event, None]:
+        self.prompts.append(text)
+        try:
+            for line in text.splitlines():
+                word, _, rest = line.partition(" ")
+                async for event in self._step(word, rest):
+                    yield event
+                    if isinstance(event, TurnFinished):
+                        return
+        except asyncio.CancelledError:
+            self.interrupts += 1
+            if "tidy" in text:  # a session may also end the turn itself
+                yield TurnFinished("interrupted", registry=REGISTRY)
+                return
+            raise
+        yield TurnFinished("ok", registry=REGISTRY)
+
+    async def _step(self, word: str, rest: str) -> AsyncGenerator[Event, None]:
+        match word:
+            case "say":
+                for piece in rest.split(" "):
+                    yield TextDelta(piece + " ")
+            case "markdown":  # base64 of the text, in small pieces
+                text = base64.b64decode(rest).decode("utf-8", "surrogatepass")
+                for start in range(0, len(text), 7):
+                    yield TextDelta(text[start : start + 7])
+            case "flood":
+                for number in range(int(rest)):
+                    yield TextDelta(f"word{number} ")
+            case "tool":
+                yield ToolStarted("c1", rest, "{}")
+                yield ToolFinished("c1", rest, "ok", "", 0.1)
+            case "start":
+                yield ToolStarted("c1", rest, "{}")
+            case "print":
+                yield ToolOutput("c1", json.loads(rest))
+            case "print_lines":
+                for number in range(int(rest)):
+                    yield ToolOutput("c1", f"line {number}\n")
+            case "finish":
+                yield ToolFinished("c1", rest, "ok", "", 0.1)
+            case "fail_tool":
+                yield ToolFinished("c1", rest, "error", "no such\nhost \x1b[31m", 0.1)
+            case "load":
+                yield ToolLoaded(EntryId.parse(rest), "alias")
+            case "publish":
+                yield EntryPublished("1a2b3c4" + "0" * 33, f"Create {rest}", ())
+            case "notice":
+                yield Notice(rest)
+            case "wait":
+                await asyncio.sleep(0 if not rest else float(rest))
+            case "stall":
+                await asyncio.Event().wait()
+            case "stubborn":
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    await asyncio.Event().wait()  # only a second interrupt ends this
+            case "error":
+                yield TurnFinished("error", error=rest, error_name="ModelError", registry=REGISTRY)
+            case "bug":
+                raise ZeroDivisionError(rest)
+            case "report":
+                yield TextDelta(json.dumps({"prompts": len(self.prompts), "interrupts": self.interrupts, "start": AT_START}))
+            case "silence":
+                yield TurnFinished("ok")
+            case _:
+                yield TextDelta(f"you said: {word}")
+
+    async def close(self) -> None:
+        if CLOSED:
+            CLOSED.write_text("closed")
+
+    def preload(self) -> None: ...
+
+
+class ScriptedKernel(MicroAgiKernel):
+    def make_session(self) -> Script:
+        if MISSING and not MISSING.exists():
+            raise RegistryError(f"{MISSING} is no repository: give another path")
+        return Script()
+
+
+arguments = dict(argument.split("=", 1) for argument in sys.argv[1:] if "=" in argument)
+CLOSED = Path(arguments["closed"]) if "closed" in arguments else None
+MISSING = Path(arguments["missing"]) if "missing" in arguments else None
+
+if __name__ == "__main__":
+    main([argument for argument in sys.argv[1:] if "=" not in argument], ScriptedKernel)

@@ -1,0 +1,82 @@
+"""The kernel in real front ends that need no browser: nbclient, nbconvert, jupyter console."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pexpect
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+
+NAME = "micro-agi-scripted"
+HOSTILE = base64.b64encode(b"Look: <img src=x onerror=alert(1)>\n\n```html\n<script>alert(1)</script>\n```\n").decode()
+
+
+@pytest.fixture(autouse=True)
+def scripted_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kernels" / NAME
+    folder.mkdir(parents=True)
+    argv = [sys.executable, str(Path(__file__).with_name("scripted_kernel.py")), "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Scripted", "language": "markdown", "interrupt_mode": "message"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
+
+
+def execute(*sources: str) -> nbformat.NotebookNode:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    NotebookClient(notebook, kernel_name=NAME, timeout=60).execute()
+    nbformat.validate(notebook)
+    return notebook
+
+
+def test_nbclient_keeps_one_output_for_each_cell(tmp_path: Path) -> None:
+    notebook = execute("tool look\nsay It is **noon**.", f"markdown {HOSTILE}")
+    assert [len(cell.outputs) for cell in notebook.cells] == [1, 1]
+    output = notebook.cells[0].outputs[0]
+    assert output.data["text/plain"] == "  [look] ok\nIt is **noon**. "
+    assert output.metadata["micro_agi"]["registry"] == "b" * 40
+    assert notebook.metadata.language_info.name == "markdown"
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    assert "<strong>noon</strong>" in page
+    assert not re.search(r"<img[^>]*onerror|<script>alert", page)
+
+
+def test_nbclient_stops_at_a_failed_cell() -> None:
+    with pytest.raises(CellExecutionError, match="no key: set OPENAI_API_KEY"):
+        execute("error no key: set OPENAI_API_KEY", "say never")
+
+
+def test_the_console_shows_the_transcript_and_is_interrupted_by_ctrl_c() -> None:
+    console = pexpect.spawn(
+        sys.executable,
+        ["-m", "jupyter_console", f"--kernel={NAME}", "--ZMQTerminalInteractiveShell.simple_prompt=True"],
+        encoding="utf-8",
+        timeout=40,
+        dimensions=(40, 120),
+    )
+    try:
+        console.expect("Micro AGI .*\n")
+        console.expect("In .*: ")
+        console.sendline("tool look")
+        console.expect_exact("  [look] ok\r\n")
+        console.expect("In .*: ")
+        console.sendline("say It is **noon**.")
+        console.expect_exact("It is **noon**. \r\n")
+        console.expect("In .*: ")
+        console.sendline("stall")
+        console.expect_exact("stall")
+        console.sendintr()
+        console.expect_exact("Interrupted: the cell was stopped")
+        console.expect("In .*: ")
+        console.sendline("say fine")
+        console.expect_exact("fine \r\n")
+    finally:
+        console.close(force=True)

@@ -1,0 +1,215 @@
+"""The kernel's side of the Jupyter protocol, spoken to by jupyter_client."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REGISTRY = {"registry": "b" * 40, "before": "a" * 40, "session": "s", "cell": 1}
+
+
+def text_of(shown: list[dict[str, Any]]) -> str:
+    return "".join(m["content"]["text"] for m in shown if m["msg_type"] == "stream")
+
+
+def answers_again(kernel: Any) -> None:
+    reply, shown = kernel.run("say fine", front_end="terminal")
+    assert reply["content"]["status"] == "ok"
+    assert text_of(shown) == "fine \n"
+
+
+def wait_for_text(kernel: Any, request: str, text: str) -> None:
+    for message in kernel.shows(request):
+        if text in str(message["content"]):
+            return
+    pytest.fail(f"the cell ended without {text!r}")
+
+
+def test_kernel_info_claims_what_is_there(kernel: Any) -> None:
+    kernel.client.kernel_info()
+    content = kernel.client.get_shell_msg(timeout=20)["content"]
+    assert content["implementation"] == "micro-agi"
+    assert content["language_info"]["mimetype"] == "text/markdown"
+    assert content["language_info"]["file_extension"] == ".md"
+    assert content["supported_features"] == []
+    assert content["implementation_version"] in content["banner"]
+
+
+def test_nothing_heavy_is_loaded_before_kernel_info() -> None:
+    program = "import sys, micro_agi_kernel.frontends.jupyter.app; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
+    heavy = "openai tiktoken jsonschema dulwich lupa httpx yaml markdown_it debugpy jedi matplotlib_inline".split()
+    python_kernel = ["ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell"]
+    assert loaded.isdisjoint([*heavy, *python_kernel, "micro_agi_kernel.events", "micro_agi_kernel.session"])
+
+
+def test_a_folder_of_notebooks_cannot_shadow_a_library(tmp_path: Path) -> None:
+    (tmp_path / "zmq.py").write_text("raise SystemExit('shadowed')")
+    spec = Path(__file__).parents[2] / "kernelspec" / "kernel.json"
+    argv = __import__("json").loads(spec.read_text())["argv"]
+    command = [sys.executable, *argv[1:-1], "no-such-file.json"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "shadowed" not in ended.stderr
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("micro-agi: no kernel from the connection file")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_empty_and_silent_cells_reach_no_model(kernel: Any) -> None:
+    before = kernel.run("report", front_end="terminal")[1]
+    for code, silent in (("  \n", False), ("say no", True)):
+        reply, shown = kernel.run(code, front_end="terminal", silent=silent)
+        assert (reply["content"]["status"], shown) == ("ok", [])
+    after = kernel.run("report", front_end="terminal")[1]
+    assert prompts(after) == prompts(before) + 1  # the report itself
+
+
+def prompts(shown: list[dict[str, Any]]) -> int:
+    return int(__import__("json").loads(text_of(shown))["prompts"])
+
+
+def test_a_prompt_is_complete_unless_it_plainly_goes_on(kernel: Any) -> None:
+    for code, status in (
+        ("what time is it?", "complete"),
+        ("", "complete"),
+        ("first line \\", "incomplete"),
+        ("```python\nprint(1)", "incomplete"),
+        ("```python\nprint(1)\n```", "complete"),
+        ("````\n```\n", "incomplete"),
+        ("use ``` inline ``` here", "complete"),
+    ):
+        kernel.client.is_complete(code)
+        assert kernel.client.get_shell_msg(timeout=20)["content"]["status"] == status, code
+
+
+def test_history_has_the_last_prompts(start_kernel: Any) -> None:
+    kernel = start_kernel()
+    for word in ("one", "two", "three"):
+        kernel.run(f"say {word}")
+    kernel.run("say secret", store_history=False)
+    kernel.client.history(hist_access_type="tail", n=2, raw=True, output=False)
+    assert kernel.client.get_shell_msg(timeout=20)["content"]["history"] == [[0, 2, "say two"], [0, 3, "say three"]]
+
+
+def test_completion_and_inspection_answer_while_a_cell_runs(kernel: Any) -> None:
+    cell = kernel.send("say begun\nstall")
+    wait_for_text(kernel, cell, "begun")
+    for ask in (kernel.client.complete, kernel.client.inspect):
+        request = ask("x", 1)
+        assert kernel.reply(request)["content"]["status"] == "ok"
+        states = []
+        while states != ["idle", "busy"]:  # idle for the request, then busy for the cell again
+            message = kernel.client.get_iopub_msg(timeout=20)
+            if message["msg_type"] == "status":
+                assert message["parent_header"]["msg_id"] == (cell if states else request)
+                states.append(message["content"]["execution_state"])
+    kernel.manager.interrupt_kernel()
+    assert kernel.reply(cell)["content"]["ename"] == "Interrupted"
+    answers_again(kernel)
+
+
+STOPS = {
+    "text": "say partial answer\nstall",
+    "tool": "say partial answer\nstart slow\nprint \"working\\n\"\nstall",
+    "stalled model": "notice partial answer\nstall",
+    "tidy session": "say partial answer tidy\nstall",
+}
+
+
+@pytest.mark.parametrize("how", ["message", "signal"])
+@pytest.mark.parametrize("script", STOPS.values(), ids=STOPS.keys())
+def test_an_interrupt_ends_the_turn_and_keeps_what_was_said(kernel: Any, script: str, how: str) -> None:
+    request = kernel.send(script)
+    wait_for_text(kernel, request, "working" if "working" in script else "partial")
+    queued = [kernel.send("say queued"), kernel.send("say queued")]
+    kernel.client.kernel_info()  # a round trip: the cells are in the kernel's queue or at its socket
+    if how == "message":
+        kernel.manager.interrupt_kernel()
+    else:
+        kernel.manager.signal_kernel(signal.SIGINT)
+    shown = list(kernel.shows(request))
+    reply = kernel.reply(request)
+    assert reply["content"]["status"] == "error"
+    assert [m["content"]["ename"] for m in shown if m["msg_type"] == "error"] == ["Interrupted"]
+    assert reply["metadata"].get("micro_agi") == (REGISTRY if "tidy" in script else None)
+    assert [kernel.reply(cell)["content"]["status"] for cell in queued] == ["aborted", "aborted"]
+    answers_again(kernel)
+
+
+def test_the_saved_cell_has_the_partial_answer(kernel: Any) -> None:
+    request = kernel.send("say one two three\nwait\nsay four\nstall")
+    shown = []
+    for message in kernel.shows(request):
+        shown.append(message)
+        if len(shown) == 1:
+            kernel.manager.interrupt_kernel()
+    assert shown[-1]["msg_type"] == "error"
+    assert shown[-2]["content"]["data"]["text/plain"] == "one two three four "
+    answers_again(kernel)
+
+
+def test_a_second_interrupt_ends_a_turn_that_held_out(kernel: Any) -> None:
+    request = kernel.send("say begun\nstubborn")
+    wait_for_text(kernel, request, "begun")
+    kernel.manager.interrupt_kernel()
+    kernel.manager.interrupt_kernel()
+    assert kernel.reply(request)["content"]["ename"] == "Interrupted"
+    answers_again(kernel)
+
+
+def test_an_interrupt_between_cells_does_nothing(kernel: Any) -> None:
+    kernel.manager.interrupt_kernel()
+    kernel.manager.signal_kernel(signal.SIGINT)
+    answers_again(kernel)
+
+
+@pytest.mark.parametrize("front_end", ["notebook", "terminal", "batch"])
+def test_a_failed_turn_shows_one_error(kernel: Any, front_end: str) -> None:
+    reply, shown = kernel.run("error no key:\nset it", front_end=front_end)
+    errors = [m["content"] for m in shown if m["msg_type"] == "error"]
+    assert errors == [{"ename": "ModelError", "evalue": "no key:", "traceback": ["no key:"]}]
+    assert reply["content"]["status"] == "error"
+    assert reply["content"]["evalue"] == "no key:"
+    answers_again(kernel)
+
+
+def test_a_bug_of_ours_shows_its_traceback_and_the_kernel_lives(kernel: Any) -> None:
+    reply, shown = kernel.run("say so far\nbug the \x1b[2J reason")
+    assert reply["content"]["ename"] == "ZeroDivisionError"
+    assert "Traceback (most recent call last):" in reply["content"]["traceback"]
+    assert "\x1b" not in str(shown)
+    assert shown[0]["content"]["data"]["text/plain"].startswith("so")
+    answers_again(kernel)
+
+
+def test_each_cell_tries_again_to_open_the_session(start_kernel: Any, tmp_path: Path) -> None:
+    registry = tmp_path / "registry"
+    kernel = start_kernel(f"missing={registry}")
+    for _ in range(2):
+        reply, shown = kernel.run("say hello")
+        assert reply["content"]["ename"] == "RegistryError"
+        assert reply["content"]["traceback"] == [f"{registry} is no repository: give another path"]
+        assert [m["msg_type"] for m in shown] == ["error"]
+    registry.mkdir()
+    answers_again(kernel)
+
+
+def test_shutdown_closes_the_session_even_in_the_middle_of_a_turn(start_kernel: Any, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    kernel = start_kernel(f"closed={closed}")
+    request = kernel.send("say begun\nstall")
+    wait_for_text(kernel, request, "begun")
+    kernel.client.shutdown()
+    assert kernel.client.get_control_msg(timeout=20)["content"]["status"] == "ok"
+    for _ in range(200):
+        if not kernel.manager.is_alive():
+            break
+        time.sleep(0.05)
+    assert not kernel.manager.is_alive()
+    assert closed.read_text() == "closed"

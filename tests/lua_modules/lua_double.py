@@ -1,0 +1,130 @@
+"""A small double of the host's services, and what a program that ran came to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.interfaces import CallOutcome
+from micro_agi_kernel.values import Value
+
+SEED = "a1" * 20
+ENTRY: dict[str, Value] = {
+    "id": "app.tools:load_tool",
+    "kind": "function.lua",
+    "meta": {"type": "tool"},
+    "data": {"method": "handler"},
+}
+
+
+@dataclass
+class Host:
+    """Answers each operation as the host would, and keeps what it was asked."""
+
+    asked: list[tuple[str, Value]] = field(default_factory=list)
+
+    async def request(self, op: str, payload: Value) -> Value:
+        self.asked.append((op, payload))
+        assert isinstance(payload, dict), f"{op} was sent {payload!r}"
+        return ANSWERS[op](payload)
+
+
+def _not_found(id: Value) -> Refused:
+    return Refused(ErrorKind.NOT_FOUND, f"not found: {id}", retryable=False)
+
+
+def _http(payload: dict[str, Value]) -> Value:
+    if "192.168." in str(payload["url"]):
+        raise Refused(ErrorKind.PERMISSION_DENIED, "not allowed: private IP 192.168.1.1", retryable=False)
+    headers: Value = {"content-type": "application/json", "x-request-id": "7"}
+    return {"status_code": 200, "headers": headers, "body": payload.get("body", ""), "url": payload["url"]}
+
+
+def _get(payload: dict[str, Value]) -> Value:
+    if payload["id"] == ENTRY["id"]:
+        return ENTRY
+    raise _not_found(payload["id"])
+
+
+def _apply(payload: dict[str, Value]) -> Value:
+    assert payload["commit"] == SEED
+    return {"commit": "b2" * 20, "version": 2}
+
+
+def _page(payload: dict[str, Value]) -> Value:
+    if payload["path"] == "lua/core/time":
+        return "# time\n\nThe current time."
+    raise _not_found(payload["path"])
+
+
+def _call(payload: dict[str, Value]) -> Value:
+    match payload:
+        case {"id": "app.generated:add", "input": {"a": int(a), "b": int(b)}}:
+            return a + b
+        case {"id": "app.generated:echo"}:
+            return payload.get("input")
+    raise _not_found(payload["id"])
+
+
+def _evaluate(payload: dict[str, Value]) -> Value:
+    denied = str(payload["resource"]).startswith("app:")
+    return {"result": "deny" if denied else "undefined", "policy": "app:deny_core_ns" if denied else None}
+
+
+_ROW: dict[str, Value] = {
+    "commit": "b2" * 20,
+    "version": 2,
+    "subject": "Create app.generated:hello",
+    "actor": "service:agent",
+    "time": "2026-11-23T10:15:00Z",
+}
+
+ANSWERS: dict[str, Callable[[dict[str, Value]], Value]] = {
+    "http.request": _http,
+    "registry.get": _get,
+    "registry.find": lambda payload: [ENTRY],
+    "registry.entries": lambda payload: [ENTRY],
+    "registry.snapshot": lambda payload: {"commit": SEED, "version": 1},
+    "registry.apply": _apply,
+    "registry.versions": lambda payload: [_ROW],
+    "registry.history": lambda payload: [_ROW],
+    "registry.apply_version": lambda payload: {"commit": "c3" * 20, "version": 3},
+    "security.named_scope": lambda payload: {"id": payload["id"], "policies": ["app:deny_core_ns"]},
+    "security.evaluate": _evaluate,
+    "docs.page": _page,
+    "docs.search": lambda payload: [{"path": "lua/core/time", "title": "time", "excerpt": "The current time."}],
+    "docs.remote": lambda payload: None,
+    "funcs.call": _call,
+}
+
+
+@dataclass
+class Ran:
+    """What a program came to."""
+
+    outcome: CallOutcome
+    output: str
+    asked: list[tuple[str, Value]]
+
+    @property
+    def value(self) -> Value:
+        assert self.outcome.error is None, self.outcome.error
+        return self.outcome.value
+
+
+RunLua = Callable[..., Awaitable[Ran]]
+"""`await run_lua(source, input)`: the fixture of conftest.py."""
+
+ALL_MODULES = (
+    "base64",
+    "docs",
+    "funcs",
+    "hash",
+    "http_client",
+    "json",
+    "registry",
+    "security",
+    "time",
+    "uuid",
+)

@@ -1,0 +1,558 @@
+"""What the Lua modules do beyond their pages: rules, payloads for the host, and every kind of wrong argument."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from lua_double import ALL_MODULES, ENTRY, SEED, RunLua
+
+from micro_agi_kernel.errors import ErrorKind
+from micro_agi_kernel.values import Value
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# -- time
+
+
+async def test_now_is_now(run_lua: RunLua) -> None:
+    before = int(time.time())
+    ran = await run_lua('return require("time").now():unix()')
+    assert before <= ran.value <= time.time()
+
+
+async def test_times_reach_far_beyond_the_years_that_python_knows(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        local berlin = time.load_location("Europe/Berlin")
+        return {
+          time.date(-44, 3, 15, 12, 0, 0, 0, time.utc):format("Mon 2006-01-02"),
+          time.date(12024, 7, 1, 12, 0, 0, 0, berlin):format("2006-01-02 15:04 MST -0700"),
+          time.date(12024, 1, 1, 12, 0, 0, 0, berlin):utc():format_rfc3339(),
+          time.date(1, 1, 1, 0, 0, 0, 0, time.utc):is_zero(),
+          time.unix(math.maxinteger, 0):year() > 292000000000,
+        }
+    """)
+    assert ran.value == [
+        "Thu -0044-03-15",
+        "12024-07-01 12:00 CEST +0200",
+        "12024-01-01T11:00:00Z",
+        True,
+        True,
+    ]
+
+
+async def test_an_hour_that_the_clock_skips_or_repeats(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        local berlin = time.load_location("Europe/Berlin")
+        local function at(month, day, hour, minute)
+          return time.date(2024, month, day, hour, minute, 0, 0, berlin):format(time.RFC3339)
+        end
+        return {at(3, 31, 1, 59), at(3, 31, 2, 30), at(10, 27, 1, 59), at(10, 27, 2, 30), at(10, 27, 3, 0)}
+    """)
+    assert ran.value == [
+        "2024-03-31T01:59:00+01:00",
+        "2024-03-31T03:30:00+02:00",  # 02:30 does not exist
+        "2024-10-27T01:59:00+02:00",
+        "2024-10-27T02:30:00+01:00",  # 02:30 came twice
+        "2024-10-27T03:00:00+01:00",
+    ]
+
+
+async def test_a_fraction_ends_where_its_digits_end(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        local t = time.date(2024, 2, 29, 13, 4, 5, 120000000, time.utc)
+        return {t:format("5.000"), t:format("5.999"), t:format("5,00"), t:format("5.001"), t:format("5.900")}
+    """)
+    assert ran.value == ["5.120", "5.12", "5,12", "5.002", "5.900"]
+
+
+async def test_names_of_zones_are_looked_up_and_never_opened(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        local kinds = {}
+        for i, name in ipairs({"../../etc/passwd", "europe/berlin", ("x"):rep(200), "\\xff", ""}) do
+          local place, err = time.load_location(name)
+          kinds[i] = err:kind()
+        end
+        return kinds
+    """)
+    assert ran.value == ["NOT_FOUND", "NOT_FOUND", "INVALID", "INVALID", "INVALID"]
+
+
+async def test_durations_of_all_three_forms_are_taken(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        local t = time.unix(0, 0)
+        return {
+          t:add("1m"):unix(), t:add(2 * time.MINUTE):unix(), t:add(time.parse_duration("3m")):unix(),
+          t:add(0.5 * time.SECOND):nanosecond(), t:add("-1ns"):format(time.RFC3339NANO),
+          time.parse_duration("-1500us"):milliseconds(), time.unix(1.9, 0):unix(),
+        }
+    """)
+    assert ran.value == [60, 120, 180, 500_000_000, "1969-12-31T23:59:59.999999999Z", -1, 1]
+
+
+async def test_layouts_and_zone_names_cannot_grow_into_a_bomb(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        local _, long_name = pcall(time.fixed_zone, ("Z"):rep(1000), 0)
+        local _, long_layout = pcall(function() return time.now():format(("January"):rep(1000)) end)
+        local _, long_duration = time.parse_duration(("1h"):rep(1000))
+        return {long_name:kind(), long_layout:kind(), long_duration:kind()}
+    """)
+    assert ran.value == ["INVALID"] * 3
+
+
+async def test_sleep_waits_in_a_coroutine_too(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        local start = time.now()
+        local co = coroutine.wrap(function() time.sleep("15ms"); coroutine.yield("slept") end)
+        local said = co()
+        return {said, time.now():sub(start):milliseconds() >= 15, time.sleep(-1) == nil}
+    """)
+    assert ran.value == ["slept", True, True]
+
+
+# -- json
+
+
+@pytest.mark.parametrize(
+    ("lua", "text"),
+    [
+        ("nil", "null"),
+        ("42", "42"),
+        ("99.50", "99.5"),
+        ("3.0", "3"),
+        ("1e15", "1000000000000000"),
+        ("0.1", "0.1"),
+        ("1/3", "0.3333333333333333"),
+        ("1e300", "1e+300"),
+        ("-0.0", "0"),
+        ("math.mininteger", "-9223372036854775808"),
+        ("math.huge", "null"),
+        ("0/0", "null"),
+        ("print", "null"),
+        ('"a\\"b\\\\c\\n\\0é"', '"a\\"b\\\\c\\n\\u0000é"'),
+        ('{b = 1, a = {}, ["k\\n"] = 2}', '{"a":[],"b":1,"k\\n":2}'),
+        ("json.decode('[{}, [], {\"a\": {}}]')", '[{},[],{"a":{}}]'),
+        ('errors.new({kind = errors.INVALID, message = "no"})', '"INVALID: no"'),
+        ("time.unix(0, 0)", '"1970-01-01 00:00:00 +0000 UTC"'),
+    ],
+)
+async def test_json_encode(lua: str, text: str, run_lua: RunLua) -> None:
+    ran = await run_lua(f'local json, time = require("json"), require("time")\nreturn (json.encode({lua}))')
+    assert ran.value == text
+
+
+@pytest.mark.parametrize(
+    ("lua", "kind", "message"),
+    [
+        ("{1, 2, a = 3}", "INTERNAL", "mixed table"),
+        ("{1, nil, 3}", "INTERNAL", "sparse array"),
+        ("{[0] = 1}", "INTERNAL", "a key is neither"),
+        ("{[1.5] = 1}", "INTERNAL", "a key is neither"),
+        ("{[true] = 1}", "INTERNAL", "a key is neither"),
+        ("cycle", "INTERNAL", "recursive"),
+        ("deep(129)", "INTERNAL", "deeper than 128"),
+        ('{a = "\\xff"}', "INVALID", "not valid UTF-8"),
+        ('{["\\xff"] = 1}', "INVALID", "not valid UTF-8"),
+    ],
+)
+async def test_json_encode_refuses(lua: str, kind: str, message: str, run_lua: RunLua) -> None:
+    ran = await run_lua(f"""
+        local json = require("json")
+        local cycle = {{}}
+        cycle.list = {{cycle}}
+        local function deep(levels)
+          local value = {{}}
+          for _ = 2, levels do value = {{value}} end
+          return value
+        end
+        assert(json.encode(deep(128)))
+        local shared = {{1}}
+        assert(json.encode({{shared, shared}}) == "[[1],[1]]")
+        local text, err = json.encode({lua})
+        return {{tostring(text), err:kind(), err:message(), err:retryable()}}
+    """)
+    assert isinstance(ran.value, list)
+    assert ran.value[:2] == ["nil", kind]
+    assert message in str(ran.value[2])
+    assert ran.value[3] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9223372036854775807", (1 << 63) - 1),
+        ("9223372036854775808", float(1 << 63)),
+        ("-9223372036854775808", -(1 << 63)),
+        ("1" + "0" * 30, 1e30),
+        ("1.0", 1.0),
+        ('"\\ud83d\\ude00 \\ud800"', "😀 �"),
+        ('{"\\udfff": ["\\udfff"]}', {"�": ["�"]}),
+        ('{"a": 1, "a": 2}', {"a": 2}),
+        ("[" * 127 + "]" * 127, None),
+    ],
+)
+async def test_json_decode(text: str, value: Value, run_lua: RunLua) -> None:
+    ran = await run_lua("return {handler = function(text) return (require('json').decode(text)) end}", text)
+    if value is not None:
+        assert ran.value == value
+        assert type(ran.value) is type(value)
+    else:
+        assert ran.value
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", "INVALID"),
+        (b"\xff", "INTERNAL"),
+        ("nope", "INTERNAL"),
+        ("[1,]", "INTERNAL"),
+        ("NaN", "INTERNAL"),
+        ("1e999", "INTERNAL"),
+        ("1" * 5000, "INTERNAL"),
+        ("[" * 130 + "]" * 130, "INTERNAL"),
+        ("[" * 100_000, "INTERNAL"),
+        ('{"a":' * 100_000, "INTERNAL"),
+    ],
+)
+async def test_json_decode_refuses(text: Value, kind: str, run_lua: RunLua) -> None:
+    ran = await run_lua("return {handler = function(text) return require('json').decode(text) end}", text)
+    assert ran.outcome.error is not None
+    assert (ran.outcome.error.kind, ran.outcome.error.retryable) == (ErrorKind(kind), False)
+
+
+# -- uuid, hash, base64
+
+
+async def test_uuids_are_what_they_say(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local uuid = require("uuid")
+        local v1, v7, odd = uuid.parse(uuid.v1()), uuid.parse(uuid.v7()), 1
+        for _ = 1, 20 do odd = odd & uuid.parse(uuid.v1()).node:byte(1) end
+        local names = {}
+        for i, version in ipairs({3, 5}) do
+          names[i] = uuid["v" .. version]("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "www.example.com")
+        end
+        return {v1 = v1.version, node = #v1.node, random_node = odd, now = v1.timestamp,
+          v7 = v7.version, now7 = v7.timestamp,
+          v4 = uuid.version(uuid.v4()), differ = uuid.v4() ~= uuid.v4(), names = names,
+          bytes = uuid.v5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "\\xff") ~= nil,
+          urn = uuid.format("{6BA7B810-9DAD-11D1-80B4-00C04FD430C8}", "urn")}
+    """)
+    value = ran.value
+    assert isinstance(value, dict)
+    for key in ("now", "now7"):
+        assert abs(value.pop(key) - time.time()) < 60
+    assert value == {
+        "v1": 1,
+        "node": 6,
+        "random_node": 1,
+        "v7": 7,
+        "v4": 4,
+        "differ": True,
+        "bytes": True,
+        # the values of RFC 9562, appendix A.2 and A.4
+        "names": ["5df41881-3aed-3515-88a7-2f4a814cf09e", "2ed6657d-e927-568b-95e1-2665a8aea6a2"],
+        "urn": "urn:uuid:6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    }
+
+
+async def test_hmac_is_that_of_rfc_2202_and_4231(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local hash = require("hash")
+        local data, key = "what do ya want for nothing?", "Jefe"
+        return {hash.hmac_md5(data, key), hash.hmac_sha1(data, key), hash.hmac_sha256(data, key),
+          hash.hmac_sha512(data, key):sub(1, 32), hash.hmac_sha256(data, key, true):byte(1),
+          #hash.sha512("\\xff", true)}
+    """)
+    assert ran.value == [
+        "750c783e6ab0b503eaa86e310a5db738",
+        "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        "164b7a7bfcf819e2e395fbe73b56e0a3",
+        0x5B,
+        64,
+    ]
+
+
+async def test_base64_is_strict(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local base64 = require("base64")
+        local bad = 0
+        for _, text in ipairs({"Zg", "Zg=", "Z===", "Zg===", "Zm9v=", "Zg==Zg==", "Zm 9v", "Zm9-", "=", "Zm9v\\0"}) do
+          local data, err = base64.decode(text)
+          if data == nil and err:kind() == errors.INVALID then bad = bad + 1 end
+        end
+        local lines = base64.decode("Zm9v\\r\\nYmFy\\n")
+        return {bad, lines, base64.encode("\\xff\\0"), base64.decode(""), base64.encode("")}
+    """)
+    assert ran.value == [10, "foobar", "/wA=", "", ""]
+
+
+# -- host modules
+
+
+async def test_http_client_asks_the_host_for_exactly_what_was_said(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local http_client = require("http_client")
+        local response = http_client.request("put", "https://example.com/a", {
+          headers = {["X-A"] = "1"}, query = {page = 2, all = true}, body = "\\xff", timeout = "1m30s"})
+        http_client.get("https://example.com/", {headers = {}, query = {}, timeout = 5})
+        http_client.post("https://example.com/")
+        return {response.headers["x-request-id"], response.headers["X-Request-Id"], response.headers.nothing == nil}
+    """)
+    assert ran.value == ["7", "7", True]
+    assert ran.asked == [
+        (
+            "http.request",
+            {
+                "method": "PUT",
+                "url": "https://example.com/a",
+                "headers": {"X-A": "1"},
+                "query": {"page": "2", "all": "true"},
+                "body": b"\xff",
+                "timeout": 90.0,
+            },
+        ),
+        ("http.request", {"method": "GET", "url": "https://example.com/", "timeout": 5.0}),
+        ("http.request", {"method": "POST", "url": "https://example.com/"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "5",
+        '"", {}',
+        '"https://e", 5',
+        '"https://e", {form = {}}',
+        '"https://e", {"list"}',
+        '"https://e", {headers = 1}',
+        '"https://e", {headers = {"x"}}',
+        '"https://e", {query = {a = {}}}',
+        '"https://e", {body = {}}',
+        '"https://e", {timeout = 0}',
+        '"https://e", {timeout = -1}',
+        '"https://e", {timeout = 1/0}',
+        '"https://e", {timeout = "soon"}',
+        '"https://e", {timeout = true}',
+        '"https://e", {timeout = {}}',
+    ],
+)
+async def test_http_client_refuses(arguments: str, run_lua: RunLua) -> None:
+    ran = await run_lua(f'return require("http_client").get({arguments})')
+    assert ran.outcome.error is not None
+    assert ran.outcome.error.kind is ErrorKind.INVALID
+    assert ran.asked == []
+
+
+async def test_registry_asks_the_host_for_exactly_what_was_said(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local registry = require("registry")
+        local snap = registry.snapshot()
+        snap:get("app.tools:load_tool"); snap:find({}); snap:find({type = "tool"})
+        snap:namespace("app"); snap:entries()
+        registry.find(); registry.versions(); registry.history("a:b", 3); registry.history()
+        local changes = snap:changes():update({id = "a:b", kind = "k", meta = {}, data = {x = 1}})
+        local version = changes:delete({ns = "a", name = "c"}):apply()
+        registry.apply_version(version); registry.apply_version(registry.versions()[1]); registry.apply_version(7)
+        registry.snapshot_at(7); registry.snapshot_at("abcd"); registry.snapshot_at(version); registry.current_version()
+        return {version:id(), version:commit(), version:string(), tostring(version)}
+    """)
+    assert ran.value == [2, "b2" * 20, "2 (b2b2b2b)", "2 (b2b2b2b)"]
+    entry: Value = {"id": "a:b", "kind": "k", "meta": {}, "data": {"x": 1}}
+    assert ran.asked == [
+        ("registry.snapshot", {}),
+        ("registry.get", {"id": ENTRY["id"], "commit": SEED}),
+        ("registry.find", {"filter": {}, "commit": SEED}),
+        ("registry.find", {"filter": {"type": "tool"}, "commit": SEED}),
+        ("registry.entries", {"commit": SEED, "namespace": "app"}),
+        ("registry.entries", {"commit": SEED}),
+        ("registry.find", {"filter": {}}),
+        ("registry.versions", {"limit": 100}),
+        ("registry.history", {"id": "a:b", "limit": 3}),
+        ("registry.versions", {"limit": 100}),
+        (
+            "registry.apply",
+            {
+                "commit": SEED,
+                "operations": [
+                    {"action": "update", "id": "a:b", "entry": entry},
+                    {"action": "delete", "id": "a:c"},
+                ],
+            },
+        ),
+        ("registry.apply_version", {"commit": "b2" * 20}),
+        ("registry.versions", {"limit": 100}),
+        ("registry.apply_version", {"commit": "b2" * 20}),
+        ("registry.apply_version", {"commit": "v7"}),
+        ("registry.snapshot", {"commit": "v7"}),
+        ("registry.snapshot", {"commit": "abcd"}),
+        ("registry.snapshot", {"commit": "b2" * 20}),
+        ("registry.snapshot", {}),
+    ]
+
+
+async def test_an_empty_changeset_is_not_sent(run_lua: RunLua) -> None:
+    ran = await run_lua('return require("registry").snapshot():changes():apply()')
+    assert ran.outcome.error is not None
+    assert (ran.outcome.error.kind, ran.outcome.error.message) == (ErrorKind.INVALID, "no changes to apply")
+    assert [op for op, _ in ran.asked] == ["registry.snapshot"]
+
+
+async def test_security_and_funcs_send_objects_for_empty_tables(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local security, funcs = require("security"), require("funcs")
+        local actor = security.new_actor("service:agent")
+        local scope = security.named_scope("app:agent_security")
+        local answers = {scope:evaluate(actor, "registry.create", "app:x"), funcs.call("app.generated:echo")}
+        funcs.call("app.generated:echo", {})
+        return {answers[1], actor:id()}
+    """)
+    assert ran.value == ["deny", "service:agent"]
+    assert ran.asked == [
+        ("security.named_scope", {"id": "app:agent_security"}),
+        (
+            "security.evaluate",
+            {
+                "scope": "app:agent_security",
+                "actor": {"id": "service:agent", "meta": {}},
+                "action": "registry.create",
+                "resource": "app:x",
+                "meta": {},
+            },
+        ),
+        ("funcs.call", {"id": "app.generated:echo"}),
+        ("funcs.call", {"id": "app.generated:echo", "input": {}}),
+    ]
+
+
+async def test_an_error_of_the_host_keeps_its_kind_and_words(run_lua: RunLua) -> None:
+    ran = await run_lua('return require("registry").get("app:nothing")')
+    assert ran.outcome.error is not None
+    assert (ran.outcome.error.kind, ran.outcome.error.message) == (ErrorKind.NOT_FOUND, "not found: app:nothing")
+
+
+# -- every function, every kind of wrong argument
+
+HOSTILE = """
+local name, seen = ..., {}
+local trap = function() error("trap") end
+local things = {
+  nil, true, -1, 0, 2.5, 0/0, 1/0, math.mininteger, "", "x", "\\xff", ("9"):rep(5000), {}, {1, 2}, {a = {}}, print,
+  coroutine.create(print), setmetatable({}, {__index = trap}), setmetatable({}, {__tostring = trap}), errors.new("e"),
+}
+local count = 20
+
+local function judge(called, ok, value, err)
+  local problem
+  if not ok then
+    -- What a tool's own metamethod raises is the tool's.
+    if errors.is(value, errors.INVALID) or type(value) == "string" and value:find("trap$") then return end
+    problem = "raised " .. tostring(value)
+  elseif type(err) == "string" or type(err) == "table" and getmetatable(err) ~= "error" then
+    problem = "returned an error that is none"
+  elseif type(err) == "table" and err:message():find("Error: ") then
+    problem = err:message()
+  end
+  if problem then seen[#seen + 1] = called .. ": " .. problem end
+end
+
+local function try(called, fn, ...)
+  judge(called, pcall(fn, ...))
+  for i = 1, count do
+    local with = called .. "#" .. i
+    judge(with, pcall(fn, ..., things[i]))
+    judge(with, pcall(fn, things[i]))
+    for j = 1, count, 3 do
+      judge(with .. "," .. j, pcall(fn, things[i], things[j], things[(i + j) % count]))
+    end
+  end
+end
+
+local function try_methods(called, object)
+  for method, fn in pairs(getmetatable(object)) do
+    if type(fn) == "function" and method:sub(1, 2) ~= "__" then
+      try(called .. "." .. method, fn, object)
+      for i = 1, count do
+        judge(called .. ":" .. method .. "#" .. i, pcall(fn, object, things[i], things[count - i], things[i]))
+      end
+    end
+  end
+end
+
+local module = require(name)
+for called, fn in pairs(module) do
+  -- A tool may wait as long as its time limit lets it.
+  if type(fn) == "function" and called ~= "sleep" then try(called, fn) end
+end
+if name == "time" then
+  for _, bad in ipairs({"x", {}, true, print, 0/0, "\\xff"}) do judge("sleep", pcall(module.sleep, bad)) end
+  try_methods("Time", module.unix(0, 0))
+  try_methods("Duration", module.parse_duration("1s"))
+  try_methods("Location", module.utc)
+elseif name == "registry" then
+  local snap = module.snapshot()
+  try_methods("Snapshot", snap)
+  try_methods("Changes", snap:changes())
+  try_methods("Version", snap:version())
+elseif name == "security" then
+  try_methods("Actor", module.new_actor("a"))
+  try_methods("Scope", module.named_scope("a:b"))
+end
+return seen
+"""
+
+
+@pytest.mark.parametrize("name", ALL_MODULES)
+async def test_wrong_arguments_never_do_worse_than_an_invalid_error(name: str, run_lua: RunLua) -> None:
+    ran = await run_lua(HOSTILE.replace("local name, seen = ...,", f'local name, seen = "{name}",'))
+    assert ran.value == []
+
+
+async def test_an_object_that_a_tool_tampered_with_is_its_own_problem_only(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        local kinds = {}
+        for i, change in ipairs({{"_seconds", "x"}, {"_nanosecond", {}}, {"_place", {_zone = "../x", _offset = false}},
+                                 {"_place", {_zone = "UTC", _offset = "no"}}, {"_seconds", 2^70}}) do
+          local t = time.unix(0, 0)
+          t[change[1]] = change[2]
+          local ok, err = pcall(t.format, t, time.RFC3339)
+          kinds[i] = ok or err:kind()
+        end
+        return kinds
+    """)
+    assert ran.value == ["INVALID"] * 5
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'time.now().format("15:04")',
+        "time.now().unix()",
+        'time.parse_duration("1s").seconds()',
+        "time.utc.string()",
+        'registry.snapshot().get("a:b")',
+        "registry.snapshot():version().id()",
+        "registry.snapshot():changes().apply()",
+        'security.new_actor("a").id()',
+        'security.named_scope("a:b").evaluate()',
+    ],
+)
+async def test_a_dot_for_a_colon_is_explained(call: str, run_lua: RunLua) -> None:
+    ran = await run_lua(f"""
+        local time, registry, security = require("time"), require("registry"), require("security")
+        return {call}
+    """)
+    assert ran.outcome.error is not None
+    assert ran.outcome.error.kind is ErrorKind.INVALID
+    assert ran.outcome.error.message.startswith("call it with a colon: ")

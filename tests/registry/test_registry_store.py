@@ -1,0 +1,476 @@
+"""The store: opening, committing, reading at any version, finding, and what each refusal says."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import warnings
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from registry_kit import AGENT, ANN, create, delete, fsck, git, plant, push, thing, tool, update, write
+
+from micro_agi_kernel.entries import Changeset, EntryId, FileChange, Operation
+from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
+from micro_agi_kernel.registry import CommitMessage, Registry, Snapshot, changeset_between
+from micro_agi_kernel.registry.layout import FORMAT_CONTENT, FORMAT_FILE
+from micro_agi_kernel.values import Json
+
+
+def test_create_makes_a_bare_repository_that_git_takes(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "registry.git"
+    with Registry.create(path) as registry:
+        assert registry.is_empty and registry.snapshot().ids() == [] and registry.snapshot().number == 0
+        with pytest.raises(RegistryError, match="is empty"):
+            registry.head()
+    assert path.stat().st_mode & 0o777 == 0o700 and list(path.parent.iterdir()) == [path]
+    assert git(path, "rev-parse", "--is-bare-repository") == "true"
+    assert git(path, "config", "gc.auto") == "0"
+    assert git(path, "symbolic-ref", "HEAD") == "refs/heads/main"
+    fsck(path)
+    with Registry.create(path) as again:
+        plant(again, tool("x"))
+    with Registry.create(path) as third:
+        assert third.snapshot().number == 1
+
+
+def test_what_is_no_registry_is_refused_in_one_line(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main", "work")
+    git(tmp_path, "init", "-q", "--bare", "-b", "master", "foreign")
+    git(tmp_path / "work", "commit", "-q", "--allow-empty", "-m", "x")
+    git(tmp_path / "work", "push", "-q", "../foreign", "main:master")
+    git(tmp_path, "clone", "-q", "--bare", "work", "other")
+    git(tmp_path, "init", "-q", "--bare", "sha256", "--object-format=sha256")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("x")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "broken").mkdir()
+    for folder in ("objects", "refs"):
+        (tmp_path / "broken" / folder).mkdir()
+    (tmp_path / "broken" / "HEAD").write_text("ref: refs/heads/main\n")
+    (tmp_path / "broken" / "config").write_bytes(b"[core\x00")
+    expected = {
+        "work": "is a work tree",
+        "work/.git": "not a bare repository",
+        "foreign": "branches but no main",
+        "other": "main has no registry.yaml",
+        "sha256": "extensions of Git",
+        "file": "not a Git repository",
+        "full": "not a Git repository",
+        "broken": "config",
+        "dangling": "no registry at",
+    }
+    for name, message in expected.items():
+        for make in (Registry.open, Registry.create):
+            with pytest.raises(RegistryError, match=message) as error:
+                make(tmp_path / name)
+            assert "\n" not in str(error.value)
+    with pytest.raises(RegistryError, match=r"no registry at .* run `micro-agi registry init`"):
+        Registry.open(tmp_path / "missing")
+    assert not (tmp_path / "missing").exists() and list((tmp_path / "full").iterdir()) == [tmp_path / "full" / "x"]
+
+
+def test_create_on_a_path_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RegistryError, match="cannot make a registry"):
+        Registry.create(tmp_path / "file" / "r.git")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to become nobody")
+def test_not_readable_and_not_writable(tmp_path: Path) -> None:
+    path = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
+    with Registry.create(path / "r.git") as registry:
+        plant(registry)
+    script = """
+import os, sys
+from pathlib import Path
+from micro_agi_kernel.registry import Registry
+import registry_kit as kit
+import dulwich.config, dulwich.object_store, dulwich.refs, yaml
+os.setuid(65534)
+try:
+    with Registry.open(Path(sys.argv[1])) as registry:
+        print(registry.snapshot().number)
+        kit.write(registry, kit.create(kit.tool("x")))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    try:
+        path.chmod(0o755)
+        for mode, expected in (
+            (0o700, "RegistryError cannot read the registry"),
+            (0o755, "cannot write to the registry"),
+        ):
+            (path / "r.git").chmod(mode)
+            done = subprocess.run(
+                [sys.executable, "-c", script, path / "r.git"],
+                cwd=Path(__file__).parent,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert expected in done.stdout and "Permission denied" in done.stdout
+        assert done.stdout.startswith("1\n")
+    finally:
+        subprocess.run(["rm", "-rf", path], check=True)
+
+
+def test_an_empty_folder_becomes_a_registry(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    with Registry.create(tmp_path / "r") as registry:
+        assert registry.is_empty
+
+
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Registry.create(tmp_path / "r.git") as registry:
+            plant(registry, *(tool(f"x{n}") for n in range(120)))  # enough for a pack
+            assert list((registry.path / "objects" / "pack").glob("*.pack"))
+            assert len(registry.snapshot().entries()) == 120
+        del registry
+        gc.collect()
+
+
+def test_a_version_says_what_was_committed(registry: Registry) -> None:
+    message = CommitMessage("service:agent", "For tests.", model="demo", cell=3)
+    base = registry.snapshot()
+    version = registry.commit(create(tool("x")), message, author=AGENT, committer=ANN, base=base)
+    assert version == next(registry.versions()) == registry.version("main")
+    assert version.number == 2 and version.commit == registry.head() and version.parents == (base.commit,)
+    assert (version.subject, version.body) == ("Create app.generated:x", "For tests.")
+    assert version.actor == "service:agent" and version.author == AGENT and version.time.tzinfo is not None
+    assert version.operations == (("create", EntryId.parse("app.generated:x")),)
+    assert version.trailers == {"Actor": "service:agent", "Model": "demo", "Cell": "3"}
+    shown = git(registry.path, "log", "-1", "--format=%an <%ae>%n%cn <%ce>%n%ct", "main").splitlines()
+    assert shown == ["agent <agent@micro-agi>", "Ann Example <ann@example.com>", str(int(version.time.timestamp()))]
+    assert version.time.astimezone(UTC).year >= 2024
+
+
+def test_one_change_writes_only_the_folders_on_its_path(registry: Registry) -> None:
+    write(registry, create(*(thing(f"app.n{n}:x") for n in range(20))))
+    before = {path for path in (registry.path / "objects").rglob("*") if path.is_file()}
+    write(registry, update(thing("app.n3:x", value=1)))
+    after = {path for path in (registry.path / "objects").rglob("*") if path.is_file()}
+    assert len(after - before) == 5  # a blob, three trees, a commit
+
+
+def test_create_update_delete(registry: Registry) -> None:
+    write(registry, create(tool("x", "return 1"), thing("app:y", a=1)))
+    write(registry, update(tool("x", "return 2"), thing("app:y", "function.lua", source="return 3")))
+    snapshot = registry.snapshot()
+    assert snapshot.get(EntryId.parse("app.generated:x")).source == "return 2"  # type: ignore[union-attr]
+    assert snapshot.file("app/y.lua") == b"return 3"
+    write(registry, update(thing("app:y")))
+    assert registry.snapshot().file("app/y.lua") is None  # a source does not outlive its entry's need of it
+    write(registry, delete("app.generated:x", "app:y"))
+    assert registry.snapshot().ids() == [] and registry.snapshot().files() == [FORMAT_FILE]
+    assert git(registry.path, "ls-tree", "-r", "--name-only", "main") == FORMAT_FILE
+    fsck(registry.path)
+
+
+def test_refusals(registry: Registry) -> None:
+    write(registry, create(tool("x")))
+    head = registry.head()
+    twice = Changeset((*create(tool("n")).operations, *delete("app.generated:n").operations))
+    malformed = Changeset((Operation("create", EntryId.parse("app:a"), tool("b")),))
+    cases = [
+        (create(tool("x")), ErrorKind.ALREADY_EXISTS, "already exists: app.generated:x"),
+        (update(tool("no")), ErrorKind.NOT_FOUND, "not found: app.generated:no"),
+        (delete("app:no"), ErrorKind.NOT_FOUND, "not found: app:no"),
+        (update(tool("x")), ErrorKind.INVALID, "nothing to change"),
+        (Changeset(()), ErrorKind.INVALID, "nothing to change"),
+        (Changeset((), (FileChange("docs/no.md", None),)), ErrorKind.INVALID, "nothing to change"),
+        (twice, ErrorKind.INVALID, "app.generated:n stands twice in one changeset"),
+        (malformed, ErrorKind.INVALID, "malformed operation: create of app:a"),
+    ]
+    for changeset, kind, message in cases:
+        with pytest.raises(Refused) as refused:
+            write(registry, changeset)
+        assert (refused.value.kind, str(refused.value)) == (kind, message)
+    with pytest.raises(EntryError):
+        write(registry, create(thing("app:big", text="x" * (1 << 20))))
+    assert registry.head() == head
+
+
+def test_conflicts_are_per_entry(registry: Registry) -> None:
+    write(registry, create(tool("x"), tool("y")))
+    base = registry.snapshot()
+    write(registry, update(tool("x", "return 'theirs'")))
+    for mine in (update(tool("x", "return 'mine'")), delete("app.generated:x")):
+        with pytest.raises(Conflict, match=r"app.generated:x was changed by another writer"):
+            write(registry, mine, base=base)
+    write(registry, update(tool("y", "return 'mine'")), base=base)
+    write(registry, create(tool("z")), base=base)
+    with pytest.raises(Conflict, match=r"app.generated:z"):
+        write(registry, create(tool("z")), base=base)
+    write(registry, Changeset((), (FileChange("docs/p.md", b"theirs"),)), base=base)
+    with pytest.raises(Conflict, match=r"docs/p.md"):
+        write(registry, Changeset((), (FileChange("docs/p.md", b"mine"),)), base=base)
+    sources = [entry.source for entry in registry.snapshot().entries()]
+    assert sources == ["return 'theirs'", "return 'mine'", "return 1\n"]
+
+
+def test_recheck_runs_only_when_others_have_written(registry: Registry) -> None:
+    seen: list[Snapshot] = []
+    base = registry.snapshot()
+    write(registry, create(tool("a")), base=base, recheck=seen.append)
+    assert seen == []
+    write(registry, create(tool("b")), base=base, recheck=seen.append)
+    assert [snapshot.number for snapshot in seen] == [2]
+
+    class PrepareAgain(Exception):
+        pass
+
+    def refuse(snapshot: Snapshot) -> None:
+        raise PrepareAgain
+
+    with pytest.raises(PrepareAgain):
+        write(registry, create(tool("c")), base=base, recheck=refuse)
+    assert registry.snapshot().number == 3
+    write(registry, create(tool("c")))  # the lock was given back
+
+
+def test_a_snapshot_is_pinned(registry: Registry) -> None:
+    write(registry, create(tool("x", "return 1"), tool("y")))
+    old = registry.snapshot()
+    write(registry, update(tool("x", "return 2")))
+    write(registry, delete("app.generated:y"))
+    assert old.get(EntryId.parse("app.generated:x")).source == "return 1"  # type: ignore[union-attr]
+    assert len(old.ids()) == 2 and len(registry.snapshot().ids()) == 1
+    with Registry.open(registry.path) as other:
+        assert other.snapshot(old.commit).entries() == old.entries()
+        assert other.snapshot("main").entries() == registry.snapshot().entries()
+
+
+def test_get_reads_no_more_than_the_entry(registry: Registry) -> None:
+    write(registry, create(*(thing(f"app.n{n}:x", n=n) for n in range(30))))
+    with Registry.open(registry.path) as other:
+        read: list[str] = []
+        store = other.objects._store
+        original = store.get_raw
+        store.get_raw = lambda name: read.append(name.decode()) or original(name)  # type: ignore[method-assign,func-returns-value,assignment,return-value,union-attr]
+        snapshot = other.snapshot()
+        read.clear()
+        assert snapshot.get(EntryId.parse("app.n7:x")) is not None
+        assert len(read) <= 4  # the folders app and app/n7, and the YAML
+        snapshot.entries()
+        read.clear()
+        snapshot.entries()
+        write(other, update(thing("app.n7:x", n=-1)))
+        read.clear()
+        assert len(other.snapshot().entries()) == 30
+        assert len(read) <= 5  # commit, three trees, the one new blob
+        store.get_raw = original  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        ({}, "a b c d"),
+        ({".kind": "function.lua"}, "a b"),
+        ({".ns": "app"}, "c d"),
+        ({".ns": "app.*"}, "a b"),
+        ({".ns": "app*"}, "a b c d"),
+        ({".ns": "app.generated", ".name": "a"}, "a"),
+        ({".ns": "../x"}, ""),
+        ({".ns": 3}, ""),
+        ({".id": "app:c"}, "c"),
+        ({"meta.type": "tool"}, "a b"),
+        ({"type": "tool", "title": "B"}, "b"),
+        ({"meta.tags": "y"}, "c d"),
+        ({"meta.tags": ["x", "y"]}, "c"),
+        ({"meta.tags": []}, "c d"),
+        ({"meta.n": 1}, "c"),
+        ({"meta.n": 1.0}, "c"),
+        ({"meta.n": True}, "d"),
+        ({"meta.none": None}, "c"),
+        ({"meta.missing": None}, ""),
+        ({".kind": ["function.lua"]}, ""),
+    ],
+)
+def test_find(registry: Registry, filter: dict[str, Json], found: str) -> None:
+    c, d = thing("app:c"), thing("app:d")
+    c.meta.update({"tags": ["x", "y"], "n": 1, "none": None})  # type: ignore[attr-defined]
+    d.meta.update({"tags": ["y"], "n": True})  # type: ignore[attr-defined]
+    write(registry, create(tool("a"), tool("b", title="B"), c, d))
+    assert {entry.id.name for entry in registry.snapshot().find(filter)} == set(found.split())
+
+
+def test_find_refuses_what_it_does_not_know(registry: Registry) -> None:
+    for key in (".nope", "", "~meta.x", "."):
+        with pytest.raises(Refused, match="unknown filter"):
+            registry.snapshot().find({key: "x"})
+
+
+def test_broken_files_are_reported_and_stop_nothing(registry: Registry, tmp_path: Path) -> None:
+    write(registry, create(tool("good"), tool("nolua"), thing("app:odd")))
+    push(
+        registry,
+        tmp_path,
+        {
+            "README.md": b"hello",
+            "app/generated/broken.yaml": b"kind: [\n",
+            "app/generated/typed.yaml": b"kind: security.policy\nextra: 1\n",
+            "app/generated/nolua.lua": None,
+            "app/generated/orphan.lua": b"return 1",
+            "app/generated/Bad Name.yaml": b"kind: x\n",
+            "app/deny.yml": b"kind: security.policy\n",
+            "app/odd.lua": b"return 1",
+            "app/Weird/x.yaml": b"kind: x\n",
+            "app/generated/bomb.yaml": b"a: &a [x]\nb: [*a, *a]\n",
+            "app/generated/bin.yaml": b"\x00\xff",
+            "app/generated/huge.yaml": b"#" * (1 << 20) + b"#",
+        },
+    )
+    (tmp_path / "clone" / "app" / "link.yaml").symlink_to("/etc/passwd")
+    push(registry, tmp_path, {"docs/page.md": b"# Page"})
+    snapshot = registry.snapshot()
+    assert [str(entry.id) for entry in snapshot.entries()] == ["app:odd", "app.generated:good"]
+    problems = {p.path: (str(p.id) if p.id else None, p.namespace, p.kind) for p in snapshot.problems()}
+    assert problems == {
+        "README.md": (None, None, None),
+        "app/Weird": (None, "app", None),
+        "app/deny.yml": (None, "app", "security.policy"),
+        "app/generated/Bad Name.yaml": (None, "app.generated", "x"),
+        "app/generated/bin.yaml": ("app.generated:bin", "app.generated", None),
+        "app/generated/bomb.yaml": ("app.generated:bomb", "app.generated", None),
+        "app/generated/broken.yaml": ("app.generated:broken", "app.generated", None),
+        "app/generated/huge.yaml": ("app.generated:huge", "app.generated", None),
+        "app/generated/nolua.yaml": ("app.generated:nolua", "app.generated", "function.lua"),
+        "app/generated/orphan.lua": (None, "app.generated", None),
+        "app/generated/typed.yaml": ("app.generated:typed", "app.generated", "security.policy"),
+        "app/link.yaml": ("app:link", "app", None),
+        "app/odd.lua": (None, "app", None),
+    }
+    with pytest.raises(EntryError, match=r"app/generated/broken.yaml: broken YAML at line 2"):
+        snapshot.get(EntryId.parse("app.generated:broken"))
+    assert snapshot.has(EntryId.parse("app.generated:broken"))
+    write(registry, create(tool("still")))
+    with pytest.raises(Refused, match="already exists"):
+        write(registry, create(tool("broken")))
+    write(registry, update(tool("broken")))
+    write(registry, delete("app.generated:bomb", "app:link"))
+    assert snapshot.files("docs/") == ["docs/page.md"] and snapshot.file("docs/page.md") == b"# Page"
+    assert registry.snapshot().get(EntryId.parse("app.generated:broken")) == tool("broken")
+
+
+def test_a_commit_of_a_person_needs_no_trailers(registry: Registry, tmp_path: Path) -> None:
+    commit = push(registry, tmp_path, {"app/x.yaml": b"kind: registry.entry\n", "docs/a.md": b"a"}, "Hello\n\nThere.")
+    version = next(registry.versions())
+    assert version.commit == commit and version.actor == "user:Bob" and version.subject == "Hello"
+    assert version.operations == (("create", EntryId.parse("app:x")),) and version.files == ("docs/a.md",)
+
+
+def test_versions_and_history_of_one_entry(registry: Registry) -> None:
+    made = [write(registry, create(tool("x"), tool("y")))]
+    for n in range(3):
+        made.append(write(registry, update(tool("x", f"return {n}x"))))
+        made.append(write(registry, update(tool("y", f"return {n}y"))))
+    made.append(write(registry, delete("app.generated:x")))
+    assert [v.number for v in registry.versions()] == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert [v.number for v in registry.versions(2)] == [9, 8]
+    x = EntryId.parse("app.generated:x")
+    assert [v.number for v in registry.versions(id=x)] == [9, 7, 5, 3, 2]
+    assert [v.number for v in registry.versions(1, id=x, start="main~3")] == [5]
+    y = EntryId.parse("app.generated:y")
+    head = registry.snapshot()
+    assert head.last_commit(y) == made[6].commit and head.last_commits() == {y: made[6].commit}
+    assert registry.snapshot("v3").last_commit(x) == made[1].commit
+    with Registry.open(registry.path) as other:
+        assert next(other.versions()) == made[-1]
+
+
+def test_revisions(registry: Registry) -> None:
+    for n in range(4):
+        write(registry, create(tool(f"t{n}")))
+    line = git(registry.path, "rev-list", "main").split()
+    for rev, back in {
+        "main": 0,
+        "HEAD": 0,
+        "main~2": 2,
+        "HEAD~": 1,
+        "main^": 1,
+        "main^~2": 3,
+        "v5": 0,
+        "v1": 4,
+        "v4~1": 2,
+    }.items():
+        assert registry.resolve(rev) == line[back], rev
+    for digits in (40, 12, 7):
+        assert registry.resolve(line[2][:digits]) == line[2]
+    assert registry.resolve(f"{line[1][:10]}^") == line[2]
+    tree = registry.snapshot().tree
+    for rev in (
+        "",
+        "v0",
+        "v6",
+        "v",
+        "main~9",
+        "nope",
+        "0000000",
+        "abc",
+        tree,
+        "main:x",
+        "main~x",
+        "--help",
+        "../main",
+        "v99999999999",
+    ):
+        with pytest.raises(RegistryError, match="no such revision"):
+            registry.resolve(rev)
+
+
+def test_restoring_an_old_state(registry: Registry, tmp_path: Path) -> None:
+    write(registry, create(tool("a", "return 1"), tool("b"), thing("app:c", "function.lua", source="x")))
+    write(registry, Changeset((), (FileChange("docs/p.md", b"old"),)))
+    old = registry.snapshot()
+    changes = Changeset(
+        (*update(tool("a", "return 2"), thing("app:c")).operations, *delete("app.generated:b").operations),
+        (FileChange("docs/p.md", None), FileChange("docs/q.md", b"new")),
+    )
+    write(registry, changes)
+    push(registry, tmp_path, {"app/generated/b.yaml": b"broken: [", "app/bad.yaml": b"]", "README.md": b"x"})
+    now = registry.snapshot()
+    back = changeset_between(now, old)
+    assert {(o.action, str(o.id)) for o in back.operations} == {
+        ("update", "app.generated:a"),
+        ("update", "app.generated:b"),
+        ("update", "app:c"),
+        ("delete", "app:bad"),
+    }
+    write(registry, back, actor="user:ann")
+    assert registry.snapshot().tree == old.tree
+    assert changeset_between(registry.snapshot(), old) == Changeset(())
+    forward = changeset_between(old, now)  # what is broken there is not brought back
+    assert ("delete", "app.generated:b") in {(o.action, str(o.id)) for o in forward.operations}
+    assert "app:bad" not in {str(o.id) for o in forward.operations}
+
+
+def test_another_process_is_seen_at_the_next_snapshot(registry: Registry) -> None:
+    with Registry.open(registry.path) as other:
+        write(other, create(tool("x")))
+        assert [entry.id.name for entry in registry.snapshot().entries()] == ["x"]
+        git(registry.path, "gc", "-q")
+        write(other, create(tool("y")))
+        assert [entry.id.name for entry in registry.snapshot().entries()] == ["x", "y"]
+
+
+def test_a_format_of_the_future_is_not_misread(registry: Registry, tmp_path: Path) -> None:
+    write(registry, create(tool("x")))
+    push(registry, tmp_path, {FORMAT_FILE: FORMAT_CONTENT.replace(b"format: 1", b"format: 2")})
+    for read in (registry.snapshot, lambda: Registry.open(registry.path)):
+        with pytest.raises(RegistryError, match="upgrade"):
+            read()  # type: ignore[operator]
+    assert len(registry.snapshot("main~1").entries()) == 1
+
+
+def test_importing_loads_no_dulwich() -> None:
+    script = (
+        "import sys, micro_agi_kernel.registry, micro_agi_kernel.policy; print({'dulwich', 'yaml'} & {*sys.modules})"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "set()"

@@ -1,0 +1,152 @@
+"""Frames and the values in them, read from a child that may say anything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from micro_agi_kernel.errors import CallError, ErrorKind
+from micro_agi_kernel.sandbox import frames
+from micro_agi_kernel.sandbox.frames import Ask, End, FrameError, Late, Layer, Output, Ready
+from micro_agi_kernel.sandbox.workers import read_message
+
+INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
+LEAVES = st.none() | st.booleans() | INT64 | st.floats(allow_nan=False, allow_infinity=False) | st.binary(max_size=20)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(["$", "$b", "$$b", "$x"])
+VALUES = st.recursive(
+    LEAVES | TEXT, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4)
+)
+HONEST = [
+    {"t": "out", "text": "hi"},
+    {"t": "ask", "id": 1, "op": "a.b", "payload": [1, {"k": "v"}]},
+    {"t": "end", "value": 5},
+    {"t": "end", "error": {"kind": "INVALID", "message": "no", "retryable": False}},
+    {"t": "late", "where": "tool:3"},
+    {"t": "ready", "layers": [["seccomp", True, ""]]},
+]
+
+
+def exactly(value: object) -> object:
+    """`value` with types and signs that == overlooks."""
+    match value:
+        case list():
+            return [exactly(item) for item in value]
+        case dict():
+            return {key: exactly(item) for key, item in value.items()}
+        case float():
+            return ("float", math.copysign(1, value), value)
+    return (type(value).__name__, value)
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_values_survive(value: object) -> None:
+    assert exactly(frames.loads(frames.dumps(value))) == exactly(value)  # type: ignore[arg-type]
+
+
+def test_nan_and_infinities_are_null() -> None:
+    assert frames.loads(frames.dumps([math.nan, {"x": math.inf}, -math.inf])) == [None, {"x": None}, None]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"{", b"\xff", b"[1", b"NaN", b"[Infinity]", b"1e999", b"9223372036854775808", b"1" * 5000,
+        b'{"a":1,"a":2}', b'"\\ud800"', b'{"\\ud800":1}', b'{"$x":1}', b'{"$b":1}', b'{"$b":"\\u0100"}',
+        b'{"$b":"a","c":1}', b"[" * 200 + b"]" * 200, b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    ],
+)  # fmt: skip
+def test_hostile_json_is_a_frame_error(data: bytes) -> None:
+    with pytest.raises(FrameError):
+        frames.loads(data)
+
+
+def test_values_that_cannot_travel() -> None:
+    cycle: list[object] = []
+    cycle.append(cycle)
+    for value in (object(), "\ud800", {1: b""}, cycle, {"x": {1, 2}}):
+        with pytest.raises(FrameError):
+            frames.dumps(value)  # type: ignore[arg-type]
+
+
+def test_messages_of_an_honest_child() -> None:
+    assert [frames.parse_child_message(json.dumps(message).encode()) for message in HONEST] == [
+        Output("hi"),
+        Ask(1, "a.b", [1, {"k": "v"}]),
+        End(5),
+        End(error=CallError(ErrorKind.INVALID, "no", False)),
+        Late("tool:3"),
+        Ready((Layer("seccomp", True),)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [], 1, None, {}, {"t": "out"}, {"t": "out", "text": 1}, {"t": "out", "text": "a", "more": 1},
+        {"t": "ask", "id": "1", "op": "x", "payload": 1}, {"t": "ask", "id": True, "op": "x", "payload": 1},
+        {"t": "ask", "id": 1, "op": "x"}, {"t": "end"}, {"t": "end", "value": 1, "error": {}},
+        {"t": "end", "error": {"kind": "NO_SUCH", "message": "x"}}, {"t": "end", "error": {"kind": "INVALID"}},
+        {"t": "end", "error": {"kind": "INVALID", "message": "x", "retryable": 1}}, {"t": "ready", "layers": [1]},
+        {"t": "run"}, {"t": "ready", "layers": [["a", 1, ""]]},
+    ],
+)  # fmt: skip
+def test_other_messages_are_frame_errors(message: object) -> None:
+    with pytest.raises(FrameError):
+        frames.parse_child_message(json.dumps(message).encode())
+
+
+@settings(deadline=None)
+@given(st.sampled_from(HONEST), st.data())
+def test_mutilated_messages_are_messages_or_frame_errors(message: object, data: st.DataObject) -> None:
+    raw = bytearray(json.dumps(message).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(raw)))
+        stop = data.draw(st.integers(start, min(len(raw), start + 8)))
+        raw[start:stop] = data.draw(st.binary(max_size=8) | st.sampled_from([b"{", b"[", b'"', b"\\ud800", b"1e999"]))
+    with contextlib.suppress(FrameError):
+        frames.parse_child_message(bytes(raw))
+
+
+def test_long_error_messages_are_cut() -> None:
+    message = {"t": "end", "error": {"kind": "INVALID", "message": "x" * 100_000}}
+    parsed = frames.parse_child_message(json.dumps(message).encode())
+    assert isinstance(parsed, End) and parsed.error and len(parsed.error.message) == frames.MAX_ERROR_TEXT
+
+
+async def read(data: bytes) -> bytes | None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(data)
+    reader.feed_eof()
+    return await read_message(reader)
+
+
+@pytest.mark.parametrize("size", [1, frames.MAX_FRAME, frames.MAX_FRAME + 1, frames.MAX_VALUE])
+async def test_framing_survives(size: int) -> None:
+    message = b"x" * (size - 1) + b"y"
+    assert await read(frames.pack(message)) == message
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\5abc", b"\x80\0\0\2ab", b"\x80\0\0\2ab\0\0"])
+async def test_half_a_frame_is_the_end(data: bytes) -> None:
+    assert await read(data) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\0\0\0\0", b"\0\x10\0\1", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", (b"\x80\x10\0\0" + b"x" * (1 << 20)) * 9],
+)
+async def test_bad_lengths_are_frame_errors(data: bytes) -> None:
+    with pytest.raises(FrameError):
+        await read(data)
+
+
+def test_too_large_a_message_is_not_sent() -> None:
+    with pytest.raises(FrameError):
+        frames.pack(b"x" * (frames.MAX_MESSAGE + 1))

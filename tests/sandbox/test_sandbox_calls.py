@@ -1,0 +1,458 @@
+"""Programs through the real child: results, errors, globals, modules, waits."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+
+import pytest
+from sandbox_kit import Runner
+
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.values import Value
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def wrap(body: str) -> str:
+    return f"return {{ handler = function(input) {body} end }}"
+
+
+# -- results
+
+
+async def test_handler_gets_the_input_and_gives_the_value(lua: Runner) -> None:
+    assert await lua.value(wrap("return { sum = input.a + input.b }"), {"a": 2, "b": 3}) == {"sum": 5}
+
+
+async def test_other_method_names(lua: Runner) -> None:
+    assert await lua.value("return { main = function() return 7 end }", method="main") == 7
+
+
+async def test_a_chunk_that_returns_something_else(lua: Runner) -> None:
+    assert await lua.value("return 1 + 1") == 2
+    assert await lua.value("return { 1, 2 }") == [1, 2]
+    assert await lua.value("local x = 1") is None
+
+
+async def test_a_module_without_the_method(lua: Runner) -> None:
+    error = await lua.error("return { main = function() end }")
+    assert (error.kind, error.message) == (ErrorKind.INVALID, "tool does not return a function 'handler'")
+
+
+async def test_compiling_only(lua: Runner) -> None:
+    assert await lua.value("error('never run')", method=None) is None
+    assert (await lua.error("local x = = 1", method=None)).kind is ErrorKind.SYNTAX
+
+
+def some_values(seed: int = 7) -> list[Value]:
+    chance = random.Random(seed)
+
+    def make(depth: int) -> Value:
+        match chance.randrange(9 if depth else 7):
+            case 0:
+                return chance.choice([True, False])
+            case 1:
+                return chance.choice([0, -1, 2**63 - 1, -(2**63), chance.getrandbits(62)])
+            case 2:
+                return chance.choice([0.0, -0.0, 1.0, 1e16, 1e300, 5e-324, 0.1, -2.5e-7, 2.0**53, chance.random()])
+            case 3:
+                return "".join(chance.choice('aé$"\\\n\t\x00\x1f\x7f/€😀b') for _ in range(chance.randrange(9)))
+            case 4:
+                return bytes([*chance.randbytes(chance.randrange(5)), 0xFF])
+            case 5:
+                return chance.choice(["$b", "$", "", "x" * 1000])
+            case 6:
+                return chance.choice([[], {}])
+            case 7:
+                return [make(depth - 1) for _ in range(chance.randrange(4))]
+        keys = ["a", "$b", "$$", "é", "", 'q"\\', "\n", "x y"]
+        return {chance.choice(keys): make(depth - 1) for _ in range(chance.randrange(4))}
+
+    return [make(4) for _ in range(400)]
+
+
+def in_order(value: Value) -> Value:
+    """`value` with sorted keys, as Lua gives it back."""
+    match value:
+        case list():
+            return [in_order(item) for item in value]
+        case dict():
+            return {key: in_order(value[key]) for key in sorted(value, key=str.encode)}
+    return value
+
+
+async def test_values_survive_main_lua_python_lua_main(lua: Runner) -> None:
+    values = some_values()
+    back = await lua.value(wrap("return require('values').echo(input)"), values)
+    assert repr(back) == repr(in_order(values))
+
+
+async def test_what_is_null(lua: Runner) -> None:
+    assert await lua.value("return { a = 0/0, b = math.huge, c = nil, d = -math.huge }") == {
+        "a": None, "b": None, "d": None,
+    }  # fmt: skip
+    assert await lua.value(wrap("return input == nil")) is True
+    assert await lua.value(wrap("return input.x == nil"), {"x": math.nan}) is True
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{ 1, 2, x = 1 }", "a mixed table"),
+        ("{ a = { [1] = 1, [4] = 2 } }", "the result.a: a sparse list (2 items, the last at 4)"),
+        ("{ [1.5] = 1 }", "a key that is a float"),
+        ("{ [0] = 1 }", "a number below 1"),
+        ("{ [true] = 1 }", "a key that is a boolean"),
+        ("{ 1, { x = print } }", "the result[2].x: a function is no value"),
+        ("{ coroutine.create(print) }", "a thread is no value"),
+        ("(function() local t = {} t.t = t return t end)()", "the result.t: a cycle"),
+        ("(function() local t = {} for _ = 1, 129 do t = { t } end return t end)()", "nested deeper than 128"),
+        ("{ ['\\xff'] = 1 }", "a key that is not UTF-8 text"),
+        ("('x'):rep(9 << 20)", "larger than 8 MiB"),
+    ],
+)
+async def test_what_is_no_value(lua: Runner, value: str, words: str) -> None:
+    error = await lua.error(wrap(f"return {value}"))
+    assert error.kind is ErrorKind.INVALID
+    assert words in error.message
+
+
+async def test_the_same_table_twice_is_no_cycle(lua: Runner) -> None:
+    assert await lua.value("local t = { 1 } return { t, t }") == [[1], [1]]
+
+
+async def test_depth_128_is_fine(lua: Runner) -> None:
+    value = await lua.value("local t = 1 for _ = 1, 128 do t = { t } end return t")
+    assert repr(value).count("[") == 128
+
+
+async def test_large_values_cross_in_chunks(lua: Runner) -> None:
+    text = "é" * 2_000_000
+    assert await lua.value(wrap("return input"), text) == text
+
+
+async def test_a_program_that_is_too_large(lua: Runner) -> None:
+    error = await lua.error(wrap("return 1"), "x" * (9 << 20))
+    assert error.kind is ErrorKind.INVALID
+
+
+# -- errors
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        ("\nerror('boom')", "UNKNOWN", "tool:2: boom"),
+        ("\n\nlocal x = nil + 1", "UNKNOWN", "tool:3: attempt to perform arithmetic on a nil value"),
+        ("return nil, 'no luck'", "UNKNOWN", "no luck"),
+        ("return nil, errors.new('plain')", "UNKNOWN", "plain"),
+        ("return nil, errors.new({ kind = errors.NOT_FOUND, message = 'no x' })", "NOT_FOUND", "no x"),
+        ("error(errors.new({ kind = 'TIMEOUT', message = 'slow' }))", "TIMEOUT", "slow"),
+        ("error({ kind = 'CONFLICT', message = 'plain table' })", "CONFLICT", "plain table"),
+        ("error({ code = 5 })", "UNKNOWN", '{"code":5}'),
+        ("error(setmetatable({}, { __tostring = function() return 'custom' end }))", "UNKNOWN", "custom"),
+        ("error(nil)", "UNKNOWN", "nil was raised as an error"),
+        ("error('\\xff\\xfe bytes', 0)", "UNKNOWN", "?? bytes"),
+        ("coroutine.wrap(function() error('inside') end)()", "UNKNOWN", "tool:1: inside"),
+    ],
+)
+async def test_errors_keep_what_they_say(lua: Runner, body: str, kind: str, message: str) -> None:
+    error = await lua.error(wrap(body))
+    assert (error.kind, error.message) == (kind, message)
+
+
+async def test_retryable_is_kept(lua: Runner) -> None:
+    source = wrap("return nil, errors.new({ kind = 'UNAVAILABLE', message = 'm', retryable = input })")
+    assert [(await lua.error(source, flag)).retryable for flag in (True, False, None)] == [True, False, None]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("return {\n  handler = function( end\n}", "tool:2: "),
+        ("local x = 'unfinished", "tool:1: unfinished string"),
+        ("\x1bLua", "attempt to load a binary chunk"),
+        ("return " + "{" * 100_000, "overflow"),
+        ("local " + ",".join(f"a{i}" for i in range(300)), "too many local variables"),
+        ("\ufeffreturn 1", "tool:1: unexpected symbol"),
+    ],
+)
+async def test_syntax_errors_name_the_line(lua: Runner, source: str, words: str) -> None:
+    error = await lua.error(source)
+    assert error.kind is ErrorKind.SYNTAX
+    assert words in error.message
+
+
+async def test_huge_error_objects_are_cut(lua: Runner) -> None:
+    assert len((await lua.error("error(('x'):rep(1e7), 0)")).message) <= 8 << 10
+    assert len((await lua.error("error(('é'):rep(1e6), 0)")).message) == 4 << 10
+    source = wrap("return nil, errors.new({ message = ('y'):rep(1e7), kind = 'INVALID' })")
+    assert (await lua.error(source)).kind is ErrorKind.INVALID
+
+
+async def test_tostring_that_fails_loops_or_lies(lua: Runner) -> None:
+    throw = "error(setmetatable({}, { __tostring = function() %s end }))"
+    assert (await lua.error(throw % "error('again', 0)")).message == "again"
+    assert "must return a string" in (await lua.error(throw % "return 5")).message
+    assert (await lua.error(throw % "while true do end", seconds=0.2)).kind is ErrorKind.TIMEOUT
+    assert (await lua.error(throw % "return tostring(coroutine.yield())")).kind is ErrorKind.UNKNOWN
+
+
+async def test_the_errors_table(lua: Runner) -> None:
+    value = await lua.value("""
+        local err = errors.new({ message = "m", kind = errors.CONFLICT, retryable = true, details = { a = 1 } })
+        local outer = errors.wrap(err, "outer")
+        local stack = errors.call_stack(err)
+        return {
+          err:kind(), err:message(), err:retryable(), err:details(), tostring(err),
+          outer:kind(), outer:message(), outer:retryable(), outer:details(),
+          errors.is(outer, errors.CONFLICT), errors.is(err, errors.INVALID), errors.is("text", "UNKNOWN"),
+          errors.wrap("plain", "why"):message(), errors.new("x"):kind(), tostring(errors.new("x")),
+          stack.frames[1].source, stack.frames[1].line, err:stack(), errors.call_stack("x") == nil,
+          errors.new({ message = "m", kind = "NO_SUCH" }):kind(),
+          (pcall(setmetatable, err, {})), (pcall(function() err.kind = 1 end)), getmetatable(err),
+          (pcall(errors.new, {})), (pcall(err.kind, {})),
+        }
+    """)
+    assert value == [
+        "CONFLICT", "m", True, {"a": 1}, "CONFLICT: m",
+        "CONFLICT", "outer: m", True, {"a": 1},
+        True, False, False,
+        "why: plain", "UNKNOWN", "x",
+        "tool", 2, "tool:2", True,
+        "UNKNOWN",
+        False, False, "error",
+        False, False,
+    ]  # fmt: skip
+
+
+async def test_an_error_object_in_a_result_is_its_text(lua: Runner) -> None:
+    assert await lua.value("return { error = errors.new({ message = 'm', kind = 'INVALID' }) }") == {
+        "error": "INVALID: m"
+    }
+
+
+# -- globals
+
+
+async def test_what_is_absent(lua: Runner) -> None:
+    absent = "load loadstring loadfile dofile collectgarbage debug io package python getfenv newproxy warn arg"
+    value = await lua.value(f"""
+        local found = {{ true }}
+        for name in ("{absent}"):gmatch("%w+") do if _G[name] ~= nil then found[#found + 1] = name end end
+        for name in pairs(os) do if not ("time date clock difftime"):find(name) then found[#found + 1] = name end end
+        if string.dump or ("").dump then found[#found + 1] = "dump" end
+        return found
+    """)
+    assert value == [True]
+
+
+async def test_what_is_there(lua: Runner) -> None:
+    assert await lua.value("""
+        local list = { _G = _G, string = string.format, table = table.concat, math = math.floor, utf8 = utf8.char,
+          coroutine = coroutine.wrap, errors = errors.new, os = os.time, require = require, unpack = unpack }
+        for _, name in ipairs({ "select", "type", "tostring", "tonumber", "pairs", "ipairs", "next", "pcall", "xpcall",
+          "error", "assert", "rawget", "rawset", "rawequal", "rawlen", "setmetatable", "getmetatable", "print" }) do
+          list[name] = _G[name]
+        end
+        local count = 0
+        for _ in pairs(list) do count = count + 1 end
+        return { count, _VERSION, os.time({ year = 2024, month = 1, day = 2 }), os.date("!%Y", 0), math.pow(2, 10),
+          ("x"):upper(), math.atan2(1, 1) == math.pi / 4 }
+    """) == [28, "Lua 5.4", 1704153600, "1970", 1024.0, "X", True]
+
+
+async def test_no_addresses(lua: Runner) -> None:
+    texts = await lua.value("""
+        local t, f, co = {}, function() end, coroutine.create(print)
+        local named = setmetatable({}, { __name = "Named" })
+        return { tostring(t), tostring(f), tostring(co), tostring(print), string.format("%s|%5.2s|%d%%", t, f, 3),
+          tostring(named), tostring(t) == tostring(t), tostring({}) ~= tostring({}), select(2, pcall(error, t)) == t,
+          (pcall(string.format, "%p", t)), (pcall(string.format, "%-20p", "x")), string.format("100%%p"), ("%s"):format({}) }
+    """)
+    assert isinstance(texts, list)
+    assert not any("0x" in text for text in texts if isinstance(text, str)), texts
+    assert texts[6:12] == [True, True, True, False, False, "100%p"]
+
+
+async def test_locked_metatables(lua: Runner) -> None:
+    assert await lua.value("""
+        local t = setmetatable({}, { __index = { a = 1 } })
+        return { t.a, getmetatable("") == "string", (pcall(setmetatable, t, {})), (pcall(setmetatable, t, nil)),
+          (pcall(setmetatable, {}, { __gc = print })), (pcall(setmetatable, {}, { __gc = false })),
+          (pcall(setmetatable, "", {})), (pcall(function() string.upper = nil end)), ("x"):upper() }
+    """) == [1, True, False, False, False, False, False, True, "X"]
+
+
+async def test_print(lua: Runner) -> None:
+    assert await lua.value("print(1, nil, 'é\\xff', {} and 2.5, print and true) print() print('end')") is None
+    assert lua.output == "1\tnil\té�\t2.5\ttrue\n\nend\n"
+    await lua.value("print(('é'):rep(300000))")
+    assert lua.output == "é" * 300_000 + "\n"
+
+
+# -- modules and the host
+
+
+async def test_require_gives_only_what_is_listed(lua: Runner) -> None:
+    source = wrap("local ok, e = pcall(require, input) return { ok, e }")
+    unknown = await lua.value(source, "nothing")
+    unlisted = await lua.value(source, "python", modules=frozenset({"values"}))
+    assert isinstance(unknown, list) and isinstance(unlisted, list)
+    assert unlisted == [False, str(unknown[1]).replace("nothing", "python")]
+    assert await lua.value("return require('values') == require('values')") is True
+
+
+async def test_modules_are_not_confused_by_a_tool(lua: Runner) -> None:
+    assert (
+        await lua.value("""
+        string.format, string.upper, tostring, error, type = nil, nil, nil, nil, nil
+        return require("text").shout("hi")
+    """)
+        == "HI!"
+    )
+
+
+async def test_native_errors_are_values(lua: Runner) -> None:
+    source = "local v, e = require('values').{}() return {{ v == nil, e:kind(), e:message(), e:retryable() }}"
+    assert await lua.value(source.format("refuse")) == [True, "RATE_LIMITED", "not now", True]
+    assert await lua.value(source.format("break_")) == [
+        True, "INTERNAL", "values.break_: ZeroDivisionError: a bug",
+    ]  # fmt: skip
+    assert await lua.value(
+        "local v, e = require('values').echo({ 1, x = 1 }) return { v == nil, e:kind(), e:message() }"
+    ) == [True, "INVALID", "argument 1: a mixed table (text keys and list items)"]
+
+
+class RefusingHost:
+    async def request(self, op: str, payload: Value) -> Value:
+        raise Refused(ErrorKind.PERMISSION_DENIED, f"{op} is not for you")
+
+
+async def test_host_errors_are_values(lua: Runner) -> None:
+    source = "local v, e = require('service').ask(1) return { v == nil, e:kind(), e:message() }"
+    assert await lua.value(source, host=RefusingHost()) == [True, "PERMISSION_DENIED", "test.ask is not for you"]
+
+
+class BrokenHost:
+    async def request(self, op: str, payload: Value) -> Value:
+        raise ZeroDivisionError("a bug of ours")
+
+
+async def test_a_bug_of_the_host_propagates(lua: Runner) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await lua("return require('service').ask(1)", host=BrokenHost())
+    assert await lua.value("return 1") == 1
+
+
+async def test_an_answer_that_is_too_large(lua: Runner) -> None:
+    class LargeHost:
+        async def request(self, op: str, payload: Value) -> Value:
+            return "x" * (9 << 20)
+
+    source = "local v, e = require('service').ask(1) return { v == nil, e:kind() }"
+    assert await lua.value(source, host=LargeHost()) == [True, "INVALID"]
+
+
+# -- waits and coroutines
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return ask(input)",
+        "return coroutine.wrap(function() return ask(input) end)()",
+        "return coroutine.wrap(function() return coroutine.wrap(function() return ask(input) end)() end)()",
+        "return select(2, pcall(function() return ask(input) end))",
+        "return select(2, coroutine.resume(coroutine.create(ask), input))",
+        "return setmetatable({}, { __index = function(_, key) return ask(key) end })[input]",
+        "for value in function(_, last) return not last and ask(input) or nil end do return value end",
+        "local r ('x'):gsub('x', function() r = ask(input) end) return r",  # Lua cannot yield here: blocks
+        "local r table.sort({ 1, 2 }, function() r = ask(input) return false end) return r",
+        "local r ('x'):gsub('x', function() r = coroutine.wrap(function() return ask(input) end)() end) return r",
+        "local t = setmetatable({}, { __tostring = function() return ask(input) end }) return tostring(t)",
+        "local r do local x <close> = setmetatable({}, { __close = function() r = ask(input) end }) end return r",
+        "local r local co = coroutine.create(function()"
+        " local x <close> = setmetatable({}, { __close = function() r = ask(input) end }) coroutine.yield() end)"
+        " coroutine.resume(co) coroutine.close(co) return r",
+        "local _, r = xpcall(error, function() return ask(input) end) return r",
+    ],
+)
+async def test_a_wait_works_from_everywhere(lua: Runner, body: str) -> None:
+    assert await lua.value("local ask = require('service').ask " + wrap(body), "payload") == "payload"
+
+
+async def test_user_coroutines_never_see_a_wait(lua: Runner) -> None:
+    assert await lua.value("""
+        local ask, seen = require("service").ask, {}
+        local co = coroutine.create(function(first)
+          seen[#seen + 1] = first
+          local second = coroutine.yield(ask("asked 1"))
+          seen[#seen + 1] = second
+          require("service").sleep(0.001)
+          return ask("asked 2")
+        end)
+        for _, sent in ipairs({ "one", "two" }) do
+          local ok, got = coroutine.resume(co, sent)
+          seen[#seen + 1] = got
+        end
+        seen[#seen + 1] = coroutine.status(co)
+        return seen
+    """) == ["one", "asked 1", "two", "asked 2", "dead"]
+
+
+async def test_what_a_tool_may_not_do_with_coroutines(lua: Runner) -> None:
+    assert await lua.value("""
+        local me, is_main = coroutine.running()
+        local inside = coroutine.wrap(function() return select(2, coroutine.running()), coroutine.isyieldable() end)
+        local a, b = inside()
+        return { is_main, a, b, coroutine.isyieldable(), (coroutine.resume(me)), (pcall(coroutine.close, me)),
+          (pcall(coroutine.yield, 1)), (pcall(coroutine.resume, 1)), (pcall(coroutine.wrap, 1)) }
+    """) == [True, False, True, False, False, False, False, False, False]
+
+
+async def test_a_tool_cannot_catch_the_token(lua: Runner) -> None:
+    """An object with __eq beside a wait: if a comparison ran it, it would be handed the scheduler's token."""
+    assert (
+        await lua.value("""
+        local caught = {}
+        local trap = setmetatable({}, { __eq = function(a, b) caught[#caught + 1] = true return true end })
+        local co = coroutine.create(function() coroutine.yield(trap) require("service").ask(1) coroutine.yield(trap) end)
+        for _ = 1, 4 do coroutine.resume(co, trap) end
+        return #caught
+    """)
+        == 0
+    )
+
+
+async def test_requests_side_by_side(lua: Runner) -> None:
+    """Two calls of one sandbox wait for each other in the host: it works only when they really overlap."""
+    both = asyncio.Barrier(2)
+
+    class Meeting:
+        async def request(self, op: str, payload: Value) -> Value:
+            await both.wait()
+            return payload
+
+    source = wrap("return require('service').ask(input)")
+    assert await asyncio.gather(*(lua.value(source, n, host=Meeting()) for n in (1, 2))) == [1, 2]
+
+
+async def test_a_nested_call_has_its_own_child_and_stops_the_clock(lua: Runner) -> None:
+    class Nesting:
+        async def request(self, op: str, payload: Value) -> Value:
+            return await lua.value("require('service').sleep(0.6) return 'inner'", seconds=5)
+
+    source = """
+        local inner = require("service").ask(1)
+        for _ = 1, 2e6 do end  -- long enough for a look at the clock
+        return inner
+    """
+    outcome = await lua(source, host=Nesting(), seconds=0.3)
+    assert (outcome.value, outcome.error) == ("inner", None)
+
+
+async def test_random_numbers_differ_between_children(lua: Runner) -> None:
+    assert len({await lua.value("return math.random(1 << 60)") for _ in range(4)}) == 4
