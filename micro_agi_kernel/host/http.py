@@ -85,7 +85,8 @@ class GuardedHttp:
 
         `allows` is asked `http_client.request` on the URL, and `http_client.private_ip` on each address
         that is not public; for every redirect again. Raises Refused: INVALID (arguments, sizes, redirects),
-        PERMISSION_DENIED, UNAVAILABLE (name, connection, broken answer) or TIMEOUT. Cancelling closes the
+        PERMISSION_DENIED or INTERNAL (name, connection, broken answer, time), which says whether to try again,
+        as the reference's table has it. Cancelling closes the
         connection.
         """
         request = parse_request(payload, self._limits)
@@ -94,7 +95,7 @@ class GuardedHttp:
                 return await self._follow(request, allows)
         except TimeoutError as error:
             raise Refused(
-                ErrorKind.TIMEOUT,
+                ErrorKind.INTERNAL,
                 f"no complete answer from {request.target.origin} in {request.seconds:g} s",
                 retryable=True,
             ) from error
@@ -140,9 +141,9 @@ class GuardedHttp:
         except (OSError, ValueError) as error:
             if isinstance(error, TimeoutError):
                 raise
-            raise _unavailable(f"cannot resolve the host {target.host}") from error
+            raise _network_failure(f"cannot resolve the host {target.host}") from error
         if not addresses:
-            raise _unavailable(f"cannot resolve the host {target.host}")
+            raise _network_failure(f"cannot resolve the host {target.host}")
         return addresses
 
     async def _resolve_by_system(self, host: str, port: int) -> list[str]:
@@ -198,7 +199,7 @@ class GuardedHttp:
         try:
             body = _inflate(answer.body, window, self._limits.response_body)
         except zlib.error as error:
-            raise _unavailable(f"the answer is broken: {error}") from error
+            raise _network_failure(f"the answer is broken: {error}") from error
         if len(body) > self._limits.response_body:
             raise self._too_large()
         described = ("content-encoding", "content-length")
@@ -299,8 +300,8 @@ def _denied(action: str, resource: str) -> Refused:
     return Refused(ErrorKind.PERMISSION_DENIED, f"policy denied: {action} on {resource}")
 
 
-def _unavailable(message: str, *, retryable: bool = True) -> Refused:
-    return Refused(ErrorKind.UNAVAILABLE, message, retryable=retryable)
+def _network_failure(message: str, *, retryable: bool = True) -> Refused:
+    return Refused(ErrorKind.INTERNAL, message, retryable=retryable)
 
 
 def _failed(target: Target, error: Exception) -> Refused:
@@ -309,4 +310,4 @@ def _failed(target: Target, error: Exception) -> Refused:
         cause = cause.__cause__
     reason = re.sub(r"\s+", " ", str(cause)).strip() or type(cause).__name__
     untrusted = isinstance(cause, ssl.SSLCertVerificationError)
-    return _unavailable(f"no answer from {target.origin}: {shorten(reason, 200)}", retryable=not untrusted)
+    return _network_failure(f"no answer from {target.origin}: {shorten(reason, 200)}", retryable=not untrusted)

@@ -176,7 +176,7 @@ class OpenAIModel:
                 failure = self._explain.no_stream()
         except openai.APIError as error:
             failure = self._explain.of(error, streaming=stream is not None)
-        except ValueError:  # json.JSONDecodeError and UnicodeDecodeError: the client lets both through
+        except (ValueError, RecursionError):  # no JSON, no UTF-8, nested without end: the client lets all three through
             failure = self._explain.no_json()
         finally:
             if stream is not None:

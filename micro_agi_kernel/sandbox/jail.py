@@ -12,6 +12,7 @@ Linux 5.13 and later offers everything, x86-64 and aarch64. Elsewhere there are 
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import os
 import platform
@@ -178,6 +179,7 @@ def _syscall(number: int, *arguments: int | bytes | None) -> int:
     return _check(_libc().syscall(ctypes.c_long(number), *words))
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     if sys.platform != "linux":
         raise OSError(f"not offered by {sys.platform}")

@@ -53,7 +53,7 @@ class JailedSandbox:
         self._require = require
         self._wanted = spares
         self._workers: Workers | None = None
-        self._starting = asyncio.Lock()
+        self._start: asyncio.Task[Workers] | None = None
         self._refilling = asyncio.Lock()
         self._spares: list[Worker] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,6 +87,8 @@ class JailedSandbox:
     async def close(self) -> None:
         """End every process; harmless when repeated."""
         self._closed = True
+        if self._start is not None:
+            await asyncio.gather(self._start, return_exceptions=True)
         await asyncio.gather(*self._tasks)
         await self._forget()
 
@@ -97,16 +99,20 @@ class JailedSandbox:
         return worker.layers
 
     async def _started(self) -> Workers:
-        async with self._starting:
-            if self._closed:
-                raise SandboxError("the sandbox is closed")
-            if self._workers is not None and not self._workers.alive:
-                await self._forget()
-            if self._workers is None:
-                workers = _new_workers(self._modules_package)
-                await workers.start()
-                self._workers = workers
-            return self._workers
+        """The workers, started; a caller that is cancelled meanwhile leaves them to the next one."""
+        if self._closed:
+            raise SandboxError("the sandbox is closed")
+        start = self._start
+        if start is None or (start.done() and not (_succeeded(start) and start.result().alive)):
+            start = self._start = asyncio.get_running_loop().create_task(self._start_anew())
+        return await asyncio.shield(start)
+
+    async def _start_anew(self) -> Workers:
+        await self._forget()
+        workers = _new_workers(self._modules_package)
+        await workers.start()
+        self._workers = workers
+        return workers
 
     async def _forget(self) -> None:
         """End the spares and what they came from."""
@@ -340,6 +346,10 @@ class Call:
         if not answer.cancelled() and answer.exception() is not None:  # a bug of ours: it ends the call
             self._bug = self._bug or answer.exception()
             self._worker.kill()
+
+
+def _succeeded(task: asyncio.Task[Workers]) -> bool:
+    return not task.cancelled() and task.exception() is None
 
 
 def _new_workers(modules_package: str) -> Workers:

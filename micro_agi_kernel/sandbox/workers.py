@@ -160,9 +160,14 @@ class ForkedWorkers:
         await asyncio.to_thread(self._process.wait)
 
     def _kill(self, id: int) -> None:
-        if self._alive:
-            with contextlib.suppress(OSError):  # the zygote has just ended, and with it the child
-                self._control.send(json.dumps({"kill": id}).encode())
+        if not self._alive:
+            return
+        try:
+            self._control.send(json.dumps({"kill": id}).encode())
+        except BlockingIOError:  # the zygote is behind
+            asyncio.get_running_loop().call_later(0.01, self._kill, id)
+        except OSError:  # it has just ended, and with it the child
+            return
 
     def _listen(self) -> None:
         while self._alive:

@@ -213,7 +213,7 @@ async def test_every_url_of_the_ssrf_list_is_refused_and_nothing_connected(answe
     assert network.asked == []
     assert {"localhost", "metadata.google.internal", "instance-data", "169.254.169.254.nip.io"} <= set(resolved)
     assert kinds["http://169.254.169.254/latest/meta-data/"] is ErrorKind.PERMISSION_DENIED
-    assert kinds["http://localhost"] is (ErrorKind.PERMISSION_DENIED if answer else ErrorKind.UNAVAILABLE)
+    assert kinds["http://localhost"] is (ErrorKind.PERMISSION_DENIED if answer else ErrorKind.INTERNAL)
     assert kinds["file:///etc/passwd"] is ErrorKind.INVALID
 
 
@@ -326,7 +326,7 @@ async def test_the_next_address_is_tried_when_one_is_down(server: HostileServer)
 async def test_a_name_with_many_addresses_is_no_scanner() -> None:
     network = Network()
     http = GuardedHttp(resolver=Names(example_com=[" ".join(f"8.8.8.{n}" for n in range(50))]), network=network)
-    assert (await refusal("http://example.com/", http=http)).kind is ErrorKind.UNAVAILABLE
+    assert (await refusal("http://example.com/", http=http)).kind is ErrorKind.INTERNAL
     assert len(network.asked) == 4
 
 
@@ -342,7 +342,7 @@ async def test_the_system_resolver_knows_localhost(server: HostileServer) -> Non
 @pytest.mark.parametrize("answers", ["", "not-an-address"])
 async def test_a_resolver_without_a_usable_answer(answers: str) -> None:
     refused = await refusal("http://example.com/", http=GuardedHttp(resolver=Names(example_com=[answers])))
-    assert (refused.kind, refused.retryable) == (ErrorKind.UNAVAILABLE, True)
+    assert (refused.kind, refused.retryable) == (ErrorKind.INTERNAL, True)
     assert str(refused) == "cannot resolve the host example.com"
 
 
@@ -422,7 +422,7 @@ async def test_redirects_are_followed_to_the_final_url(server: HostileServer) ->
         ("http://user:secret@127.0.0.1/", ErrorKind.INVALID),
         ("/with space", ErrorKind.INVALID),
         ("/with\ttab", ErrorKind.INVALID),
-        ("http://unknown.example/", ErrorKind.UNAVAILABLE),
+        ("http://unknown.example/", ErrorKind.INTERNAL),
     ],
 )
 async def test_a_redirect_passes_the_same_gate(server: HostileServer, location: str, kind: ErrorKind) -> None:
@@ -665,7 +665,7 @@ async def test_a_bomb_does_not_go_off(server: HostileServer, encoding: str) -> N
 async def test_broken_gzip_is_an_error(server: HostileServer, packed: bytes) -> None:
     server.routes["/"] = response(packed, content_encoding="gzip")
     refused = await refusal(server.url("/"))
-    assert refused.kind is ErrorKind.UNAVAILABLE
+    assert refused.kind is ErrorKind.INTERNAL
     assert "broken" in str(refused)
 
 
@@ -715,7 +715,7 @@ async def test_a_drip_is_cut_off_by_the_total_time(server: HostileServer) -> Non
 
     server.routes["/"] = drip
     refused = await refusal(server.url("/"), timeout=0.2)
-    assert (refused.kind, refused.retryable) == (ErrorKind.TIMEOUT, True)
+    assert (refused.kind, refused.retryable) == (ErrorKind.INTERNAL, True)
     assert str(refused) == f"no complete answer from http://127.0.0.1:{server.port} in 0.2 s"
     await server.quiet.wait()
 
@@ -726,7 +726,7 @@ async def test_the_total_time_holds_over_redirects_too(server: HostileServer) ->
         await peer.send(redirect("/"))
 
     server.routes["/"] = slow
-    assert (await refusal(server.url("/"), timeout=0.25)).kind is ErrorKind.TIMEOUT
+    assert (await refusal(server.url("/"), timeout=0.25)).kind is ErrorKind.INTERNAL
 
 
 async def test_a_name_that_never_resolves_times_out() -> None:
@@ -735,7 +735,7 @@ async def test_a_name_that_never_resolves_times_out() -> None:
         return []
 
     refused = await refusal("http://example.com/", http=GuardedHttp(resolver=never), timeout=0.05)
-    assert refused.kind is ErrorKind.TIMEOUT
+    assert refused.kind is ErrorKind.INTERNAL
 
 
 @pytest.mark.parametrize("line", [b"X-Filler: " + b"y" * 1000 + b"\r\n", b"y" * 1000], ids=["many", "one"])
@@ -746,7 +746,7 @@ async def test_endless_headers_are_cut_off(server: HostileServer, line: bytes) -
             await peer.send(line * 50)
 
     server.routes["/"] = headers
-    assert (await refusal(server.url("/"))).kind is ErrorKind.UNAVAILABLE
+    assert (await refusal(server.url("/"))).kind is ErrorKind.INTERNAL
     await server.quiet.wait()
 
 
@@ -768,7 +768,7 @@ async def test_endless_headers_are_cut_off(server: HostileServer, line: bytes) -
 async def test_a_broken_answer_is_an_error(server: HostileServer, raw: bytes) -> None:
     server.routes["/"] = raw
     refused = await refusal(server.url("/"))
-    assert (refused.kind, refused.retryable) == (ErrorKind.UNAVAILABLE, True)
+    assert (refused.kind, refused.retryable) == (ErrorKind.INTERNAL, True)
     assert str(refused).startswith(f"no answer from http://127.0.0.1:{server.port}: ")
 
 
@@ -781,7 +781,7 @@ async def test_nobody_listens() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         refused = await refusal(f"http://127.0.0.1:{taken.getsockname()[1]}/")
-    assert (refused.kind, refused.retryable) == (ErrorKind.UNAVAILABLE, True)
+    assert (refused.kind, refused.retryable) == (ErrorKind.INTERNAL, True)
 
 
 async def test_cancelling_closes_the_connection(server: HostileServer) -> None:
@@ -847,7 +847,7 @@ async def test_tls_verifies_the_name_at_the_checked_address(
         answer = await fetch("https://tools.example/", http=http)
         assert (answer["body"], answer["url"]) == ("secret", "https://tools.example/")
         refused = await refusal("https://other.example/", http=http)
-    assert (refused.kind, refused.retryable) == (ErrorKind.UNAVAILABLE, False)
+    assert (refused.kind, refused.retryable) == (ErrorKind.INTERNAL, False)
     assert "certificate" in str(refused).lower()
     assert asked_for == ["tools.example", "other.example"]
 
@@ -858,7 +858,7 @@ async def test_an_unknown_authority_is_not_trusted(certificate: tuple[Path, Path
     async with hostile_server(serving) as server:
         http = GuardedHttp(resolver=Names(tools_example=[PUBLIC]), network=Network(server))
         refused = await refusal("https://tools.example/", http=http)
-    assert (refused.kind, refused.retryable) == (ErrorKind.UNAVAILABLE, False)
+    assert (refused.kind, refused.retryable) == (ErrorKind.INTERNAL, False)
 
 
 async def test_a_handshake_that_hangs_leaves_no_socket() -> None:
@@ -874,5 +874,5 @@ async def test_a_handshake_that_hangs_leaves_no_socket() -> None:
     async with listening:
         port = listening.sockets[0].getsockname()[1]
         refused = await refusal(f"https://127.0.0.1:{port}/", timeout=0.2)
-        assert refused.kind is ErrorKind.TIMEOUT
+        assert refused.kind is ErrorKind.INTERNAL
         await left.wait()

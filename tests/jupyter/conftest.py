@@ -64,7 +64,9 @@ class Kernel:
             if message["parent_header"].get("msg_id") == request:
                 return dict(message)
 
-    def run(self, code: str, *, front_end: str = "notebook", **content: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def run(
+        self, code: str, *, front_end: str = "notebook", **content: Any
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Run a cell; its reply, and all that it showed."""
         request = self.send(code, front_end=front_end, **content)
         shown = list(self.shows(request))

@@ -30,9 +30,6 @@ from micro_agi_kernel.frontends.jupyter.app import main
 from micro_agi_kernel.frontends.jupyter.kernel import MicroAgiKernel
 
 REGISTRY = {"registry": "b" * 40, "before": "a" * 40, "session": "s", "cell": 1}
-HEAVY = ("openai", "tiktoken", "jsonschema", "dulwich", "lupa", "httpx", "yaml", "markdown_it", "debugpy", "jedi",
-         "matplotlib_inline", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.kernelapp")
-AT_START = [name for name in HEAVY if name in sys.modules]
 
 
 class Script:
@@ -93,6 +90,9 @@ class Script:
                 yield Notice(rest)
             case "wait":
                 await asyncio.sleep(0 if not rest else float(rest))
+            case "work":
+                yield Notice("begun")
+                await asyncio.Event().wait()
             case "stall":
                 await asyncio.Event().wait()
             case "stubborn":
@@ -105,7 +105,7 @@ class Script:
             case "bug":
                 raise ZeroDivisionError(rest)
             case "report":
-                yield TextDelta(json.dumps({"prompts": len(self.prompts), "interrupts": self.interrupts, "start": AT_START}))
+                yield TextDelta(json.dumps({"prompts": len(self.prompts), "interrupts": self.interrupts}))
             case "silence":
                 yield TurnFinished("ok")
             case _:

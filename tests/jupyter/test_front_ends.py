@@ -49,6 +49,26 @@ def test_nbclient_keeps_one_output_for_each_cell(tmp_path: Path) -> None:
     assert not re.search(r"<img[^>]*onerror|<script>alert", page)
 
 
+def test_the_shipped_kernel_makes_a_tool_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MICRO_AGI_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("MICRO_AGI_MODEL", "demo")
+    (tmp_path / "kernels" / NAME / "kernel.json").write_text(
+        json.dumps(
+            {
+                "argv": [sys.executable, "-P", "-m", "micro_agi_kernel", "-f", "{connection_file}"],
+                "display_name": "Micro AGI",
+                "language": "markdown",
+                "interrupt_mode": "message",
+            }
+        )
+    )
+    [output] = execute("what time is it?").cells[0].outputs
+    assert "\n  [create_tool] ok\n  [load_tool] ok\n  [+] app.generated:" in output.data["text/plain"]
+    revision = output.metadata["micro_agi"]
+    assert revision["registry"] != revision["before"]
+
+
 def test_nbclient_stops_at_a_failed_cell() -> None:
     with pytest.raises(CellExecutionError, match="no key: set OPENAI_API_KEY"):
         execute("error no key: set OPENAI_API_KEY", "say never")
@@ -71,8 +91,8 @@ def test_the_console_shows_the_transcript_and_is_interrupted_by_ctrl_c() -> None
         console.sendline("say It is **noon**.")
         console.expect_exact("It is **noon**. \r\n")
         console.expect("In .*: ")
-        console.sendline("stall")
-        console.expect_exact("stall")
+        console.sendline("work")
+        console.expect_exact("note: begun")
         console.sendintr()
         console.expect_exact("Interrupted: the cell was stopped")
         console.expect("In .*: ")

@@ -30,7 +30,12 @@ def test_a_users_registration_names_this_interpreter_and_can_be_taken_back(tmp_p
     assert spec["argv"][0] == sys.executable
     assert spec["argv"][1:] == ["-P", "-m", "micro_agi_kernel", "-f", "{connection_file}"]
     assert spec["interrupt_mode"] == "message"
-    assert {file.name for file in folder.iterdir()} == {"kernel.json", "logo-svg.svg", "logo-64x64.png", "logo-32x32.png"}
+    assert {file.name for file in folder.iterdir()} == {
+        "kernel.json",
+        "logo-svg.svg",
+        "logo-64x64.png",
+        "logo-32x32.png",
+    }
     assert KernelSpecManager().get_kernel_spec("micro-agi").display_name == "Micro AGI"
     assert installed_kernelspecs() == [folder]
     install_kernelspec(user=True)  # harmless when repeated

@@ -442,7 +442,10 @@ async def test_a_server_that_asks_for_a_long_wait_is_not_waited_for() -> None:
         (raw(b'{"object": "chat.completion"}'), "is no chat completion stream: check the address"),
         (Reply((b"data: {nonsense\n\n",)), "sent something that is no JSON"),
         (Reply((b'data: "\xff\xfe"\n\n',)), "sent something that is no JSON"),
+        (Reply((b"data: " + b"[" * 100_000 + b"\n\n",)), "sent something that is no JSON"),
         (Reply((b'data: {"error": {"message": "it burns"}}\n\n',)), "it burns"),
+        (Reply((b'data: {"error": "it burns"}\n\n',)), "it burns"),
+        (Reply((b'data: {"error": [1, {"code": {}}]}\n\n',)), "refused the request"),
     ],
 )  # fmt: skip
 async def test_lasting_failures_are_not_repeated_and_say_what_to_do(reply: Reply, expected: str) -> None:

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="containment is promised on Linux only"),
 ]
 
-SECCOMP = Path("/proc/sys/kernel/seccomp/actions_avail")
+OFFERS_SECCOMP = Path("/proc/sys/kernel/seccomp/actions_avail").exists()
 
 # name -> Python that tries to get out; `libc` has errno, `call` is a raw system call that raises OSError.
 PROBES = {
@@ -134,7 +134,7 @@ async def test_layers_that_the_kernel_offers_are_active(lua: Runner) -> None:
     assert list(layers) == ["pdeathsig", "no_new_privs", "not_dumpable", "landlock", "rlimits", "seccomp"]
     offered = dict.fromkeys(layers, True)
     offered["landlock"] = offers_landlock()
-    offered["seccomp"] = SECCOMP.exists()
+    offered["seccomp"] = OFFERS_SECCOMP
     assert {name: layer.active for name, layer in layers.items()} == offered, layers
 
 

@@ -270,7 +270,8 @@ async def test_no_addresses(lua: Runner) -> None:
         local named = setmetatable({}, { __name = "Named" })
         return { tostring(t), tostring(f), tostring(co), tostring(print), string.format("%s|%5.2s|%d%%", t, f, 3),
           tostring(named), tostring(t) == tostring(t), tostring({}) ~= tostring({}), select(2, pcall(error, t)) == t,
-          (pcall(string.format, "%p", t)), (pcall(string.format, "%-20p", "x")), string.format("100%%p"), ("%s"):format({}) }
+          (pcall(string.format, "%p", t)), (pcall(string.format, "%-20p", "x")),
+          string.format("100%%p"), ("%s"):format({}) }
     """)
     assert isinstance(texts, list)
     assert not any("0x" in text for text in texts if isinstance(text, str)), texts
@@ -419,7 +420,8 @@ async def test_a_tool_cannot_catch_the_token(lua: Runner) -> None:
         await lua.value("""
         local caught = {}
         local trap = setmetatable({}, { __eq = function(a, b) caught[#caught + 1] = true return true end })
-        local co = coroutine.create(function() coroutine.yield(trap) require("service").ask(1) coroutine.yield(trap) end)
+        local ask, yield = require("service").ask, coroutine.yield
+        local co = coroutine.create(function() yield(trap) ask(1) yield(trap) end)
         for _ = 1, 4 do coroutine.resume(co, trap) end
         return #caught
     """)

@@ -69,17 +69,16 @@ async def test_memory(lua: Runner, source: str) -> None:
 async def test_answers_from_outside_when_memory_is_nearly_full(lua: Runner, left: int) -> None:
     """A push that fails inside lupa would hang the child for ever; here it must be an ordinary error or work."""
     outcome = await lua(
-        """
+        f"""
         local values, ask = require("values"), require("service").ask
-        local kept = {}
-        local function fill(n) pcall(function() while true do kept = { kept, ("y"):rep(n) .. #kept } end end) end
-        for _, size in ipairs({ 1e6, 1e5, 1e4, 1e3, 100, 10, 1 }) do if size >= %d then fill(size) end end
+        local kept = {{}}
+        local function fill(n) pcall(function() while true do kept = {{ kept, ("y"):rep(n) .. #kept }} end end) end
+        for _, size in ipairs({{ 1e6, 1e5, 1e4, 1e3, 100, 10, 1 }}) do if size >= {left // 100} then fill(size) end end
         local a = pcall(values.echo, ("x"):rep(100))
         local b = pcall(ask, "payload")
         kept = nil
-        return { a = a, b = b, after = values.echo("still here") }
-        """
-        % (left // 100),
+        return {{ a = a, b = b, after = values.echo("still here") }}
+        """,
         memory=8 * MIB,
         seconds=10,
     )
@@ -187,7 +186,10 @@ def frame(text):
         ("say(frame(b'[' * 100000))", ErrorKind.CRASHED),
         ("say(frame(b'{\"t\":\"end\",\"value\":NaN}'))", ErrorKind.CRASHED),
         ("say(frame(b'{\"t\":\"ask\",\"id\":1,\"op\":\"x\",\"payload\":1}') * 2000)", ErrorKind.CRASHED),
-        ("for n in range(2000): say(frame(b'{\"t\":\"ask\",\"id\":%d,\"op\":\"x\",\"payload\":1}' % n))", ErrorKind.CALL_LIMIT),
+        (
+            "for n in range(2000): say(frame(b'{\"t\":\"ask\",\"id\":%d,\"op\":\"x\",\"payload\":1}' % n))",
+            ErrorKind.CALL_LIMIT,
+        ),
     ],
 )  # fmt: skip
 async def test_hostile_frames_from_a_real_child(lua: Runner, python: str, kind: ErrorKind) -> None:
@@ -196,13 +198,8 @@ async def test_hostile_frames_from_a_real_child(lua: Runner, python: str, kind: 
             await asyncio.sleep(0 if kind is ErrorKind.CALL_LIMIT else 3600)
             return None
 
-    error = await lua.error(
-        "local v, e = require('python').run(input_source) return v, e".replace(
-            "input_source", f"[==[{WRITE}{python}]==]"
-        ),
-        seconds=1,
-        host=NeverAnswers(),
-    )
+    source = f"return require('python').run([==[{WRITE}{python}]==])"
+    error = await lua.error(source, seconds=1, host=NeverAnswers())
     assert error.kind is kind
 
 

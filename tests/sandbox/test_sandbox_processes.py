@@ -104,6 +104,16 @@ async def test_a_dead_zygote_is_replaced() -> None:
         assert await lua.value("return 3") == 3
 
 
+async def test_a_call_cancelled_during_the_start() -> None:
+    async with opened() as lua:
+        call = asyncio.create_task(lua("return 1"))
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await lua.value("return 2") == 2
+
+
 async def test_calls_at_once_during_the_start() -> None:
     async with opened() as lua:
         assert await asyncio.gather(*(lua.value(f"return {n}") for n in range(8))) == list(range(8))
