@@ -31,17 +31,19 @@ class Permissions:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._commit = ""
-        self._scopes: dict[str, Scope] = {}
+        self._scopes: dict[tuple[str, str], Scope] = {}
 
     def scope(self, name: str, snapshot: Snapshot) -> Scope:
         """The named scope as it stands in `snapshot`."""
-        if snapshot.commit != self._commit:
-            self._commit, self._scopes = snapshot.commit, {}
-        if name not in self._scopes:
+        key = (snapshot.commit, name)
+        scope = self._scopes.get(key)
+        if scope is None:
             policies = snapshot.find({".kind": POLICY_KIND}) + snapshot.find({".kind": EXPRESSION_KIND})
-            self._scopes[name] = load_scope(name, policies, snapshot.problems())
-        return self._scopes[name]
+            scope = load_scope(name, policies, snapshot.problems())
+            # Threads share this: a new table each time, so that no one ever sees the scope of another commit.
+            kept = {k: s for k, s in self._scopes.items() if k[0] == snapshot.commit}
+            self._scopes = {**kept, key: scope}
+        return scope
 
     def agent_may(self, action: str, resource: str, snapshot: Snapshot) -> Decision:
         """The decision on a registry write by the agent. Raises Refused when it is denied.

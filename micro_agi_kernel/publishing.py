@@ -70,11 +70,13 @@ class Publishing:
         self._person = person
 
     async def publish(self, changeset: Changeset, context: CallContext, *, base: str | None = None) -> Published:
-        """Check and commit `changeset`; see interfaces.Publisher."""
+        """Check and commit `changeset`; see interfaces.Publisher. What changes nothing leaves no commit."""
         for _ in range(MAX_TRIES):
             checked = await asyncio.to_thread(self._registry.snapshot)
             read = await asyncio.to_thread(self._registry.snapshot, base) if base else checked
             policy = await self.prepare(changeset, context.actor, checked)
+            if await asyncio.to_thread(_stands_already, changeset, checked):
+                return Published(checked.commit, checked.number)
             try:
                 version = await asyncio.to_thread(self._commit, changeset, context, policy, read, checked)
             except _Moved:
@@ -141,6 +143,12 @@ class Publishing:
         return self._registry.commit(
             changeset, message, author=author, committer=self._person, base=read, recheck=recheck
         )
+
+
+def _stands_already(changeset: Changeset, snapshot: Snapshot) -> bool:
+    """Whether every operation is an update to what `snapshot` holds."""
+    updates = (op.action == "update" and snapshot.get(op.id) == op.entry for op in changeset.operations)
+    return not changeset.files and bool(changeset.operations) and all(updates)
 
 
 class _NoHost:

@@ -85,9 +85,8 @@ class GuardedHttp:
 
         `allows` is asked `http_client.request` on the URL, and `http_client.private_ip` on each address
         that is not public; for every redirect again. Raises Refused: INVALID (arguments, sizes, redirects),
-        PERMISSION_DENIED or INTERNAL (name, connection, broken answer, time), which says whether to try again,
-        as the reference's table has it. Cancelling closes the
-        connection.
+        PERMISSION_DENIED, or INTERNAL as in the reference's table (name, connection, broken answer, time),
+        which says whether to try again. Cancelling closes the connection.
         """
         request = parse_request(payload, self._limits)
         try:

@@ -12,6 +12,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
@@ -33,6 +34,7 @@ from dulwich.objects import (
     serialize_tree,
     sorted_tree_items,
 )
+from dulwich.pack import PackFileDisappeared
 from dulwich.refs import DiskRefsContainer, Ref
 
 from micro_agi_kernel.errors import RegistryError
@@ -51,6 +53,8 @@ MAX_FOLDERS = 200_000
 """Folders that one walk visits: a few trees that hold one another many times over can claim any number."""
 MAX_DEPTH = 250
 
+_TRIES = 3
+_ID = "[0-9a-f]{40}"
 _BRANCH = Ref(BRANCH.encode())
 _CACHED = 8_192
 _IDENTITY = re.compile(r"(.*?) ?<([^<>]*)> (-?\d{1,12}) ([+-])(\d\d)(\d\d)")
@@ -115,7 +119,7 @@ class Objects:
             raise RegistryError(f"cannot read {BRANCH} of the registry: {_reason(error)}") from error
         if found is None:
             return None
-        if not re.fullmatch(rb"[0-9a-f]{40}", found):
+        if not re.fullmatch(_ID.encode(), found):
             raise RegistryError(f"{BRANCH} of the registry does not name a commit: restore it with git update-ref")
         return found.decode()
 
@@ -149,10 +153,10 @@ class Objects:
 
     def _read(self, id: str, type_num: int | None) -> tuple[int, bytes]:
         """Type and content of an object; its id is checked, since dulwich reads a file cut short without a word."""
-        for _ in range(3):
+        for _ in range(_TRIES):
             try:
                 found, raw = self._store.get_raw(_oid(id))
-            except (KeyError, FileNotFoundError):
+            except (KeyError, FileNotFoundError, PackFileDisappeared):
                 continue  # a repack beside us may just have moved it from one place to another
             except (OSError, *_DAMAGED) as error:
                 raise _damaged(id, _reason(error)) from error
@@ -164,15 +168,24 @@ class Objects:
             return found, raw
         raise RegistryError(f"object {id} of the registry is missing: run `micro-agi registry verify`")
 
-    def is_commit(self, id: str) -> bool:
-        try:
-            return self._store.get_raw(_oid(id))[0] == Commit.type_num
-        except (KeyError, OSError, *_DAMAGED):
-            return False
+    def commits_with_prefix(self, prefix: str) -> list[str]:
+        """Ids of all commits that begin with `prefix`, at least two hexadecimal digits."""
+        for _ in range(_TRIES):
+            try:
+                found = [oid.decode() for oid in self._store.iter_prefix(prefix.encode())]
+                return [
+                    id for id in found if re.fullmatch(_ID, id) and self._store.get_raw(_oid(id))[0] == Commit.type_num
+                ]
+            except (KeyError, FileNotFoundError, PackFileDisappeared):
+                self._forget_packs()
+            except (OSError, *_DAMAGED) as error:
+                raise _damaged(prefix, _reason(error)) from error
+        return []
 
-    def with_prefix(self, prefix: str) -> list[str]:
-        """Ids of all objects that begin with `prefix`, at least two hexadecimal digits."""
-        return [oid.decode() for oid in self._store.iter_prefix(prefix.encode())]
+    def _forget_packs(self) -> None:
+        """Make dulwich drop the packs that a repack removed: looking anything up does, listing does not."""
+        with suppress(KeyError):
+            self._store.get_raw(ObjectID(ZERO_SHA))
 
     def changed(self, before: str, after: str) -> Iterator[tuple[str, Node | None, Node | None]]:
         """The files that differ between two trees ("" is the empty one), as path, node before, node after."""
@@ -219,7 +232,7 @@ class Objects:
             else:
                 for o in objects:
                     self._store.add_object(o)
-        except (FileLocked, FileNotFoundError) as error:
+        except (FileLocked, FileNotFoundError, PackFileDisappeared) as error:
             raise Busy from error
 
     def new_tree(self, tree: str, changes: Mapping[str, bytes | None], made: list[ShaFile]) -> str:
@@ -276,7 +289,7 @@ def _parse_commit(id: str, raw: bytes) -> CommitObject:
             parents.append(value)
         elif key == "author":
             who = _IDENTITY.fullmatch(value)
-    if not all(re.fullmatch("[0-9a-f]{40}", oid) for oid in (tree, *parents)):
+    if not all(re.fullmatch(_ID, oid) for oid in (tree, *parents)):
         raise RegistryError(f"commit {id} of the registry is malformed")
     if who is None:
         return CommitObject(id, tree, tuple(parents), "unknown", "", datetime.fromtimestamp(0, UTC), message)

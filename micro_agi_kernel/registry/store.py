@@ -144,7 +144,7 @@ class Registry:
             return next(islice(self.history.line(self.head()), back, None)).id
         if not re.fullmatch(r"[0-9a-f]{4,40}", name):
             raise _unknown(rev)
-        found = [id for id in self.objects.with_prefix(name) if self.objects.is_commit(id)]
+        found = self.objects.commits_with_prefix(name)
         if len(found) > 1:
             raise RegistryError(f"revision {name} is ambiguous: give more digits")
         if not found:

@@ -99,6 +99,7 @@ class Script:
                 try:
                     await asyncio.Event().wait()
                 except asyncio.CancelledError:
+                    yield Notice("holding out")
                     await asyncio.Event().wait()  # only a second interrupt ends this
             case "error":
                 yield TurnFinished("error", error=rest, error_name="ModelError", registry=REGISTRY)

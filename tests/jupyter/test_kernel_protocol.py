@@ -160,6 +160,7 @@ def test_a_second_interrupt_ends_a_turn_that_held_out(kernel: Any) -> None:
     request = kernel.send("say begun\nstubborn")
     wait_for_text(kernel, request, "begun")
     kernel.manager.interrupt_kernel()
+    wait_for_text(kernel, request, "holding out")
     kernel.manager.interrupt_kernel()
     assert kernel.reply(request)["content"]["ename"] == "Interrupted"
     answers_again(kernel)

@@ -15,7 +15,7 @@ from registry_kit import create, fsck, git, plant, rounds, tool, update, write
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import Conflict, RegistryError
-from micro_agi_kernel.registry import Registry, lock, store
+from micro_agi_kernel.registry import Registry, lock, objects, store
 
 HERE = Path(__file__).parent
 
@@ -232,3 +232,14 @@ def test_a_large_changeset_is_one_pack(registry: Registry) -> None:
     write(registry, update(tool("t7", "return 'new'")))
     assert registry.snapshot().get(EntryId.parse("app.generated:t7")).source == "return 'new'"  # type: ignore[union-attr]
     fsck(registry.path)
+
+
+def test_packs_that_a_repack_removed_are_forgotten(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "PACK_FROM", 0)
+    made = [write(registry, create(tool(f"t{n}"))).commit for n in range(4)]
+    with Registry.open(registry.path) as other:
+        assert other.head() == made[-1]
+        git(registry.path, "gc", "-q")
+        for commit in made:
+            assert other.resolve(commit[:9]) == other.resolve(commit) == commit
+        assert len(other.snapshot().entries()) == 4

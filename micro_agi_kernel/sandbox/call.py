@@ -1,0 +1,243 @@
+"""One call: main's end of the conversation with one child, and the clock that ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+
+from micro_agi_kernel.errors import CallError, Conflict, EntryError, ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.interfaces import MIB, CallOutcome, HostService, Program
+from micro_agi_kernel.sandbox import frames
+from micro_agi_kernel.sandbox.frames import Ask, End, FrameError, Late, Output
+from micro_agi_kernel.sandbox.workers import Worker, read_message
+from micro_agi_kernel.values import Value
+
+_GRACE = 0.2
+"""Seconds between the time limit, when Lua is told, and the kill."""
+_MAX_OPEN = 64
+_MAX_OPEN_BYTES = 16 << 20
+"""Host calls (their number, their size) that one child may have open before we stop reading from it."""
+_INLINE = 1 << 20
+"""Messages above this are parsed in a thread, so that the event loop stays free."""
+
+
+class Clock:
+    """The running time of one call; can be stopped while the call waits for another one or a person."""
+
+    def __init__(self, seconds: float, expire: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._expire = expire
+        self._loop = asyncio.get_running_loop()
+        self._used = 0.0
+        self._since = self._loop.time()
+        self._stops = 0
+        self._untold = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+        self._arm()
+
+    def used(self) -> float:
+        """Seconds until now."""
+        return self._used + (0 if self._stops else self._loop.time() - self._since)
+
+    def stop(self) -> None:
+        """May be repeated; then as many `go` are needed."""
+        if not self._stops:
+            self._used, self._since = self.used(), self._loop.time()
+            self._disarm()
+        self._stops += 1
+
+    def go(self) -> None:
+        self._stops -= 1
+        if not self._stops:
+            self._untold += self._loop.time() - self._since
+            self._since = self._loop.time()
+            self._arm()
+
+    def stood_still(self) -> float:
+        """Seconds that the clock stood still since the last time this was asked."""
+        seconds, self._untold = self._untold, 0.0
+        return seconds
+
+    def end(self) -> None:
+        self._over = True
+        self._disarm()
+
+    def _arm(self) -> None:
+        if not self._over:
+            self._timer = self._loop.call_later(self._seconds + _GRACE - self._used, self._expire)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+_clock: ContextVar[Clock | None] = ContextVar("micro_agi_call_clock", default=None)
+
+
+@contextlib.contextmanager
+def clock_stopped() -> Iterator[None]:
+    """Stop the clock of the call on whose behalf a host service works, while it waits for something not its own."""
+    clock = _clock.get()
+    if clock is None:
+        yield
+        return
+    clock.stop()
+    try:
+        yield
+    finally:
+        clock.go()
+
+
+class Call:
+    """One call: main's end of the conversation with one child, which is hostile."""
+
+    def __init__(self, program: Program, host: HostService, on_output: Callable[[str], None], worker: Worker) -> None:
+        self._limits = program.limits
+        self._host = host
+        self._on_output = on_output
+        self._worker = worker
+        self._clock = Clock(program.limits.seconds, self._expired)
+        self._printed = 0
+        self._asked = 0
+        self._open: dict[int, int] = {}  # id of a host call -> bytes of its request
+        self._answers: set[asyncio.Task[None]] = set()
+        self._stopped: CallError | None = None
+        self._bug: BaseException | None = None
+        self._late = ""
+
+    async def run(self, request: bytes) -> CallOutcome:
+        try:
+            await self._worker.write(request)
+            end = await self._converse()
+        finally:
+            self._clock.end()
+            for answer in self._answers:
+                answer.cancel()
+            await asyncio.gather(*self._answers, return_exceptions=True)
+        if self._bug is not None:
+            raise self._bug
+        if self._stopped is not None:
+            end = End(error=self._stopped)
+        return CallOutcome(end.value, end.error, self._clock.used())
+
+    def _stop(self, kind: ErrorKind, message: str) -> None:
+        if self._stopped is None:
+            self._stopped = CallError(kind, message)
+        self._worker.kill()
+
+    def _expired(self) -> None:
+        where = f" at {self._late}" if self._late else ""
+        self._stop(ErrorKind.TIMEOUT, f"time limit of {self._limits.seconds:g} s reached{where}")
+
+    async def _converse(self) -> End:
+        """Listen to the child until its last message or its death."""
+        try:
+            while (data := await read_message(self._worker.reader)) is not None:
+                parse = frames.parse_child_message
+                message = parse(data) if len(data) <= _INLINE else await asyncio.to_thread(parse, data)
+                match message:
+                    case End():
+                        return message
+                    case Output(text):
+                        self._print(text)
+                    case Ask():
+                        await self._ask(message, len(data))
+                    case Late(where):
+                        self._late = where
+                    case _:
+                        raise FrameError("a message out of order")
+        except FrameError as error:
+            self._stop(ErrorKind.CRASHED, f"the sandboxed process broke the protocol: {error}")
+        return End(error=CallError(ErrorKind.CRASHED, _how_it_ended(await self._worker.end())))
+
+    def _print(self, text: str) -> None:
+        data = text.encode()
+        left = self._limits.output - self._printed
+        self._printed += len(data)
+        if len(data) > left:
+            text = data[:left].decode(errors="ignore")
+            self._stop(ErrorKind.OUTPUT_LIMIT, f"output limit of {_size(self._limits.output)} reached")
+        if text and left > 0:
+            self._on_output(text)
+
+    async def _ask(self, ask: Ask, size: int) -> None:
+        self._asked += 1
+        if self._asked > self._limits.host_calls:
+            self._stop(ErrorKind.CALL_LIMIT, f"limit of {self._limits.host_calls} host calls reached")
+            return
+        if ask.id in self._open:
+            raise FrameError("an id twice")
+        self._open[ask.id] = size
+        answer = asyncio.create_task(self._answer(ask))
+        self._answers.add(answer)
+        answer.add_done_callback(self._answered)
+        while len(self._open) > _MAX_OPEN or sum(self._open.values()) > _MAX_OPEN_BYTES:
+            await asyncio.wait(self._answers, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _answer(self, ask: Ask) -> None:
+        _clock.set(self._clock)  # of this task alone
+        answer: dict[str, Value] = {"id": ask.id}
+        try:
+            answer["value"] = await self._host.request(ask.op, ask.payload)
+        except MicroAgiError as error:
+            answer["error"] = _error_value(error)
+        if paused := self._clock.stood_still():
+            answer["paused"] = paused
+        try:
+            data = frames.pack(frames.dumps(answer))
+        except FrameError as error:
+            fault: Value = {"kind": ErrorKind.INVALID, "message": f"the answer of {ask.op}: {error}"}
+            data = frames.pack(frames.dumps({"id": ask.id, "error": fault}))
+        await self._worker.write(data)  # waits while the child does not read
+        del self._open[ask.id]
+
+    def _answered(self, answer: asyncio.Task[None]) -> None:
+        self._answers.discard(answer)
+        if not answer.cancelled() and answer.exception() is not None:  # a bug of ours: it ends the call
+            self._bug = self._bug or answer.exception()
+            self._worker.kill()
+
+
+def request_of(program: Program) -> bytes:
+    """The two messages that a child waits for: what Python needs to know, and what Lua needs to know."""
+    seconds = program.limits.seconds
+    source: dict[str, Value] = {
+        "source": program.source,
+        "name": program.chunk_name,
+        "method": program.method,
+        "input": program.input,
+        "seconds": seconds,
+        "memory": program.limits.memory,
+    }
+    header = frames.dumps({"modules": [*sorted(program.modules)], "seconds": seconds})
+    return frames.pack(header) + frames.pack(frames.dumps(source))
+
+
+def _error_value(error: MicroAgiError) -> Value:
+    """What Lua gets for an exception of a host service."""
+    match error:
+        case Refused():
+            kind, retryable = error.kind, error.retryable
+        case Conflict():
+            kind, retryable = ErrorKind.CONFLICT, True
+        case EntryError():
+            kind, retryable = ErrorKind.INVALID, False
+        case _:
+            kind, retryable = ErrorKind.INTERNAL, None
+    return {"kind": kind, "message": str(error), "retryable": retryable}
+
+
+def _how_it_ended(status: int) -> str:
+    if status >= 0:
+        return f"the sandboxed process ended with status {status}"
+    with contextlib.suppress(ValueError):
+        return f"the sandboxed process was ended by {signal.Signals(-status).name}"
+    return f"the sandboxed process was ended by signal {-status}"
+
+
+def _size(count: int) -> str:
+    return f"{count / MIB:g} MiB" if count >= MIB // 10 else f"{count} bytes"
