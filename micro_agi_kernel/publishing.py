@@ -105,9 +105,7 @@ class Publishing:
             check_agent_operation(operation, built_in)
         if changeset.files:
             raise Refused(ErrorKind.PERMISSION_DENIED, f"an agent may not change files: {changeset.files[0].path}")
-        effects = {decision.effect for decision in decisions[1:]}
-        consulted = ", ".join(str(id) for id in decisions[0].consulted)
-        return f"{'undefined' if 'undefined' in effects else 'allow'} ({consulted})"
+        return max(decisions, key=lambda decision: decision.effect == "undefined").trailer
 
     async def check_entry(self, entry: Entry) -> None:
         """The kind checks of one entry, its modules, and its source compiled. Raises Refused."""

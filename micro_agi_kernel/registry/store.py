@@ -194,12 +194,14 @@ class Registry:
                 check_twins((path for path, content in written.items() if content is not None), head)
                 commit = self._try_commit(head, written, text, author, committer)
                 if commit is not None:
-                    return self.history.version(self.objects.commit(commit))
+                    break
                 time.sleep(min(1.0, 0.01 * 2**attempt) * random.uniform(0.5, 1.0))
                 lock.sweep()
-        raise RegistryError(
-            f"another program keeps {self.path}/refs/heads/main.lock: if none is running, remove that file"
-        )
+            else:
+                held = f"{self.path}/refs/heads/main.lock"
+                raise RegistryError(f"another program keeps {held}: if none is running, remove that file")
+        # Its number may take a walk through the history: not under the lock.
+        return self.history.version(self.objects.commit(commit))
 
     def _try_commit(
         self, head: Snapshot, written: dict[str, bytes | None], text: bytes, author: Person, committer: Person

@@ -98,7 +98,7 @@ class Machine:
         os._exit(0)
 
     def _make_room(self, push: bytes) -> None:
-        self._lua.set_max_memory(self._limit + len(push)*0, True)
+        self._lua.set_max_memory(self._limit + len(push) + _PUSH_RESERVE, True)
 
     # -- the operations of boot.lua
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,18 @@ class Kernel:
         request = self.send(code, front_end=front_end, **content)
         shown = list(self.shows(request))
         return self.reply(request), shown
+
+    def interrupt(self, how: str = "message") -> None:
+        """Interrupt the kernel and come back when it knows."""
+        if how == "signal":
+            self.manager.signal_kernel(signal.SIGINT)
+        kind = "interrupt_request" if how == "message" else "kernel_info_request"
+        self.client.control_channel.send(self.client.session.msg(kind, {}))
+        self.client.get_control_msg(timeout=SECONDS)
+
+    def barrier(self) -> None:
+        """Come back when the kernel has read all that was sent to its shell; a cell may be running."""
+        self.reply(self.client.complete("", 0))
 
     def close(self) -> None:
         self.client.stop_channels()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -111,7 +110,7 @@ def test_completion_and_inspection_answer_while_a_cell_runs(kernel: Any) -> None
             if message["msg_type"] == "status":
                 assert message["parent_header"]["msg_id"] == (cell if states else request)
                 states.append(message["content"]["execution_state"])
-    kernel.manager.interrupt_kernel()
+    kernel.interrupt()
     assert kernel.reply(cell)["content"]["ename"] == "Interrupted"
     answers_again(kernel)
 
@@ -130,11 +129,8 @@ def test_an_interrupt_ends_the_turn_and_keeps_what_was_said(kernel: Any, script:
     request = kernel.send(script)
     wait_for_text(kernel, request, "working" if "working" in script else "partial")
     queued = [kernel.send("say queued"), kernel.send("say queued")]
-    kernel.client.kernel_info()  # a round trip: the cells are in the kernel's queue or at its socket
-    if how == "message":
-        kernel.manager.interrupt_kernel()
-    else:
-        kernel.manager.signal_kernel(signal.SIGINT)
+    kernel.barrier()
+    kernel.interrupt(how)
     shown = list(kernel.shows(request))
     reply = kernel.reply(request)
     assert reply["content"]["status"] == "error"
@@ -144,13 +140,26 @@ def test_an_interrupt_ends_the_turn_and_keeps_what_was_said(kernel: Any, script:
     answers_again(kernel)
 
 
+def test_a_cell_sent_after_the_error_is_never_aborted(kernel: Any) -> None:
+    for _ in range(30):
+        assert kernel.reply(kernel.send("error no key"))["content"]["status"] == "error"
+        assert kernel.reply(kernel.send("say fine"))["content"]["status"] == "ok"
+
+
+def test_a_client_may_ask_to_go_on_after_an_error(kernel: Any) -> None:
+    failing = kernel.send("say begun\nwait 0.2\nerror no key", stop_on_error=False)
+    queued = kernel.send("say fine")
+    assert kernel.reply(failing)["content"]["status"] == "error"
+    assert kernel.reply(queued)["content"]["status"] == "ok"
+
+
 def test_the_saved_cell_has_the_partial_answer(kernel: Any) -> None:
     request = kernel.send("say one two three\nwait\nsay four\nstall")
     shown = []
     for message in kernel.shows(request):
         shown.append(message)
         if len(shown) == 1:
-            kernel.manager.interrupt_kernel()
+            kernel.interrupt()
     assert shown[-1]["msg_type"] == "error"
     assert shown[-2]["content"]["data"]["text/plain"] == "one two three four "
     answers_again(kernel)
@@ -159,16 +168,16 @@ def test_the_saved_cell_has_the_partial_answer(kernel: Any) -> None:
 def test_a_second_interrupt_ends_a_turn_that_held_out(kernel: Any) -> None:
     request = kernel.send("say begun\nstubborn")
     wait_for_text(kernel, request, "begun")
-    kernel.manager.interrupt_kernel()
+    kernel.interrupt()
     wait_for_text(kernel, request, "holding out")
-    kernel.manager.interrupt_kernel()
+    kernel.interrupt()
     assert kernel.reply(request)["content"]["ename"] == "Interrupted"
     answers_again(kernel)
 
 
 def test_an_interrupt_between_cells_does_nothing(kernel: Any) -> None:
-    kernel.manager.interrupt_kernel()
-    kernel.manager.signal_kernel(signal.SIGINT)
+    kernel.interrupt("message")
+    kernel.interrupt("signal")
     answers_again(kernel)
 
 

@@ -86,7 +86,7 @@ def test_a_tools_output_comes_as_it_runs(kernel: Any, front_end: str) -> None:
         seen += message["content"].get("text", "")
         if "more" in seen:
             break
-    kernel.manager.interrupt_kernel()
+    kernel.interrupt()
     assert seen == "  | half a line, the rest\n  | more"
     assert "\n" in stream_text(list(kernel.shows(request)))
     assert kernel.reply(request)["content"]["ename"] == "Interrupted"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
+import zmq
 from ipykernel._version import kernel_protocol_version
 from ipykernel.kernelbase import Kernel
 from tornado.platform.asyncio import BaseAsyncIOLoop
@@ -25,6 +26,9 @@ if TYPE_CHECKING:  # these load with the first cell, or in the background once t
 
 _CONCURRENT = frozenset({"complete_request", "inspect_request"})
 """Requests that are answered while a cell runs."""
+
+_STEPS_TO_LOCK = 3
+"""Steps of the event loop that ipykernel takes from reading a message to asking for the shell lock, and one more."""
 
 _CLOSE_SECONDS = 3.0
 """Time that a shutdown gives to a running turn and to the session; Jupyter kills after 5 s."""
@@ -74,6 +78,7 @@ class MicroAgiKernel(Kernel):
         self._conversation: Conversation | None = None
         self._turn: asyncio.Task[TurnFinished] | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._aborter: asyncio.Task[None] | None = None
         self._history: list[tuple[int, int, str]] = []
         self._revision: Mapping[str, Json] | None = None
 
@@ -113,6 +118,7 @@ class MicroAgiKernel(Kernel):
             self._turn = None
         if failure is None:
             return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+        await self._abort_waiting()
         error = {"ename": failure.name, "evalue": failure.line, "traceback": list(failure.traceback)}
         self._send("error", error)
         return {"status": "error", "execution_count": self.execution_count, **error}
@@ -191,21 +197,28 @@ class MicroAgiKernel(Kernel):
     def post_handler_hook(self) -> None:
         """See pre_handler_hook."""
 
-    def _abort_queues(self, subshell_id: str | None = None) -> None:
-        """Abort the cells that were queued behind a failed one.
+    async def _abort_waiting(self) -> None:
+        """Abort the cells that were queued behind the one that failed; called before its reply goes out.
 
-        They wait for the shell lock, which is first come, first served: the flag falls when its turn
-        comes behind them. (The base class lowers it one tick later, before they had a chance.)
+        They wait for the shell lock, first come, first served: a task that queues behind them lowers the
+        flag. Who reads the reply and sends the next cell at once comes later than that task.
         """
-
-        async def stop_aborting() -> None:
-            async with self._main_asyncio_lock:
-                self._aborting = False
-
-        self._aborting = True
+        if not self.get_parent("shell")["content"].get("stop_on_error", True):
+            return
         assert self.shell_stream is not None
-        self.shell_stream.flush()  # whatever has arrived joins the queue
-        self.io_loop.add_callback(stop_aborting)
+        self._aborting = True
+        self.shell_stream.flush(zmq.POLLIN)  # what lies at the socket was sent before the reply too
+        for _ in range(_STEPS_TO_LOCK):
+            await asyncio.sleep(0)
+        self._aborter = asyncio.create_task(self._stop_aborting())
+        await asyncio.sleep(0)
+
+    async def _stop_aborting(self) -> None:
+        async with self._main_asyncio_lock:
+            self._aborting = False
+
+    def _abort_queues(self, subshell_id: str | None = None) -> None:
+        """Done before the reply, by _abort_waiting: the base class would also abort what comes after it."""
 
     # -- the rest of the protocol ------------------------------------------------------------------
 
