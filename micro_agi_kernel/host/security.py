@@ -30,6 +30,7 @@ class SecurityService:
 
     async def _named_scope(self, payload: Payload, grant: Grant) -> Value:
         scope = self._scope(text(payload, "id"))
+        scope.require_sound()
         return {"id": scope.name, "policies": [str(policy.id) for policy in scope.policies]}
 
     async def _evaluate(self, payload: Payload, grant: Grant) -> Value:

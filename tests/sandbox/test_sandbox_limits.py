@@ -89,7 +89,7 @@ async def test_answers_from_outside_when_memory_is_nearly_full(lua: Runner, left
         host=Large(),
     )
     assert outcome.error is None or outcome.error.kind is ErrorKind.MEMORY_LIMIT
-    assert outcome.error or isinstance(outcome.value, dict) and outcome.value["after"] == 6_000_000
+    assert outcome.error or (isinstance(outcome.value, dict) and outcome.value["after"] == 6_000_000)
 
 
 async def test_python_memory_in_the_child(lua: Runner) -> None:

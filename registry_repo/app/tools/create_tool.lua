@@ -30,7 +30,7 @@ local function read_schema(schema)
     if type(schema) == "string" then
         local decoded, err = json.decode(schema)
         if err then
-            return nil, "input_schema: not JSON: " .. tostring(err)
+            return nil, "input_schema: not JSON: " .. err:message()
         end
         schema = decoded
     end
@@ -44,11 +44,11 @@ local function check_policies(action, id, modules)
     local actor = security.new_actor("service:agent", { role = "agent" })
     local scope, scope_err = security.named_scope("app:agent_security")
     if scope_err then
-        return "failed to load security scope: " .. tostring(scope_err)
+        return scope_err:message()
     end
     local result, err = scope:evaluate(actor, action, id)
     if err then
-        return tostring(err)
+        return err:message()
     end
     if result == "deny" then
         return "policy denied: " .. action .. " on " .. id
@@ -56,7 +56,7 @@ local function check_policies(action, id, modules)
 
     local tools, tools_err = security.named_scope("app:tool_security")
     if tools_err then
-        return "failed to load security scope: " .. tostring(tools_err)
+        return tools_err:message()
     end
     local tool = security.new_actor("tool:" .. id, { namespace = NAMESPACE, modules = modules })
     for _, module in ipairs(modules) do
@@ -79,11 +79,11 @@ local function handler(input)
     local id = NAMESPACE .. ":" .. input.name
     local snapshot, snapshot_err = registry.snapshot()
     if snapshot_err then
-        return { error = tostring(snapshot_err) }
+        return { error = snapshot_err:message() }
     end
     local existing, get_err = snapshot:get(id)
     if get_err and not errors.is(get_err, errors.NOT_FOUND) then
-        return { error = tostring(get_err) }
+        return { error = get_err:message() }
     end
     local modules = input.modules or {}
     local denied = check_policies(existing and "registry.update" or "registry.create", id, modules)
@@ -116,7 +116,7 @@ local function handler(input)
     end
     local version, apply_err = changes:apply()
     if apply_err then
-        return { error = tostring(apply_err) }
+        return { error = apply_err:message() }
     end
     local result = { id = id, commit = version:commit() }
     result[existing and "updated" or "created"] = true

@@ -19,7 +19,7 @@ end
 local function fetch(url, query)
     local response, err = http_client.get(url, { query = query })
     if err then
-        return nil, tostring(err)
+        return nil, err:message()
     end
     if response.status_code ~= 200 then
         return nil, "HTTP " .. response.status_code
@@ -34,7 +34,7 @@ local function read_page(path)
     end
     local remote = docs.remote()
     if not remote or not errors.is(err, errors.NOT_FOUND) then
-        return { error = tostring(err) }
+        return { error = err:message() }
     end
     local content, fetch_err = fetch(remote .. "/path/en/" .. path)
     if fetch_err then
@@ -46,7 +46,7 @@ end
 local function search(query)
     local hits, err = docs.search(query)
     if err then
-        return { error = tostring(err) }
+        return { error = err:message() }
     end
     local remote = docs.remote()
     if #hits > 0 or not remote then

@@ -4,7 +4,7 @@ local registry = require("registry")
 local function handler(input)
     local entry, err = registry.get(input.id)
     if err then
-        return { error = tostring(err) }
+        return { error = err:message() }
     end
     if not entry.meta or entry.meta.type ~= "tool" then
         return { error = "not a tool (meta.type != 'tool'): " .. entry.id }

@@ -22,7 +22,7 @@ local function handler(input)
     filter["meta.type"] = input.type
     local found, err = registry.find(filter)
     if err then
-        return { error = tostring(err) }
+        return { error = err:message() }
     end
 
     local words = {}

@@ -9,15 +9,15 @@ local function handler(input)
         snapshot, err = registry.snapshot_at(input.at)
     end
     if err then
-        return { error = tostring(err) }
+        return { error = err:message() }
     end
     local entry, get_err = snapshot:get(input.id)
     if get_err then
-        return { error = tostring(get_err) }
+        return { error = get_err:message() }
     end
     local history, history_err = registry.history(input.id, HISTORY)
     if history_err then
-        return { error = tostring(history_err) }
+        return { error = history_err:message() }
     end
     return {
         id = entry.id,
