@@ -70,7 +70,7 @@ class DocsIndex:
         wanted = path.strip().strip("/").removeprefix("docs/").removesuffix(".md")
         if wanted in self._pages:
             return self._pages[wanted]
-        shown = shorten(path.encode("utf-8", "replace").decode(), _MAX_PATH)
+        shown = "".join(c if c.isprintable() else "?" for c in shorten(path, _MAX_PATH))
         nearest = self._nearest(wanted[:_MAX_PATH])
         hint = f" (nearest: {', '.join(nearest)})" if nearest else ""
         raise Refused(ErrorKind.NOT_FOUND, f"not found: {shown}{hint}")

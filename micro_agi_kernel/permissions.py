@@ -22,6 +22,9 @@ ONLY_ON_ALLOW = frozenset(
     {"lua.module", "http_client.private_ip", "http_client.insecure_tls", "http_client.unix_socket"}
 )
 
+MAX_SHOWN = 300
+"""Characters of a resource in an error line; a URL or a module's name may be any text of any length."""
+
 HOST_MODULES = frozenset({"docs", "funcs", "registry", "security"})
 """Modules that reach into the host; granted by where an entry lies, never by a policy."""
 
@@ -71,9 +74,13 @@ class Permissions:
         `known` are the modules that exist. Those of the host are for entries that no agent can write.
         """
         for module in tool.modules:
-            trusted = tool.id.namespace != GENERATED_NAMESPACE
-            if module in HOST_MODULES and trusted:
-                continue
+            if module in HOST_MODULES:
+                if tool.id.namespace != GENERATED_NAMESPACE:
+                    continue
+                raise Refused(
+                    ErrorKind.PERMISSION_DENIED,
+                    f"policy denied: lua.module on {module} (it is for entries that no agent can write)",
+                )
             self.tool_may(tool, "lua.module", module)
             if module not in known:
                 raise Refused(ErrorKind.NOT_FOUND, f"no module {module!r}; there are: {', '.join(sorted(known))}")
@@ -82,7 +89,8 @@ class Permissions:
 
 def denied(action: str, resource: str, decision: Decision) -> Refused:
     """What the model reads: the reference's words, and the policy's name."""
-    reason = decision.refusal(action, resource)
+    shown = resource[:MAX_SHOWN]
+    reason = decision.refusal(action, shown if shown.isprintable() else repr(shown))
     if not decision.why:
         reason += f" (policy {decision.policy})" if decision.policy else " (no policy allows it)"
     return Refused(ErrorKind.PERMISSION_DENIED, reason)

@@ -34,7 +34,6 @@ from micro_agi_kernel.registry import (
     Registry,
     Snapshot,
     Version,
-    changeset_between,
     seed_changeset,
 )
 from micro_agi_kernel.resources import resource
@@ -72,13 +71,14 @@ class Publishing:
     async def publish(self, changeset: Changeset, context: CallContext, *, base: str | None = None) -> Published:
         """Check and commit `changeset`; see interfaces.Publisher. What changes nothing leaves no commit."""
         for _ in range(MAX_TRIES):
+            # In this order: `read` may be older than what the checks see, never newer.
+            read = await asyncio.to_thread(self._registry.snapshot, base) if base else None
             checked = await asyncio.to_thread(self._registry.snapshot)
-            read = await asyncio.to_thread(self._registry.snapshot, base) if base else checked
             policy = await self.prepare(changeset, context.actor, checked)
             if await asyncio.to_thread(_stands_already, changeset, checked):
                 return Published(checked.commit, checked.number)
             try:
-                version = await asyncio.to_thread(self._commit, changeset, context, policy, read, checked)
+                version = await asyncio.to_thread(self._commit, changeset, context, policy, read or checked, checked)
             except _Moved:
                 continue
             context.emit(EntryPublished(version.commit, version.subject, changeset.operations))
@@ -129,12 +129,11 @@ class Publishing:
         self, changeset: Changeset, context: CallContext, policy: str, read: Snapshot, checked: Snapshot
     ) -> Version:
         def recheck(head: Snapshot) -> None:
+            """Whatever lies outside of app.generated may have been read by the checks, or spoil what they read."""
             touched = {operation.id for operation in changeset.operations}
-            for change in changeset_between(checked, head).operations:
-                before = checked.get(change.id) if change.action != "create" else None
-                kinds = {entry.kind for entry in (before, change.entry) if entry is not None}
-                if change.id in touched or any(kind.startswith("security.") for kind in kinds):
-                    raise _Moved
+            operations, files = checked.changes_to(head)
+            if files or any(id in touched or id.namespace != GENERATED_NAMESPACE for _, id in operations):
+                raise _Moved
 
         message = _message(changeset, context, policy)
         author = Person(context.actor, SERVICE_EMAIL) if context.actor.startswith("service:") else self._person
@@ -169,8 +168,11 @@ def check_agent_operation(operation: Operation, built_in: Collection[str]) -> No
         return
     if entry.kind != "library.lua" and not (entry.kind == "function.lua" and entry.type == "tool"):
         raise Refused(
-            ErrorKind.PERMISSION_DENIED, f"an agent writes tools and libraries only, not {shorten(entry.kind)} {id}"
+            ErrorKind.PERMISSION_DENIED, f"an agent writes tools and libraries only, not {shorten(entry.kind)!r} {id}"
         )
+    if entry.kind == "library.lua" and "type" in entry.meta:
+        # Models and agents are found by their type, whatever kind of entry says it.
+        raise Refused(ErrorKind.PERMISSION_DENIED, f"a library has no meta.type: {id}")
     try:
         EntryId.generated(id.name)
     except EntryError as error:

@@ -69,19 +69,18 @@ class Session:
             models.preload(self._choose(self._load_agent().spec).spec)
 
     async def _turn(self, text: str, cell: int, emit: Callable[[Event], None]) -> TurnFinished:
-        before = ""
         try:
             before = await asyncio.to_thread(self.workspace.registry.head)
             agent = await asyncio.to_thread(self._load_agent)
             choice = await asyncio.to_thread(self._choose, agent.spec)
             model = await self._open_model(choice, emit)
+            origin = Provenance(choice.spec.name, text, self.id, cell)
+            limits = TurnLimits(self._settings.limits.steps, choice.spec.window, choice.spec.output_tokens)
+            context = call_context(emit, lambda output: None, origin)
+            end = await Turn(model, agent, self._conversation, self.workspace, limits, context).run(text)
+            after = await asyncio.to_thread(self.workspace.registry.head)
         except MicroAgiError as error:
             return TurnFinished("error", str(error), type(error).__name__)
-        origin = Provenance(choice.spec.name, text, self.id, cell)
-        limits = TurnLimits(self._settings.limits.steps, choice.spec.window, choice.spec.output_tokens)
-        context = call_context(emit, lambda output: None, origin)
-        end = await Turn(model, agent, self._conversation, self.workspace, limits, context).run(text)
-        after = await asyncio.to_thread(self.workspace.registry.head)
         return replace(end, registry={"registry": after, "before": before, "session": self.id, "cell": cell})
 
     def _load_agent(self) -> AgentContext:

@@ -69,7 +69,7 @@ class Settings:
 
     @property
     def registry_path(self) -> Path:
-        return Path(self.registry).expanduser() if self.registry else self.home / "registry.git"
+        return _path(self.registry, "registry") if self.registry else self.home / "registry.git"
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
@@ -122,10 +122,17 @@ def _login_name() -> str:
 
 def _home(environment: Mapping[str, str]) -> Path:
     if chosen := environment.get("MICRO_AGI_HOME"):
-        return Path(chosen).expanduser()
+        return _path(chosen, "MICRO_AGI_HOME")
     import platformdirs
 
     return Path(platformdirs.user_data_dir("micro-agi", appauthor=False))
+
+
+def _path(text: str, name: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"{name} names {text}, and there is no such home folder") from error
 
 
 def _read_config(environment: Mapping[str, str]) -> Mapping[str, Any]:
@@ -135,7 +142,7 @@ def _read_config(environment: Mapping[str, str]) -> Mapping[str, Any]:
 
     chosen = environment.get("MICRO_AGI_CONFIG")
     default = Path(platformdirs.user_config_dir("micro-agi", appauthor=False)) / "config.toml"
-    path = Path(chosen).expanduser() if chosen else default
+    path = _path(chosen, "MICRO_AGI_CONFIG") if chosen else default
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:

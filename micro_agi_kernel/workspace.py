@@ -88,8 +88,7 @@ def open_registry(settings: Settings) -> Registry:
 
     Raises RegistryError with one line when the path holds something else, or cannot be read or written.
     """
-    path = settings.registry_path
-    registry = Registry.open(path) if path.exists() else Registry.create(path)
+    registry = Registry.create(settings.registry_path)
     if registry.is_empty:
         install_seed(registry, Person(*person()))
     return registry

@@ -15,7 +15,7 @@ from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind
 from micro_agi_kernel.interfaces import ToolCatalog
 from micro_agi_kernel.messages import ToolSpec
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, check_json
 
 DEFAULT_MAX_TOKENS = 512
 """Of an agent entry that names none, as in the reference."""
@@ -105,7 +105,7 @@ class AgentContext:
 
     def drop_deleted(self) -> tuple[EntryId, ...]:
         """Forget loaded tools that the registry no longer has (or that are broken now), and name them."""
-        gone = tuple(id for id in self._loaded if not self._usable(id))
+        gone = tuple(id for id in self._loaded if self._tool(id) is None)
         self._loaded = [id for id in self._loaded if id not in gone]
         return gone
 
@@ -122,17 +122,17 @@ class AgentContext:
         for name in self.spec.tools:
             if name.endswith(":*"):
                 entries += self._catalog.tools(name.removesuffix(":*"))
-            elif (entry := self._catalog.get(EntryId.parse(name))) is not None and entry.is_tool:
+            elif (entry := self._tool(EntryId.parse(name))) is not None:
                 entries.append(entry)
-        loaded = (self._catalog.get(id) for id in self._loaded if self._usable(id))
-        return entries + [entry for entry in loaded if entry is not None]
+        return entries + [entry for id in self._loaded if (entry := self._tool(id)) is not None]
 
-    def _usable(self, id: EntryId) -> bool:
+    def _tool(self, id: EntryId) -> Entry | None:
+        """The entry, when it is a tool that can be read."""
         try:
             entry = self._catalog.get(id)
         except EntryError:
-            return False
-        return entry is not None and entry.is_tool
+            return None
+        return entry if entry is not None and entry.is_tool else None
 
 
 def bind(entry: Entry) -> BoundTool:
@@ -147,7 +147,8 @@ def _schema(entry: Entry) -> Mapping[str, Json]:
     if isinstance(schema, str):
         try:
             schema = json.loads(schema)
-        except ValueError:
+            check_json(schema, "input_schema")
+        except (ValueError, RecursionError, EntryError):  # pushed by a person; what is sent must be sendable
             schema = None
     if not isinstance(schema, dict):
         return {"type": "object", "properties": {}}

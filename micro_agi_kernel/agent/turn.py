@@ -152,13 +152,17 @@ class Turn:
         self._emit(ToolStarted(call.id, call.name, call.arguments))
         try:
             value = await self._value_of(call, tool)
-        except asyncio.CancelledError:
+            loaded = self._load(value) if tool is not None and tool.id == LOAD_TOOL else None
+        except BaseException as error:  # a start has its end, whatever becomes of the turn
+            stopped = isinstance(error, asyncio.CancelledError)
+            summary = "interrupted" if stopped else failure({"error": str(error)}) or ""
             seconds = time.monotonic() - started
-            self._emit(ToolFinished(call.id, call.name, "interrupted", "interrupted", seconds))
+            self._emit(ToolFinished(call.id, call.name, "interrupted" if stopped else "error", summary, seconds))
             raise
-        loaded = self._load(value) if tool is not None and tool.id == LOAD_TOOL else None
         if isinstance(loaded, CallError):
             value = error_json(loaded)
+        elif loaded is not None and isinstance(value, dict):
+            value = {**value, "alias": loaded.spec.name}
         self._finish(call, value, started)
         if isinstance(loaded, BoundTool):
             self._emit(ToolLoaded(loaded.id, loaded.spec.name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from micro_agi_kernel.entries import MAX_ID
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.host.service import Grant, Operation, Payload, text
 from micro_agi_kernel.permissions import Permissions
@@ -26,6 +27,8 @@ class SecurityService:
         }
 
     def _scope(self, name: str) -> Scope:
+        if len(name) > MAX_ID or name.count(":") != 1 or not name.isprintable():
+            raise Refused(ErrorKind.INVALID, "the id of a scope has the form namespace:group")
         return self._permissions.scope(name, self._registry.snapshot())
 
     async def _named_scope(self, payload: Payload, grant: Grant) -> Value:

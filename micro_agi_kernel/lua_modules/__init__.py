@@ -3,7 +3,8 @@
 `NAME.py` exposes `MODULE: LuaModule`. Its Lua chunk stands in `NAME.lua` beside it (the field is BESIDE
 then) or inline. A file whose name begins with an underscore is a helper of the others. The chunk gets
 `native, host, sleep` and returns the module's table (see `interfaces.LuaModule`); the globals of a tool,
-`errors` among them, are there for it too.
+`errors` among them, are there for it too, and two more: `empty_object()` makes a table that goes to Python
+as `{}`, where an empty table goes as `[]`, and `is_empty_object(table)` tells one.
 
 How all modules treat bad arguments: a function that is documented as `value, error` returns `nil` and an
 error of kind INVALID; one that is documented to return a value only (`time.date`, methods) raises that

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.values import Value
 
 _CHUNK = """
 -- docs: pages of the documentation, and search in them.
-local native, host = ...
+local _, host = ...
 
 local docs = {}
 
@@ -29,20 +28,10 @@ function docs.search(query, limit)
 end
 
 function docs.remote()
-  return host("docs.remote", native("empty_object"))
+  return host("docs.remote", empty_object())
 end
 
 return docs
 """
 
-
-def _empty_object() -> Value:
-    """The payload of a request without arguments."""
-    return {}
-
-
-MODULE = LuaModule(
-    chunk=_CHUNK,
-    functions={"empty_object": _empty_object},
-    services=frozenset({"docs.page", "docs.search", "docs.remote"}),
-)
+MODULE = LuaModule(chunk=_CHUNK, services=frozenset({"docs.page", "docs.search", "docs.remote"}))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.values import Value
 
 _CHUNK = """
 -- funcs: call another entry of the registry.
-local native, host = ...
+local _, host = ...
 
 local funcs = {}
 
@@ -20,17 +19,12 @@ function funcs.call(id, input, ...)
     return nil, invalid("id must be a string of the form namespace:name")
   end
   if select("#", ...) > 0 then return nil, invalid("one input is all that an entry takes; put more into a table") end
-  if type(input) == "table" and next(input) == nil then input = native("empty_object") end
+  -- A tool's arguments are an object; `{}` in Lua could be a list just as well.
+  if type(input) == "table" and next(input) == nil then input = empty_object() end
   return host("funcs.call", {id = id, input = input})
 end
 
 return funcs
 """
 
-
-def _empty_object() -> Value:
-    """What an empty input is: a tool's arguments are an object, and `{}` in Lua could be a list just as well."""
-    return {}
-
-
-MODULE = LuaModule(chunk=_CHUNK, functions={"empty_object": _empty_object}, services=frozenset({"funcs.call"}))
+MODULE = LuaModule(chunk=_CHUNK, services=frozenset({"funcs.call"}))

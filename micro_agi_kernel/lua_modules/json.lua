@@ -67,7 +67,7 @@ local function write_table(out, value, above, depth)
   local keys, length, wrong = shape(value)
   if wrong then return failure(errors.INTERNAL, wrong) end
   if length == 0 then
-    out[#out + 1] = native("is_object", value) and "{}" or "[]"
+    out[#out + 1] = is_empty_object(value) and "{}" or "[]"
     return nil
   end
   above[value] = true

@@ -90,9 +90,4 @@ def _without_surrogates(value: Value) -> Value:
             return value
 
 
-def _is_object(value: Value) -> Value:
-    """Whether an empty table was made from an empty object: only the bridge remembers."""
-    return isinstance(value, dict)
-
-
-MODULE = LuaModule(chunk=BESIDE, functions={"decode": _decode, "is_object": _is_object})
+MODULE = LuaModule(chunk=BESIDE, functions={"decode": _decode})

@@ -1,5 +1,5 @@
 -- registry: read entries and versions, and change entries in one commit.
-local native, host = ...
+local _, host = ...
 
 local registry = {}
 local Snapshot, Changes, Version = {}, {}, {}
@@ -17,7 +17,7 @@ end
 
 -- An empty table is an object where one is meant, not a list.
 local function object(value)
-  return next(value) == nil and native("empty_object") or value
+  return next(value) == nil and empty_object() or value
 end
 
 -- "namespace:name" of an id, given as such or as {ns = , name = } or {namespace, name}.

@@ -1,5 +1,5 @@
 -- security: actors, and named scopes of policies to ask about them.
-local native, host = ...
+local _, host = ...
 
 local security = {}
 local Actor, Scope = {}, {}
@@ -17,8 +17,9 @@ local function given(value)
   return type(value) == "string" and value ~= ""
 end
 
+-- `{}` means an object here; in Lua it could be a list just as well.
 local function metadata(value)
-  if value == nil or type(value) == "table" and next(value) == nil then return native("empty_object") end
+  if value == nil or type(value) == "table" and next(value) == nil then return empty_object() end
   return type(value) == "table" and value or nil
 end
 

@@ -79,11 +79,12 @@ class Registry:
 
         Any number of processes may do this at once. Raises RegistryError if `path` holds something else.
         """
-        if not (path.exists() or path.is_symlink()) or (path.is_dir() and not any(path.iterdir())):
-            try:
+        try:
+            if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
                 _make_repository(path)
-            except OSError as error:
-                raise RegistryError(f"cannot make a registry at {path}: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise RegistryError(f"cannot make a registry at {path}: {reason}") from error
         return cls.open(path)
 
     def close(self) -> None:
@@ -229,9 +230,9 @@ def _check_repository(path: Path) -> None:
     """Raise RegistryError unless `path` is a bare repository that we can read and write as it is."""
     from dulwich.config import ConfigFile
 
-    if not path.exists():
-        raise RegistryError(f"no registry at {path}: run `micro-agi registry init`")
     try:
+        if not path.exists():
+            raise RegistryError(f"no registry at {path}: run `micro-agi registry init`")
         if (path / ".git").exists():
             raise RegistryError(f"not a registry: {path} is a work tree, not a bare repository")
         if not ((path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()):

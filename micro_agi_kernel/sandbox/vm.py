@@ -2,8 +2,8 @@
 
 Lua and Python exchange byte strings only (the JSON of frames.py), so no Python object is within Lua's reach.
 lupa cannot survive an allocation that fails while it pushes a value into Lua: the whole process hangs or
-dies. So before a push the memory limit is raised by more than the push needs, and boot.lua's first act
-after it is to "settle" the limit again.
+dies. So before a push the memory limit is raised by more than the push needs, and the first act of the
+Lua side (boot.lua and the files that it opens) after it is to "settle" the limit again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -21,8 +22,20 @@ from micro_agi_kernel.sandbox import frames
 if TYPE_CHECKING:
     from lupa.lua54 import LuaRuntime
 
-BOOT = Path(__file__).with_name("boot.lua").read_bytes()
 _PUSH_RESERVE = 1 << 20
+
+
+@cache
+def lua_side() -> Mapping[bytes, bytes]:
+    """The Lua files beside this one by name, compiled: once, and before the jail, where none could be opened.
+
+    Lua does not verify bytecode, so a child loads none but this; all else is loaded as text.
+    """
+    from lupa.lua54 import LuaRuntime
+
+    dump = LuaRuntime(encoding=None).eval(b"function(text, name) return string.dump(assert(load(text, name, 't'))) end")
+    files = Path(__file__).parent.glob("*.lua")
+    return {path.stem.encode(): dump(path.read_bytes(), b"=[sandbox] " + path.name.encode()) for path in files}
 
 
 class Line(Protocol):
@@ -53,12 +66,13 @@ class Machine:
             b"timer": self._timer,
             b"poll": lambda _: self._line.next_answer(),
             b"seed": lambda _: os.urandom(16),
+            b"part": lua_side().get,
             b"module": self._module,
             b"native": self._native,
             b"ask": self._ask,
         }
         self._lua = _new_lua(memory)
-        self._start, self._step = self._lua.execute(BOOT, self._call, name=b"=[sandbox]", mode=b"t")
+        self._start, self._step = self._lua.execute(lua_side()[b"boot"], self._call, mode=b"b")
 
     def run(self, program: bytes, allowed: frozenset[str], seconds: float) -> bytes:
         """Run `program` (the JSON that `pool` makes of it); gives the call's last message."""
@@ -100,7 +114,7 @@ class Machine:
     def _make_room(self, push: bytes) -> None:
         self._lua.set_max_memory(self._limit + len(push) + _PUSH_RESERVE, True)
 
-    # -- the operations of boot.lua
+    # -- the operations of the Lua side
 
     def _settle(self, _: bytes) -> None:
         self._lua.set_max_memory(self._limit, True)

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.sandbox import child, jail
+from micro_agi_kernel.sandbox import child, jail, vm
 from micro_agi_kernel.sandbox.child import Shape
 
 _FORK_FAILED = 255
@@ -53,6 +53,7 @@ def preload(modules_package: str) -> Mapping[str, LuaModule]:
             importlib.import_module(module.name)
         except ImportError:  # a codec of another system
             continue
+    vm.lua_side()
     modules: Mapping[str, LuaModule] = importlib.import_module(modules_package).load_all()
     return modules
 

@@ -73,6 +73,13 @@ graph TD; A["<img src=x onerror=window.owned=11>"]
 The end of the hostile answer.
 """
 
+TOUCH_ALL = """() => {
+  for (const element of document.querySelectorAll(".jp-Notebook .jp-OutputArea-output *")) {
+    element.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
+    if (!element.closest("a[href^=http]")) element.dispatchEvent(new MouseEvent("click", {bubbles: true}));
+  }
+}"""
+
 
 def script(text: str) -> str:
     return f"markdown {base64.b64encode(text.encode()).decode()}"
@@ -124,11 +131,18 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def open_notebook(page: Any, address: str) -> None:
-    """Open the notebook and wait until its kernel is idle; once more if the server's websocket lost the race."""
+    page.goto(address)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=SECONDS * 1000)
+
+
+def run_all(page: Any, address: str) -> None:
+    """Open the notebook and run it to its error; once more when the server lost the race for its websocket."""
     for attempt in (1, 2):
-        page.goto(address)
         try:
-            page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=SECONDS * 500)
+            open_notebook(page, address)
+            page.click("text=Run >> nth=0")
+            page.click("text=Run All Cells >> nth=0")
+            page.wait_for_selector(".jp-RenderedText[data-mime-type$=stderr]", timeout=SECONDS * 250)
             return
         except playwright.TimeoutError:
             if attempt == 2:
@@ -141,7 +155,7 @@ def assert_inert(page: Any) -> None:
     assert page.evaluate("window.owned") is None
     for selector in ("script", "img", "svg[onload]", "[onerror]", "[onload]", "[onmouseover]", "a[href^=javascript]"):
         assert outputs.locator(selector).count() == 0, selector
-    page.locator("text=mathsclick").first.click()
+    page.evaluate(TOUCH_ALL)
     assert page.evaluate("window.owned") is None
 
 
@@ -164,10 +178,7 @@ def test_answers_render_and_hostile_ones_stay_text(lab: str, tmp_path: Path) -> 
         page = browser.new_page(viewport={"width": 1200, "height": 1900})
         requested: list[str] = []
         page.on("request", lambda request: requested.append(request.url))
-        open_notebook(page, lab.format(path="x.ipynb"))
-        page.click("text=Run >> nth=0")
-        page.click("text=Run All Cells >> nth=0")
-        page.wait_for_selector("text=no key: set OPENAI_API_KEY >> nth=-1", timeout=SECONDS * 1000)
+        run_all(page, lab.format(path="x.ipynb"))
         page.wait_for_selector(".jp-RenderedMarkdown >> text=The end of the hostile answer")
         outputs = page.locator(".jp-Notebook .jp-OutputArea")
         answer = outputs.nth(0)

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -85,6 +86,7 @@ def test_the_console_shows_the_transcript_and_is_interrupted_by_ctrl_c() -> None
     try:
         console.expect("Micro AGI .*\n")
         console.expect("In .*: ")
+        time.sleep(2)  # the console asks before its output channel is connected, and waits for ever for what it missed
         console.sendline("tool look")
         console.expect_exact("  [look] ok\r\n")
         console.expect("In .*: ")

@@ -97,6 +97,11 @@ def test_a_tool_cannot_pose_as_a_status_line(kernel: Any) -> None:
     assert stream_text(shown) == "  |   [create_tool] ok\n  [evil] ok\n"
 
 
+def test_a_line_end_may_come_in_two_pieces(kernel: Any) -> None:
+    _, shown = kernel.run('start dos\nprint "one\\r"\nprint "\\ntwo\\r\\n"\nfinish dos', front_end="terminal")
+    assert stream_text(shown) == "  | one\n  | two\n  [dos] ok\n"
+
+
 def test_a_tools_failure_is_one_line(kernel: Any) -> None:
     _, shown = kernel.run("fail_tool fetch", front_end="terminal")
     assert stream_text(shown) == "  [fetch] error: no such host ␛[31m\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 
@@ -10,6 +11,7 @@ import pytest
 from sandbox_kit import Runner
 
 from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.sandbox.vm import lua_side
 from micro_agi_kernel.values import Value
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -262,6 +264,27 @@ async def test_what_is_there(lua: Runner) -> None:
         return { count, _VERSION, os.time({ year = 2024, month = 1, day = 2 }), os.date("!%Y", 0), math.pow(2, 10),
           ("x"):upper(), math.atan2(1, 1) == math.pi / 4 }
     """) == [28, "Lua 5.4", 1704153600, "1970", 1024.0, "X", True]
+
+
+async def test_our_own_lua_uses_no_global_at_run_time() -> None:
+    """The real _G is emptied, so a global would be nil: only what a file's first lines keep in locals is there."""
+    for name, bytecode in lua_side().items():
+        assert bytecode.count(b"_ENV") == 1, f"a function in {name.decode()}.lua uses a global"
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("EST5", 19), ("CST6CDT,M3.2.0,M11.1.0", 18), ("XYZ-5:30", 5)])
+async def test_dates_in_another_zone_than_utc(lua: Runner, zone: str, hour: int) -> None:
+    """A zone with its rule written out, as no file of zones can be opened in the jail."""
+    set_zone = f"import os, time; os.environ['TZ'] = {zone!r}; time.tzset()"
+    assert await lua.value(f"""
+        require("python").run({json.dumps(set_zone)})
+        local summer = 1719835200 -- 2024-07-01 12:00 UTC
+        local midnight = os.time({{ year = 2024, month = 7, day = 1 }})
+        local now = os.date("*t", summer)
+        return {{ os.date("*t", 0).hour, os.date("!*t", 0).hour, os.time(now) == summer, now.isdst,
+          os.date("%H:%M:%S", midnight), summer - midnight == now.hour * 3600 + now.min * 60,
+          os.date("%H:%M:%S", os.time({{}})) }}
+    """) == [hour, 0, True, "CDT" in zone, "00:00:00", True, "00:00:00"]
 
 
 async def test_no_addresses(lua: Runner) -> None:

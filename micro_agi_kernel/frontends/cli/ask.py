@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import fields, is_dataclass
 from enum import Enum
 
 import click
 
 from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
-from micro_agi_kernel.frontends.cli.output import registry_option, run
+from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, registry_option
 from micro_agi_kernel.frontends.jupyter.rendering import plain
 from micro_agi_kernel.frontends.jupyter.sinks import Sink as Transcript
 from micro_agi_kernel.session import open_session
@@ -20,18 +23,25 @@ from micro_agi_kernel.settings import Settings, load_settings
 from micro_agi_kernel.values import Json
 
 
-@click.command()
+@click.command(short_help="Ask the agent.")
 @click.argument("texts", metavar="TEXT...", nargs=-1, required=True)
-@click.option("--model", metavar="M", help="Name or class of the model, instead of the agent's own.")
+@click.option("--model", metavar="M", callback=not_empty, help="Name or class of a model, instead of the agent's own.")
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON on stdout.")
 def ask(texts: tuple[str, ...], model: str | None, registry_path: str | None, as_json: bool) -> None:
     """Ask the agent. Several TEXTs are several turns of one conversation; - reads stdin."""
     settings = load_settings(model=model, registry=registry_path)
-    prompts = [sys.stdin.read() if text == "-" else text for text in texts]
-    end = run(_converse(settings, prompts, as_json))
+    end = asyncio.run(_converse(settings, [_prompt(text) for text in texts], as_json))
     if end.status != "ok":
-        raise click.ClickException(plain(end.error))
+        raise MicroAgiError(end.error or end.status)
+
+
+def _prompt(text: str) -> str:
+    # An argument may hold any bytes, as stdin may.
+    prompt = decoded(sys.stdin.buffer.read(), "stdin") if text == "-" else decoded(os.fsencode(text), "TEXT")
+    if not prompt.strip():
+        raise click.BadParameter("it is empty", param_hint="TEXT")
+    return prompt
 
 
 async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> TurnFinished:
@@ -40,7 +50,8 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
     end = TurnFinished("ok")
     try:
         for cell, prompt in enumerate(prompts, start=1):
-            end = await _show(session.run(prompt, cell=cell), as_json)
+            async with aclosing(session.run(prompt, cell=cell)) as events:
+                end = await (_print_events(events) if as_json else _print_transcript(events))
             if end.status != "ok":
                 break
     finally:
@@ -48,17 +59,22 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
     return end
 
 
-async def _show(events: AsyncIterator[Event], as_json: bool) -> TurnFinished:
-    transcript = None if as_json else ConsoleTranscript()
-    end = TurnFinished("ok")
+async def _print_events(events: AsyncGenerator[Event, None]) -> TurnFinished:
     async for event in events:
-        if transcript is not None:
+        print_json({"event": type(event).__name__, **_fields(event)}, lines=True)
+    assert isinstance(event, TurnFinished)
+    return event
+
+
+async def _print_transcript(events: AsyncGenerator[Event, None]) -> TurnFinished:
+    transcript = ConsoleTranscript()
+    try:
+        async for event in events:
             transcript.handle(event)
-        else:
-            click.echo(json.dumps({"event": type(event).__name__, **_fields(event)}, ensure_ascii=False))
-        if isinstance(event, TurnFinished):
-            end = event
-    return end
+    finally:
+        transcript.close()
+    assert isinstance(event, TurnFinished)
+    return event
 
 
 class ConsoleTranscript(Transcript):

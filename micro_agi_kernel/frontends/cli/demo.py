@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,13 +19,14 @@ from typing import Any
 
 import click
 
-from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId, Operation
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.frontends.cli.output import print_text
 from micro_agi_kernel.interfaces import CallContext
-from micro_agi_kernel.settings import load_settings
+from micro_agi_kernel.resources import resource
+from micro_agi_kernel.settings import Settings, load_settings
 from micro_agi_kernel.values import Json
-from micro_agi_kernel.workspace import Workspace
+from micro_agi_kernel.workspace import Workspace, open_registry
 
 SHOWN_ADDRESS = "203.0.113.42"
 """What the demo's server says that the caller's address is: one of those reserved for documentation (RFC 5737)."""
@@ -32,7 +34,7 @@ SHOWN_ADDRESS = "203.0.113.42"
 CELL_SECONDS = 120
 
 
-@click.command()
+@click.command(short_help="Watch two prompts become two tools and two commits.")
 def demo() -> None:
     """Watch two prompts become two tools and two commits: no key, no network, nothing kept.
 
@@ -40,17 +42,24 @@ def demo() -> None:
     prompt fetches from a small server on this machine, which a policy entry permits.
     """
     with tempfile.TemporaryDirectory(prefix="micro-agi-demo-") as home, _server() as address:
-        environment = {**os.environ, "MICRO_AGI_HOME": home, "MICRO_AGI_MODEL": "demo"}
-        environment = {key: value for key, value in environment.items() if key != "MICRO_AGI_REGISTRY"}
-        registry = Path(home) / "registry.git"
-        asyncio.run(_permit_server(environment))
+        environment = _environment(Path(home))
+        settings = load_settings(environment)
+        asyncio.run(_permit_server(settings))
         _run_cells(environment, ["what time is it?", f"fetch {address}/get and show my ip"])
-        _show_log(registry)
+        _show_log(settings)
 
 
-async def _permit_server(environment: dict[str, str]) -> None:
+def _environment(home: Path) -> dict[str, str]:
+    """The person's environment without their settings: nothing of theirs is read, and nothing written."""
+    config = home / "config.toml"
+    config.write_text('model = "demo"\nrender.front_end = "terminal"\n')
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICRO_AGI_")}
+    return {**environment, "MICRO_AGI_HOME": str(home), "MICRO_AGI_CONFIG": str(config)}
+
+
+async def _permit_server(settings: Settings) -> None:
     """Allow tools to reach this machine: a policy entry, written by the person who runs the demo."""
-    workspace = Workspace(load_settings(environment))
+    workspace = Workspace(settings)
     id = EntryId("app", "allow_demo_server")
     policy: Json = {"actions": "http_client.private_ip", "resources": "127.0.0.1", "effect": "allow"}
     entry = Entry(
@@ -70,14 +79,14 @@ async def _permit_server(environment: dict[str, str]) -> None:
 
 
 def _run_cells(environment: dict[str, str], prompts: list[str]) -> None:
-    """Answer the prompts in one kernel and print what it sends, as it comes. Raises MicroAgiError when a cell fails."""
+    """Answer the prompts in one kernel and print what it sends, as it comes. Raises MicroAgiError when that fails."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import KernelManager
 
+    spec = KernelSpec.from_resource_dir(str(resource("kernelspec")))  # the demo needs no registered kernel
+    spec.argv[0] = sys.executable
     manager = KernelManager()
-    manager._kernel_spec = KernelSpec(  # a spec of our own: the demo needs no registered kernel
-        argv=[sys.executable, "-m", "micro_agi_kernel", "-f", "{connection_file}"], interrupt_mode="message"
-    )
+    manager._kernel_spec = spec
     manager.start_kernel(env=environment)
     client = manager.blocking_client()
     try:
@@ -86,36 +95,52 @@ def _run_cells(environment: dict[str, str], prompts: list[str]) -> None:
         for prompt in prompts:
             print_text(f"> {prompt}")
             reply = client.execute_interactive(
-                prompt, allow_stdin=True, output_hook=_print_message, stdin_hook=None, timeout=CELL_SECONDS
+                prompt, allow_stdin=False, output_hook=_print_message, timeout=CELL_SECONDS
             )
             if reply["content"]["status"] != "ok":
                 raise MicroAgiError(f"the cell {prompt!r} failed: {reply['content'].get('evalue')}")
             click.echo()
+    except (RuntimeError, TimeoutError) as error:  # jupyter_client: the kernel died, or says nothing
+        raise MicroAgiError(f"the kernel does not answer ({error}): `micro-agi doctor` may say why") from error
     finally:
         client.stop_channels()
         manager.shutdown_kernel()
 
 
-def _print_message(message: dict[str, Any]) -> None:
+def _print_message(message: Mapping[str, Any]) -> None:
     content = message["content"]
     if message["msg_type"] == "stream":
         print_text(content["text"], end=False)
-    elif message["msg_type"] == "error":
-        print_text(content["evalue"], to_stderr=True)
 
 
-def _show_log(registry: Path) -> None:
-    """The commits that the cells left, newest first, as git prints them."""
+def _show_log(settings: Settings) -> None:
+    """The commits that the cells left, newest first, as git prints them; without git, as we read them."""
+    arguments = ["log", "--no-decorate", f"--grep=^Actor: {AGENT}"]
     git = shutil.which("git")
     if git is None:
-        click.echo("git is not on PATH; `micro-agi registry log` reads such a registry without it")
+        click.echo("git is not on PATH; this is what `git log` would print:")
+        print_text(_log(settings), end=False)
         return
-    arguments = ["log", "--no-decorate", "--grep=^Actor: service:agent"]
-    click.echo("$ git " + " ".join(arguments))
-    done = subprocess.run(
-        [git, f"--git-dir={registry}", "--no-pager", *arguments], capture_output=True, text=True, check=True
-    )
-    print_text(done.stdout, end=False)
+    click.echo(f"$ git {shlex.join(arguments)}")
+    environment = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}  # no colours, no aliases
+    command = [git, "--no-pager", f"--git-dir={settings.registry_path}", *arguments]
+    print_text(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout, end=False)
+
+
+def _log(settings: Settings) -> str:
+    """The agent's commits, in the form of `git log`."""
+    with open_registry(settings) as registry:
+        blocks = []
+        for version in registry.versions():
+            if version.actor != AGENT:
+                continue
+            message = registry.objects.commit(version.commit).message.decode(errors="replace").rstrip("\n")
+            blocks.append(
+                f"commit {version.commit}\nAuthor: {version.author.name} <{version.author.email}>\n"
+                f"Date:   {version.time:%a %b} {version.time.day} {version.time:%H:%M:%S %Y %z}\n\n"
+                + "".join(f"    {line}\n" for line in message.split("\n"))
+            )
+    return "\n".join(blocks)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -135,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def _server() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

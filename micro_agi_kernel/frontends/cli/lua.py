@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import replace
-from typing import TextIO
+from collections.abc import Coroutine
+from typing import Any
 
 import click
 
 from micro_agi_kernel.agent.results import outcome_json
-from micro_agi_kernel.entries import EntryId
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, read_json, registry_option, run
-from micro_agi_kernel.interfaces import MIB, CallOutcome, Program, Provenance
+from micro_agi_kernel.entries import MAX_FILE_BYTES, EntryId
+from micro_agi_kernel.errors import CallError, ErrorKind
+from micro_agi_kernel.frontends.cli.output import (
+    decoded,
+    json_option,
+    print_json,
+    print_text,
+    read_json,
+    registry_option,
+)
+from micro_agi_kernel.interfaces import CallOutcome, Program, Provenance
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.values import Json, as_value
 from micro_agi_kernel.workspace import Workspace, call_context, evaluate_program
 
-input_option = click.option("--input", "input_text", metavar="JSON", help="What the handler is given; {} unless set.")
+input_option = click.option("--input", "input_text", metavar="JSON", help="What the function is given; {} unless set.")
 
 
 class Printed:
@@ -37,16 +46,16 @@ class Printed:
         return "".join(self._pieces)
 
 
-@click.command("eval")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.command("eval", short_help="Run a Lua file in the jail, as a tool would run.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--modules", default="", metavar="A,B", help="Modules that the program may require.")
 @input_option
 @click.option("--method", default="handler", show_default=True, help="Function of the returned table to call.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time limit.")
-@click.option("--memory", type=click.IntRange(1), metavar="MIB", help="Limit of Lua memory.")
+@click.option("--timeout", type=click.FloatRange(0, 1e6, min_open=True), metavar="SECONDS", help="Time limit.")
+@click.option("--memory", type=click.IntRange(1, 1_000_000), metavar="MIB", help="Limit of Lua memory.")
 @json_option
 def evaluate(
-    file: TextIO,
+    file: str,
     modules: str,
     input_text: str | None,
     method: str,
@@ -59,59 +68,66 @@ def evaluate(
     No registry is opened. If the program returns a table with the method, that is called with the input;
     if it returns something else, that is the result.
     """
-    settings = load_settings()
-    limits = settings.sandbox.limits()
-    if timeout is not None:
-        limits = replace(limits, seconds=timeout)
-    if memory is not None:
-        limits = replace(limits, memory=memory * MIB)
-    try:
-        source = file.read()
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file.name}: not UTF-8 text, so not Lua source") from error
-    names = frozenset(name.strip() for name in modules.split(",") if name.strip())
-    name = "stdin" if file.name == "<stdin>" else str(file.name)
-    program = Program(source, name, as_value(read_json(input_text, "--input")), method, names, limits)
+    given = as_value(read_json(input_text, "--input"))
+    settings = load_settings(None, **{"sandbox.timeout": timeout, "sandbox.memory": memory})
+    name = "stdin" if file == "-" else file
+    with click.open_file(file, "rb") as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise click.ClickException(f"{name}: larger than {MAX_FILE_BYTES} bytes, which no tool may be")
+    names = frozenset(module.strip() for module in modules.split(",") if module.strip())
+    program = Program(decoded(content, name), name, given, method, names, settings.sandbox.limits())
     printed = Printed(keep=as_json)
-    finish(run(evaluate_program(program, settings, printed)), printed, as_json)
+    _show(evaluate_program(program, settings, printed), printed, as_json)
 
 
-@click.command()
+@click.command(short_help="Call an entry of the registry.")
 @click.argument("id")
 @input_option
 @registry_option
 @json_option
 def call(id: str, input_text: str | None, registry_path: str | None, as_json: bool) -> None:
     """Call the entry ID of the registry (for example app.tools:registry_list); its output streams."""
+    given = as_value(read_json(input_text, "--input"))
+    entry = EntryId.parse(id)
     settings = load_settings(registry=registry_path)
     printed = Printed(keep=as_json)
-    given = as_value(read_json(input_text, "--input"))
 
     async def work() -> CallOutcome:
         workspace = Workspace(settings)
         try:
             context = call_context(lambda event: None, printed, Provenance())
-            return await workspace.call(EntryId.parse(id), given, context)
+            return await workspace.call(entry, given, context)
         finally:
             await workspace.close()
 
-    finish(run(work()), printed, as_json)
+    _show(work(), printed, as_json)
 
 
-def finish(outcome: CallOutcome, printed: Printed, as_json: bool) -> None:
-    """Print how a call ended, and exit with 1 when it failed."""
-    value = outcome_json(outcome)
+def _show(work: Coroutine[Any, Any, CallOutcome], printed: Printed, as_json: bool) -> None:
+    """Run a call to its end and print how it ended. Exits with 1 when it failed; Ctrl-C ends the call too."""
+    try:
+        outcome = asyncio.run(work)
+    except KeyboardInterrupt:
+        if as_json:
+            _print_document(CallOutcome(error=CallError(ErrorKind.CANCELED, "interrupted")), printed)
+        raise
     if as_json:
-        document: dict[str, Json] = {"ok": outcome.ok, "output": printed.text, "ms": round(outcome.seconds * 1000, 1)}
-        if outcome.ok:
-            document["result"] = value
-        else:
-            assert isinstance(value, dict)
-            document["error"] = value["error"]
-        print_json(document)
+        _print_document(outcome, printed)
     elif outcome.error is not None:
         print_text(f"{outcome.error.kind}: {outcome.error.message}", to_stderr=True)
-    elif value is not None:
+    elif (value := outcome_json(outcome)) is not None:
         print_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
     if not outcome.ok:
         raise SystemExit(1)
+
+
+def _print_document(outcome: CallOutcome, printed: Printed) -> None:
+    value = outcome_json(outcome)
+    if outcome.ok:
+        document: dict[str, Json] = {"ok": True, "result": value, "output": printed.text}
+        document["ms"] = round(outcome.seconds * 1000, 1)
+    else:
+        assert isinstance(value, dict)
+        document = {"ok": False, **value, "output": printed.text}
+    print_json(document)

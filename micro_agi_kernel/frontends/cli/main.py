@@ -1,22 +1,61 @@
-"""The `micro-agi` command: what each subcommand is called, and how its failures look."""
+"""The `micro-agi` command: where each subcommand is, and how its failures look."""
 
 from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
 
 import click
 
 from micro_agi_kernel import __version__
 from micro_agi_kernel.errors import MicroAgiError
-from micro_agi_kernel.frontends.cli import ask, demo, information, installation, lua, registry
+
+COMMANDS = {
+    "demo": "demo:demo",
+    "ask": "ask:ask",
+    "eval": "lua:evaluate",
+    "call": "lua:call",
+    "registry": "registry:registry",
+    "docs": "information:docs",
+    "models": "information:models",
+    "doctor": "doctor:doctor",
+    "install": "installation:install",
+    "uninstall": "installation:uninstall",
+    "lab": "installation:lab",
+    "console": "installation:console",
+}
+"""Subcommand to `module:function` in this folder, in the order of the help."""
 
 
 class Commands(click.Group):
-    """A group whose commands may raise MicroAgiError: one line on stderr, exit code 1."""
+    """Imports a subcommand when it is wanted; what the person can mend is one line on stderr, without traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"{__package__}.{module}"), function)
+        return command
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        _open_closed_streams()
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except MicroAgiError as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            from micro_agi_kernel.frontends.jupyter.rendering import one_line
+
+            raise click.ClickException(one_line(str(error))) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise SystemExit(130) from None  # 128 + SIGINT, as shells count
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,18 +67,8 @@ def main() -> None:
     """
 
 
-for command in (
-    demo.demo,
-    ask.ask,
-    lua.evaluate,
-    lua.call,
-    registry.registry,
-    information.docs,
-    information.models,
-    information.doctor,
-    installation.install,
-    installation.uninstall,
-    installation.lab,
-    installation.console,
-):
-    main.add_command(command)
+def _open_closed_streams() -> None:
+    """Lead standard streams that the caller closed to the null device: no file or socket must take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (open until the process ends)

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import re
 import sys
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
 
 import click
 
+from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.frontends.jupyter.rendering import one_line, plain
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, check_json
 
-T = TypeVar("T")
+
+def not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Callback of an option that may be left out but not be empty, as it is when a script's variable is not set."""
+    if value == "":
+        raise click.BadParameter("it is empty")
+    return value
+
 
 registry_option = click.option(
-    "--registry", "registry_path", metavar="PATH", help="The bare repository to use, instead of the default one."
+    "--registry",
+    "registry_path",
+    metavar="PATH",
+    callback=not_empty,
+    help="The bare repository to use, instead of the default one.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
-def print_json(value: Json) -> None:
-    """One JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+def print_json(value: Json, *, lines: bool = False) -> None:
+    """One JSON document: one line, or indented where a person looks (unless it is one of several `lines`)."""
+    terminal = sys.stdout.isatty()
+    text = json.dumps(value, ensure_ascii=False, indent=2 if terminal and not lines else None)
+    click.echo(re.sub(r"[^\n -~]", _safe_in_json, text) if terminal else text)
+
+
+def _safe_in_json(found: re.Match[str]) -> str:
+    """A character of a JSON string: as it is, or as its escape when a terminal would act upon it."""
+    return found[0] if plain(found[0]) == found[0] else json.dumps(found[0])[1:-1]
 
 
 def print_text(text: str, *, end: bool = True, to_stderr: bool = False) -> None:
@@ -50,21 +67,23 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console().print(table)
 
 
+def decoded(content: bytes, name: str) -> str:
+    """`content` as text, with the newlines that it has."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{name}: not UTF-8 text") from error
+
+
 def read_json(text: str | None, option: str) -> Json:
     """The value of an option that takes JSON; {} when it was not given."""
     if text is None:
         return {}
     try:
         value: Json = json.loads(text)
+        check_json(value, "it")
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint=option) from error
+    except EntryError as error:
+        raise click.BadParameter(f"not JSON: {str(error).removeprefix('it: ')}", param_hint=option) from error
     return value
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end. Ctrl-C cancels it, so that it cleans up, and ends the command with code 130."""
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        raise SystemExit(130) from None

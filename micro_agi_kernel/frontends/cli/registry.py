@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option, run
+from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
 from micro_agi_kernel.registry import Finding, Registry, Snapshot, Version
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.values import Json
@@ -15,29 +17,29 @@ from micro_agi_kernel.workspace import open_registry
 from micro_agi_kernel.yaml_files import dump_yaml
 
 
-@click.group()
+@click.group(short_help="Read and check the registry of tools.")
 def registry() -> None:
-    """Read and check the registry: the Git repository that holds every tool."""
+    """Read and check the registry: the bare Git repository that holds every tool, one commit for each change."""
 
 
 def _open(path: str | None) -> Registry:
     return open_registry(load_settings(registry=path))
 
 
-@registry.command()
+@registry.command(short_help="Make the registry, if it is not there yet.")
 @registry_option
 def init(registry_path: str | None) -> None:
     """Make the registry from the seed, if it is not there yet, and print its path."""
     with _open(registry_path) as opened:
-        click.echo(str(opened.path))
+        click.echo(opened.path.absolute(), color=True)  # a name may look like a colour
 
 
-@registry.command()
+@registry.command(short_help="Print where the registry lies.")
 @registry_option
 def path(registry_path: str | None) -> None:
     """Print where the registry lies: `git -C "$(micro-agi registry path)" log`."""
     with _open(registry_path) as opened:
-        click.echo(str(opened.path))
+        click.echo(opened.path.absolute(), color=True)  # a name may look like a colour
 
 
 @registry.command("list")
@@ -62,15 +64,17 @@ def list_(
         snapshot = opened.snapshot()
         words = (query or "").lower().split()
         entries = [entry for entry in snapshot.find(criteria) if all(word in _searched(entry) for word in words)]
-        commits = snapshot.last_commits()
-        rows = [_row(entry, commits[entry.id]) for entry in entries]
+        commits = snapshot.last_commits() if as_json else {}
+        problems = snapshot.problems()
     if as_json:
-        print_json(list(rows))
+        print_json([_row(entry, commits[entry.id]) for entry in entries])
     else:
         print_table(
             ("id", "kind", "type", "comment"),
-            ([str(row[key] or "") for key in ("id", "kind", "type", "comment")] for row in rows),
+            ((str(entry.id), entry.kind, entry.type or "", entry.text("comment")) for entry in entries),
         )
+    for problem in problems:
+        print_text(f"not readable: {problem.path}: {problem.reason}", to_stderr=True)
 
 
 def _searched(entry: Entry) -> str:
@@ -113,11 +117,11 @@ def show(id: str, at: str | None, registry_path: str | None, as_json: bool) -> N
 def _get(snapshot: Snapshot, id: EntryId) -> Entry:
     entry = snapshot.get(id)
     if entry is None:
-        raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
+        raise Refused(ErrorKind.NOT_FOUND, f"not found: {id} (`micro-agi registry list` shows what there is)")
     return entry
 
 
-@registry.command()
+@registry.command(short_help="Show the commits, newest first.")
 @click.argument("id", required=False)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many commits to print.")
 @registry_option
@@ -125,7 +129,7 @@ def _get(snapshot: Snapshot, id: EntryId) -> Entry:
 def log(id: str | None, limit: int, registry_path: str | None, as_json: bool) -> None:
     """Show the commits, newest first, or those that changed the entry ID."""
     with _open(registry_path) as opened:
-        versions = opened.versions(limit, id=EntryId.parse(id) if id else None)
+        versions = list(opened.versions(limit, id=EntryId.parse(id) if id is not None else None))
     if as_json:
         print_json([_version(version) for version in versions])
     else:
@@ -133,6 +137,8 @@ def log(id: str | None, limit: int, registry_path: str | None, as_json: bool) ->
             ("version", "commit", "time", "actor", "subject"),
             ((str(v.number), v.commit[:10], f"{v.time:%Y-%m-%d %H:%M}", v.actor, v.subject) for v in versions),
         )
+    if not versions:
+        print_text(f"no commit changed {id}", to_stderr=True)
 
 
 def _version(version: Version) -> dict[str, Json]:
@@ -147,7 +153,7 @@ def _version(version: Version) -> dict[str, Json]:
     }
 
 
-@registry.command()
+@registry.command(short_help="Check every entry, commit and object.")
 @registry_option
 @json_option
 def verify(registry_path: str | None, as_json: bool) -> None:
@@ -155,7 +161,7 @@ def verify(registry_path: str | None, as_json: bool) -> None:
 
     A line for each finding; exit code 1 when one of them is a failure.
     """
-    findings = run(verify_registry(load_settings(registry=registry_path)))
+    findings = asyncio.run(verify_registry(load_settings(registry=registry_path)))
     failed = any(finding.status == "fail" for finding in findings)
     if as_json:
         print_json({"ok": not failed, "findings": [_finding(finding) for finding in findings]})

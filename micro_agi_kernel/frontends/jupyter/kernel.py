@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from contextlib import aclosing
 from contextvars import copy_context
-from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +14,7 @@ from ipykernel.kernelbase import Kernel
 from tornado.platform.asyncio import BaseAsyncIOLoop
 
 from micro_agi_kernel import __version__
+from micro_agi_kernel.frontends.jupyter.outcome import outcome
 
 if TYPE_CHECKING:  # these load with the first cell, or in the background once the kernel answers
     from collections.abc import AsyncGenerator, Mapping
@@ -44,15 +43,6 @@ class Conversation(Protocol):
 
     def preload(self) -> None:
         """Start to load in the background what the first turn will need."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A cell's error, as Jupyter names its parts."""
-
-    name: str
-    line: str
-    traceback: tuple[str, ...]
 
 
 class MicroAgiKernel(Kernel):
@@ -113,7 +103,7 @@ class MicroAgiKernel(Kernel):
         self._turn = asyncio.create_task(self._run_turn(code, cell_id=cell_id, allow_stdin=allow_stdin))
         try:
             await asyncio.wait({self._turn})
-            failure, self._revision = _outcome(self._turn)
+            failure, self._revision = outcome(self._turn)
         finally:
             self._turn = None
         if failure is None:
@@ -326,32 +316,6 @@ class MicroAgiKernel(Kernel):
 def _import_session() -> None:
     import micro_agi_kernel.frontends.jupyter.sinks
     import micro_agi_kernel.session  # noqa: F401
-
-
-def _outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Mapping[str, Json] | None]:
-    """The failure of a turn that is done, if it failed, and the registry revision if it has one."""
-    from micro_agi_kernel.errors import MicroAgiError
-    from micro_agi_kernel.frontends.jupyter.rendering import one_line, plain
-
-    interrupted = Failure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",))
-    if turn.cancelled():
-        return interrupted, None
-    bug = turn.exception()
-    if isinstance(bug, MicroAgiError):
-        line = one_line(str(bug))
-        return Failure(type(bug).__name__, line, (line,)), None
-    if bug is not None:
-        frames = tuple(plain(frame.rstrip("\n")) for frame in traceback.format_exception(bug))
-        return Failure(type(bug).__name__, one_line(str(bug)), frames), None
-    finished = turn.result()
-    match finished.status:
-        case "ok":
-            return None, finished.registry
-        case "interrupted":
-            return interrupted, finished.registry
-        case "error":
-            line = one_line(finished.error)
-            return Failure(one_line(finished.error_name) or "MicroAgiError", line, (line,)), finished.registry
 
 
 def _fence_is_open(text: str) -> bool:

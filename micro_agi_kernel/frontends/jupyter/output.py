@@ -87,10 +87,11 @@ class Stream:
         self._pacer.finish()
 
     def _show(self) -> None:
-        text = plain("".join(self._pending))
-        self._pending.clear()
+        text = "".join(self._pending)
+        self._pending = ["\r"] if text.endswith("\r") else []  # its newline may come with the next piece
         self._size = 0
-        self._send("stream", {"name": "stdout", "text": text})
+        if text := plain(text.removesuffix("\r")):
+            self._send("stream", {"name": "stdout", "text": text})
 
 
 class ShownOutput:
@@ -102,9 +103,13 @@ class ShownOutput:
         self._missing = 0
         self._tail = ""
         self._line_start = True
+        self._held = ""
 
     def add(self, text: str) -> str:
-        """What to show of the next piece, now."""
+        """What to show of the next piece, which may be hostile, now."""
+        text = self._held + text
+        self._held = "\r" if text.endswith("\r") else ""  # its newline may come with the next piece
+        text = plain(text.removesuffix("\r"))
         head, rest = text[: self._room], text[self._room :]
         self._room -= len(head)
         if rest:

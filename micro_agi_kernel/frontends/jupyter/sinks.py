@@ -52,7 +52,7 @@ class Sink:
             case TextDelta(text):
                 self._answer(text)
             case ToolOutput(call_id, text):
-                self._print(self._outputs.setdefault(call_id, ShownOutput()).add(plain(text)))
+                self._print(self._outputs.setdefault(call_id, ShownOutput()).add(text))
             case ToolFinished(call_id, name, status, summary):
                 if output := self._outputs.pop(call_id, None):
                     self._print(output.end())

@@ -27,6 +27,13 @@ local function fetch(url, query)
     return truncate(response.body or "")
 end
 
+local function encode(path)
+    local encoded = path:gsub("[^%w/_.~-]", function(byte)
+        return ("%%%02X"):format(byte:byte())
+    end)
+    return encoded
+end
+
 local function read_page(path)
     local page, err = docs.page(path)
     if not err then
@@ -36,7 +43,10 @@ local function read_page(path)
     if not remote or not errors.is(err, errors.NOT_FOUND) then
         return { error = err:message() }
     end
-    local content, fetch_err = fetch(remote .. "/path/en/" .. path)
+    if ("/" .. path .. "/"):find("/%.%.?/") then
+        return { error = "not found: " .. path }
+    end
+    local content, fetch_err = fetch(remote .. "/path/en/" .. encode(path))
     if fetch_err then
         return { error = fetch_err }
     end

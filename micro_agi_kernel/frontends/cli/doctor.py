@@ -1,0 +1,153 @@
+"""`micro-agi doctor`: is everything in place?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import click
+
+from micro_agi_kernel import __version__
+from micro_agi_kernel import models as models_room
+from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.frontends.cli.information import read_models
+from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
+from micro_agi_kernel.frontends.jupyter.spec import installed_kernelspecs
+from micro_agi_kernel.models import openai
+from micro_agi_kernel.models.endpoint import Endpoint, endpoint_of
+from micro_agi_kernel.registry import Registry
+from micro_agi_kernel.sandbox.frames import Layer
+from micro_agi_kernel.settings import Settings, load_settings, secret
+from micro_agi_kernel.workspace import open_registry, open_sandbox
+
+PATIENCE = 5.0
+"""Seconds for a model's server to accept a connection, and to begin its answer."""
+
+
+class Line(NamedTuple):
+    """One line of the doctor."""
+
+    status: Literal["ok", "warn", "fail"]
+    what: str
+    detail: str
+
+
+@click.command(short_help="Check that everything is in place.")
+@registry_option
+@json_option
+def doctor(registry_path: str | None, as_json: bool) -> None:
+    """Check this installation: a line for each part, exit code 1 when one fails.
+
+    The server of the model that would run is asked for its list of models, with your key if it takes one.
+    """
+    lines = []
+    for line in _examine(registry_path):
+        lines.append(line)
+        if not as_json:
+            print_text(f"{line.status:4} {line.what}: {line.detail}")
+    if as_json:
+        print_json([line._asdict() for line in lines])
+    if any(line.status == "fail" for line in lines):
+        raise SystemExit(1)
+
+
+def _examine(registry_path: str | None) -> Iterator[Line]:
+    yield Line("ok", "version", f"micro-agi {__version__}, Python {sys.version.split()[0]} ({sys.executable})")
+    yield _kernel()
+    try:
+        settings = load_settings(registry=registry_path)
+    except MicroAgiError as error:
+        yield Line("fail", "settings", str(error))
+        return
+    yield Line("ok", "settings", f"data in {settings.home}")
+    yield from _guarded("sandbox", _sandbox(settings))
+    yield from _guarded("registry", _registry(settings))
+
+
+def _guarded(what: str, lines: Iterator[Line]) -> Iterator[Line]:
+    try:
+        yield from lines
+    except MicroAgiError as error:
+        yield Line("fail", what, str(error))
+
+
+def _kernel() -> Line:
+    folders = installed_kernelspecs()
+    if not folders:
+        return Line("warn", "kernel", "not registered with Jupyter: run `micro-agi install`")
+    try:
+        interpreter = str(json.loads((folders[0] / "kernel.json").read_bytes())["argv"][0])
+    except (OSError, ValueError, LookupError, TypeError):
+        return Line("fail", "kernel", f"{folders[0]}: kernel.json cannot be read: run `micro-agi install`")
+    if Path(interpreter).is_absolute() and not Path(interpreter).exists():
+        return Line("fail", "kernel", f"{folders[0]} names {interpreter}, which is gone: run `micro-agi install`")
+    return Line("ok", "kernel", str(folders[0]))
+
+
+def _sandbox(settings: Settings) -> Iterator[Line]:
+    async def layers() -> tuple[Layer, ...]:
+        sandbox = open_sandbox(settings)
+        try:
+            return await sandbox.layers()
+        finally:
+            await sandbox.close()
+
+    for layer in asyncio.run(layers()):
+        yield Line("ok" if layer.active else "warn", f"sandbox, {layer.name}", layer.detail)
+
+
+def _registry(settings: Settings) -> Iterator[Line]:
+    """The registry, and the models in it."""
+    with open_registry(settings) as registry:
+        snapshot = registry.snapshot()
+        path = registry.path.absolute()
+        yield Line("ok", "registry", f"{path}, {len(snapshot.ids())} entries, version {snapshot.number}")
+        for problem in snapshot.problems():
+            yield Line("warn", "registry", f"{problem.path}: {problem.reason}")
+        yield from _guarded("model", _models(registry, settings))
+
+
+def _models(registry: Registry, settings: Settings) -> Iterator[Line]:
+    models = read_models(registry, settings)
+    for problem in models.problems:
+        yield Line("warn", "model", problem)
+    choice = models.choice
+    if choice.fallback:
+        yield Line("warn", "model", choice.reason)
+    elif (obstacle := models_room.obstacle(choice.spec, secret)) is not None:
+        yield Line("fail", "model", obstacle)
+    else:
+        servers = (provider for provider in choice.spec.providers if provider.id == openai.PROVIDER)
+        server = next(servers, None)
+        if server is None:
+            yield Line("ok", "model", choice.reason)
+        else:
+            yield _reach(choice.reason, endpoint_of(choice.spec, server, secret))
+
+
+def _reach(reason: str, server: Endpoint) -> Line:
+    """Whether the server answers, and takes the key."""
+    import httpx
+
+    headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
+    url = f"{server.url.rstrip('/')}/models"
+    try:
+        # What the environment says of proxies and passwords is not for a server that an entry names.
+        with (
+            httpx.Client(timeout=PATIENCE, trust_env=not server.of_entry) as client,
+            client.stream("GET", url, headers=headers) as response,
+        ):
+            status = response.status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Line(
+            "fail", "model", f"{reason}; no answer from {server.shown} ({error}): start it, or check the address"
+        )
+    if status in (401, 403):
+        return Line("fail", "model", f"{reason}; {server.shown} refuses the key: check {server.key_name}")
+    if status >= 500:
+        return Line("warn", "model", f"{reason}; {server.shown} answers with HTTP status {status}")
+    return Line("ok", "model", f"{reason}; {server.shown} answers")

@@ -1,0 +1,49 @@
+"""How a cell ended, in Jupyter's terms: fine, the person's failure in one line, or a bug with its traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # loaded with the first cell, see kernel.py
+    from collections.abc import Mapping
+
+    from micro_agi_kernel.events import TurnFinished
+    from micro_agi_kernel.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A cell's error, as Jupyter names its parts."""
+
+    name: str
+    line: str
+    traceback: tuple[str, ...]
+
+
+def outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Mapping[str, Json] | None]:
+    """The failure of a turn that is done, if it failed, and the registry revision if it has one."""
+    from micro_agi_kernel.errors import MicroAgiError
+    from micro_agi_kernel.frontends.jupyter.rendering import one_line, plain
+
+    interrupted = Failure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",))
+    if turn.cancelled():
+        return interrupted, None
+    bug = turn.exception()
+    if isinstance(bug, MicroAgiError):
+        line = one_line(str(bug))
+        return Failure(type(bug).__name__, line, (line,)), None
+    if bug is not None:
+        frames = tuple(plain(frame.rstrip("\n")) for frame in traceback.format_exception(bug))
+        return Failure(type(bug).__name__, one_line(str(bug)), frames), None
+    finished = turn.result()
+    match finished.status:
+        case "ok":
+            return None, finished.registry
+        case "interrupted":
+            return interrupted, finished.registry
+        case "error":
+            line = one_line(finished.error)
+            return Failure(one_line(finished.error_name) or "MicroAgiError", line, (line,)), finished.registry

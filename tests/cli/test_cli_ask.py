@@ -1,0 +1,132 @@
+"""`micro-agi ask`: a conversation without Jupyter."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from click.testing import Result
+from model_server import Hold, ModelServer, Reply, Script, calls, delta, end, failure, text
+
+from micro_agi_kernel.events import Event
+
+TIME = """\
+  [doc_search] ok
+  [create_tool] ok
+  [load_tool] ok
+  [+] app.generated:current_time_utc
+  [current_time_utc] ok
+The current UTC time is 20"""
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Script], ModelServer]]:
+    """Starts the model server of a test; the product talks to it."""
+    servers: list[ModelServer] = []
+
+    def start(script: Script) -> ModelServer:
+        server = ModelServer(script)
+        server.__enter__()
+        servers.append(server)
+        monkeypatch.setenv("OPENAI_API_KEY", "anything")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        return server
+
+    yield start
+    for server in servers:
+        server.__exit__(None)
+
+
+def test_the_demo_model_makes_a_tool(cli: Callable[..., Result]) -> None:
+    shown = cli("ask", "what time is it?").stdout
+    note, rest = shown.split("\n", 1)
+    assert note.startswith("  note: running the offline demo model, since gpt-5.1 needs a key: set OPENAI_API_KEY")
+    assert TIME in rest
+    assert TIME in cli("ask", "--model", "demo", "-", input="what time is it?\n").stdout
+
+
+def test_several_texts_are_turns_of_one_conversation(
+    cli: Callable[..., Result], serve: Callable[[Script], ModelServer]
+) -> None:
+    server = serve([text("One."), text("Two."), text("Three.")])
+    assert cli("ask", "first", "-", "third ✓", input="second\n").stdout == "One.\nTwo.\nThree.\n"
+    said = [message["content"] for message in server.requests[2].body["messages"] if message["role"] == "user"]
+    assert [str(content).strip() for content in said][-3:] == ["first", "second", "third ✓"]
+
+
+def test_every_event_is_a_line_of_json(cli: Callable[..., Result]) -> None:
+    result = cli("ask", "--json", "--model", "demo", "what time is it?")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    names = [event["event"] for event in events]
+    known = {kind.__name__ for kind in Event.__args__}  # type: ignore[attr-defined]
+    assert set(names) <= known
+    assert {"TextDelta", "ToolStarted", "ToolFinished", "EntryPublished", "ToolLoaded", "TurnFinished"} <= set(names)
+    assert names.count("TurnFinished") == 1 and names[-1] == "TurnFinished"
+    assert events[-1]["status"] == "ok" and len(events[-1]["registry"]["registry"]) == 40
+    published = events[names.index("EntryPublished")]
+    assert published["operations"][0]["entry"]["id"] == "app.generated:current_time_utc"
+    assert result.stderr == ""
+
+
+def test_hostile_text_cannot_act_on_the_terminal(
+    cli: Callable[..., Result], serve: Callable[[Script], ModelServer]
+) -> None:
+    evil = "\x1b]0;t\x07 \x9b31m \u202e"
+    serve([calls((f"no{evil}", {})), text(evil), text(evil)])
+    shown = cli("ask", "hi").output
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+    assert "␛]0;t␇" in shown
+    document = cli("ask", "--json", "hi").stdout
+    assert "\x1b" not in document
+    assert json.loads(document.splitlines()[0])["text"] == evil
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_turn_that_fails_is_one_line_and_the_next_is_not_asked(
+    cli: Callable[..., Result], serve: Callable[[Script], ModelServer], options: list[str]
+) -> None:
+    server = serve([text("One."), failure(401, "wrong key")])
+    result = cli("ask", *options, "first", "second", "third")
+    assert result.exit_code == 1 and len(server.requests) == 2
+    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
+    assert "OPENAI_API_KEY" in result.stderr and "One." in result.stdout
+    if options:
+        assert json.loads(result.stdout.splitlines()[-1])["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("words", "input", "line"),
+    [
+        (["ask", "-"], b"\xff", "stdin: not UTF-8 text"),
+        (["ask", "\udcff"], b"", "TEXT: not UTF-8 text"),
+        (
+            ["ask", "--model", "nope", "hi"],
+            b"",
+            "no model or class is called 'nope': there are demo, gpt-4.1-nano, gpt-5.1",
+        ),
+    ],
+)
+def test_what_cannot_be_asked(cli: Callable[..., Result], words: list[str], input: bytes, line: str) -> None:
+    result = cli(*words, input=input)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {line}\n")
+
+
+def test_a_long_prompt_is_sent_whole(cli: Callable[..., Result], serve: Callable[[Script], ModelServer]) -> None:
+    server = serve(lambda body: text(f"{len(str(body['messages'][-1]['content']))}"))
+    result = cli("ask", "-", input="x" * 1_000_000)
+    if result.exit_code == 0:
+        assert int(result.stdout) >= 1_000_000
+    else:
+        assert "Error: " in result.stderr and not server.requests
+
+
+def test_text_streams_and_ctrl_c_hangs_up(start: Callable[..., Any], serve: Callable[[Script], ModelServer]) -> None:
+    hold = Hold()
+    serve([Reply((delta(role="assistant", content=""), delta(content="It is\n"), hold, end("stop")))])
+    command = start("ask", "what time is it?")
+    assert command.line() == "It is\n", "shown before the answer is complete"
+    assert command.signal(signal.SIGINT) == (130, "", "interrupted\n")
+    assert hold.closed.wait(10), "the connection to the model is closed"

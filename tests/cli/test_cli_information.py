@@ -1,0 +1,142 @@
+"""`micro-agi docs`, `models` and `doctor`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from model_server import ModelServer
+
+from micro_agi_kernel.frontends.jupyter.spec import install_kernelspec
+
+
+def test_docs_search(cli: Callable[..., Result]) -> None:
+    shown = cli("docs", "search", "time zone").stdout
+    assert "lua/core/time  time\n    " in shown
+    [first, *_] = json.loads(cli("docs", "search", "base64 encode", "--json").stdout)
+    assert list(first) == ["path", "title", "excerpt"]
+    assert first["path"] == "lua/data/base64"
+    for query in ("", '"', "qqqqqqq"):
+        nothing = cli("docs", "search", query)
+        assert (nothing.exit_code, nothing.stdout) == (0, "")
+        assert nothing.stderr.startswith("nothing found for ")
+        assert json.loads(cli("docs", "search", query, "--json").stdout) == []
+
+
+def test_docs_show(cli: Callable[..., Result]) -> None:
+    page = cli("docs", "show", "lua/core/time").stdout
+    assert page.startswith("# time\n")
+    assert json.loads(cli("docs", "show", "lua/core/time", "--json").stdout)["content"].strip() == page.strip()
+    for path in ("core/tim", "../../etc/passwd", "", "lua/core/time\0"):
+        result = cli("docs", "show", path)
+        assert (result.exit_code, result.stdout) == (1, "") and result.stderr.startswith("Error: not found:")
+
+
+def test_models_without_a_key(cli: Callable[..., Result]) -> None:
+    *rows, reason = cli("models").stdout.splitlines()
+    assert [row.split("\t")[:2] for row in rows] == [["*", "demo"], ["", "gpt-4.1-nano"], ["", "gpt-5.1"]]
+    assert reason.startswith("running the offline demo model, since gpt-5.1 needs a key: set OPENAI_API_KEY")
+    document = json.loads(cli("models", "--json").stdout)
+    assert list(document) == ["models", "runs", "reason", "problems"]
+    assert (document["runs"], document["reason"], document["problems"]) == ("demo", reason, [])
+    assert list(document["models"][0]) == ["name", "title", "classes", "window", "runs", "obstacle"]
+    assert [model["runs"] for model in document["models"]] == [True, False, False]
+
+
+def test_models_with_a_key_and_with_a_setting(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    assert json.loads(cli("models", "--json").stdout)["runs"] == "gpt-5.1"
+    monkeypatch.setenv("MICRO_AGI_MODEL", "fast")
+    result = cli("models")
+    assert result.stdout.splitlines()[-1] == "gpt-4.1-nano: the setting `model` names 'fast'"
+    assert "sk-planted" not in result.output
+    monkeypatch.setenv("MICRO_AGI_MODEL", "nope")
+    assert cli("models").stderr == "Error: no model or class is called 'nope': there are demo, gpt-4.1-nano, gpt-5.1\n"
+
+
+@pytest.fixture
+def jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Jupyter looks for kernels in a folder of the test only."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "path"))
+    for name in ("SYSTEM_JUPYTER_PATH", "ENV_JUPYTER_PATH"):
+        monkeypatch.setattr(f"jupyter_core.paths.{name}", [str(tmp_path / name.lower())])
+    return tmp_path / "jupyter" / "kernels" / "micro-agi"
+
+
+def examine(cli: Callable[..., Result], *options: str) -> dict[str, tuple[str, str]]:
+    """What the doctor says of each part: status and detail."""
+    plain = cli("doctor", *options)
+    result = cli("doctor", "--json", *options)
+    lines = json.loads(result.stdout)
+    assert [f"{line['status']:4} {line['what']}: {line['detail']}" for line in lines] == plain.stdout.splitlines()
+    assert plain.exit_code == result.exit_code == any(line["status"] == "fail" for line in lines)
+    return {line["what"]: (line["status"], line["detail"]) for line in lines}
+
+
+def test_a_healthy_installation(cli: Callable[..., Result], home: Path, jupyter: Path) -> None:
+    install_kernelspec(user=True)
+    found = examine(cli)
+    assert found["version"][0] == "ok" and sys.executable in found["version"][1]
+    assert found["kernel"] == ("ok", str(jupyter))
+    assert found["settings"] == ("ok", f"data in {home}")
+    assert found["registry"][0] == "ok" and str(home / "registry.git") in found["registry"][1]
+    assert found["model"][0] == "warn" and "set OPENAI_API_KEY" in found["model"][1]
+    layers = {what.removeprefix("sandbox, ") for what in found if what.startswith("sandbox, ")}
+    assert layers >= {"landlock", "seccomp", "rlimits"}
+
+
+def test_the_kernel_is_not_registered_or_its_python_is_gone(cli: Callable[..., Result], jupyter: Path) -> None:
+    assert examine(cli)["kernel"] == ("warn", "not registered with Jupyter: run `micro-agi install`")
+    install_kernelspec(user=True)
+    spec = json.loads((jupyter / "kernel.json").read_text())
+    spec["argv"][0] = "/nowhere/python"
+    (jupyter / "kernel.json").write_text(json.dumps(spec))
+    assert examine(cli)["kernel"][0] == "fail" and "/nowhere/python" in examine(cli)["kernel"][1]
+    (jupyter / "kernel.json").write_text("[]")
+    assert examine(cli)["kernel"][0] == "fail"
+
+
+def test_what_is_broken_is_a_line_and_the_rest_is_examined(
+    cli: Callable[..., Result], home: Path, jupyter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.mkdir()
+    (home / "file").write_text("")
+    found = examine(cli, "--registry", str(home / "file"))
+    assert found["registry"] == ("fail", f"not a registry: {home / 'file'} is not a Git repository")
+    assert "model" not in found and "sandbox, seccomp" in found
+    monkeypatch.setenv("MICRO_AGI_MODEL", "nope")
+    assert examine(cli)["model"][0] == "fail"
+    monkeypatch.setenv("MICRO_AGI_MODEL", "gpt-5.1")
+    assert examine(cli)["model"] == (
+        "fail",
+        "gpt-5.1 needs a key: set OPENAI_API_KEY, or OPENAI_BASE_URL for a local server",
+    )
+    monkeypatch.setenv("MICRO_AGI_CONFIG", str(home / "nope.toml"))
+    assert examine(cli)["settings"] == ("fail", f"MICRO_AGI_CONFIG names {home / 'nope.toml'}, which does not exist")
+
+
+def test_the_models_server_is_asked(cli: Callable[..., Result], jupyter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    with ModelServer([]) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        status, detail = examine(cli)["model"]
+    assert (status, detail) == ("ok", f"gpt-5.1: the agent's model; {server.url} answers")
+    status, detail = examine(cli)["model"]  # the server is gone
+    assert status == "fail" and detail.startswith(f"gpt-5.1: the agent's model; no answer from {server.url} (")
+    assert "sk-planted" not in detail
+
+
+@pytest.mark.skipif(shutil.which("jupyter-kernelspec") is None, reason="needs the command jupyter-kernelspec")
+def test_install_and_uninstall(cli: Callable[..., Result], jupyter: Path, tmp_path: Path) -> None:
+    assert cli("install", "--user").stdout == f"installed in {jupyter}\n"
+    elsewhere = tmp_path / "elsewhere"
+    assert cli("install", "--prefix", str(elsewhere)).stdout.strip().startswith(f"installed in {elsewhere}")
+    assert cli("uninstall").stdout == f"removed {jupyter}\n"
+    again = cli("uninstall")
+    assert (again.exit_code, again.stdout, again.stderr) == (0, "", "nothing to remove\n")

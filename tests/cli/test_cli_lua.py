@@ -1,0 +1,204 @@
+"""`micro-agi eval` and `micro-agi call`: Lua in the jail, from the command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_kit import publish
+from click.testing import Result
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_example_runs(cli: Callable[..., Result], home: Path) -> None:
+    arguments = ["eval", str(EXAMPLES / "hello.lua"), "--modules", "time", "--input", '{"name": "Ada"}']
+    printed, _, result = cli(*arguments).stdout.partition("\n")
+    assert printed == "working ..."
+    assert json.loads(result)["greeting"] == "Hello, Ada"
+    document = json.loads(cli(*arguments, "--json").stdout)
+    assert list(document) == ["ok", "result", "output", "ms"]
+    assert document["ok"] is True and document["ms"] > 0
+    assert (document["result"]["greeting"], document["output"]) == ("Hello, Ada", "working ...\n")
+    assert not home.exists(), "eval opens no registry"
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "shown", "result"),
+    [
+        ("return 'text'", [], "text\n", "text"),
+        ("return {1, 2}", [], "[\n  1,\n  2\n]\n", [1, 2]),
+        ("", [], "", None),
+        ("return {handler = function(input) return input end}", ["--input", '{"ä": [1, null]}'], None, {"ä": [1]}),
+        ("return {handler = function(input) return type(input) end}", [], "table\n", "table"),
+        ("return {go = function(input) return input + 1 end}", ["--method", "go", "--input", "41"], "42\n", 42),
+        ("return {handler = 1, x = 2}", ["--method", "go"], None, {"handler": 1, "x": 2}),
+        ("return '\\255'", [], None, {"base64": "/w==", "note": "binary data, not UTF-8 text"}),
+    ],
+)
+def test_results(cli: Callable[..., Result], source: str, options: list[str], shown: str | None, result: Any) -> None:
+    plain = cli("eval", "-", *options, input=source)
+    assert plain.exit_code == 0 and plain.stderr == ""
+    if shown is not None:
+        assert plain.stdout == shown
+    document = json.loads(cli("eval", "-", *options, "--json", input=source).stdout)
+    assert document["result"] == result
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "kind", "message"),
+    [
+        ("while true do end", ["--timeout", "0.2"], "TIMEOUT", "time limit of 0.2 s reached at stdin:1"),
+        (
+            "local t = {} while true do t[#t + 1] = ('x'):rep(9999) .. #t end",
+            ["--memory", "8"],
+            "MEMORY_LIMIT",
+            "8 MiB",
+        ),
+        ("while true do print(('x'):rep(99999)) end", [], "OUTPUT_LIMIT", "output limit of 10 MiB reached"),
+        ("local x = 1\nlocal y = = 2", [], "SYNTAX", "stdin:2: unexpected symbol near '='"),
+        ("return 1\0", [], "SYNTAX", "stdin:1"),
+        ("\n\nerror('boom')", [], "UNKNOWN", "stdin:3: boom"),
+        (
+            "return {handler = function() return nil, errors.new({kind = errors.NOT_FOUND, message = 'gone'}) end}",
+            [],
+            "NOT_FOUND",
+            "gone",
+        ),
+        ("require('nope')", ["--modules", "nope"], "NOT_FOUND", "no module 'nope' here; there are: base64, hash, "),
+        ("require('registry')", ["--modules", "registry"], "NOT_FOUND", "no module 'registry' here"),
+        ("require('time')", [], None, "time"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_failures_have_a_kind_and_exit_code_1(
+    cli: Callable[..., Result], source: str, options: list[str], kind: str | None, message: str
+) -> None:
+    plain = cli("eval", "-", *options, input=source)
+    result = cli("eval", "-", *options, "--json", input=source)
+    assert plain.exit_code == result.exit_code == 1
+    assert result.stderr == ""
+    document = json.loads(result.stdout)
+    assert list(document) == ["ok", "error", "output"] and document["ok"] is False
+    assert kind in (None, document["error"]["kind"])
+    assert message in document["error"]["message"]
+    assert plain.stderr.startswith(f"{document['error']['kind']}: ") and message in plain.stderr
+
+
+def test_a_tool_that_asks_the_host_too_often_is_ended(cli: Callable[..., Result]) -> None:
+    source = """
+    local http = require("http_client")
+    for n = 1, 2000 do
+        local _, err = http.get("http://127.0.0.1:1/")
+        assert(err:kind() == errors.PERMISSION_DENIED)
+    end
+    """
+    document = json.loads(cli("eval", "-", "--modules", "http_client", "--json", input=source).stdout)
+    assert document["error"]["kind"] == "CALL_LIMIT"
+    assert "1,000" in document["error"]["message"] or "1000" in document["error"]["message"]
+
+
+def test_a_program_that_dies_is_crashed(start: Callable[..., Any]) -> None:
+    Path("loop.lua").write_text("print('begun') while true do end")
+    command = start("eval", "loop.lua", "--json", "--timeout", "25")
+    _kill_busiest_child(command.process.pid)
+    out, err = command.process.communicate(timeout=30)
+    assert json.loads(out)["error"]["kind"] == "CRASHED"
+    assert (command.process.returncode, err) == (1, b"")
+
+
+def _kill_busiest_child(parent: int) -> None:
+    """Kill the process below `parent` that computes: the one in which the program runs."""
+    import psutil
+
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for process in psutil.Process(parent).children(recursive=True):
+            times = process.cpu_times()
+            if times.user > 0.5:
+                process.kill()
+                return
+        time.sleep(0.05)
+    raise AssertionError("no process computes")
+
+
+def test_ctrl_c_with_json_still_prints_one_document(start: Callable[..., Any]) -> None:
+    Path("loop.lua").write_text("print('begun') while true do end")
+    command = start("eval", "loop.lua", "--json")
+    _wait_for_children(command.process.pid)
+    code, out, err = command.signal(signal.SIGINT)
+    assert (code, err) == (130, "interrupted\n")
+    document = json.loads(out)
+    assert document["error"] == {"kind": "CANCELED", "message": "interrupted"}
+
+
+def _wait_for_children(parent: int) -> None:
+    import psutil
+
+    deadline = time.monotonic() + 20
+    while not psutil.Process(parent).children() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_what_a_program_prints_cannot_act_on_the_terminal(cli: Callable[..., Result]) -> None:
+    source = r"print('\27[31mred\7 \226\128\174evil \194\155x') error('\27]0;title\7')"
+    result = cli("eval", "-", input=source)
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(result.output)
+    assert "␛[31mred␇" in result.stdout and "␛]0;title␇" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b'return "\xff"', "x.lua: not UTF-8 text"),
+        (b"--" + b"x" * (1 << 20), "x.lua: larger than 1048576 bytes, which no tool may be"),
+    ],
+)
+def test_a_file_that_is_no_source(cli: Callable[..., Result], content: bytes, line: str) -> None:
+    Path("x.lua").write_bytes(content)
+    result = cli("eval", "x.lua")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {line}\n")
+    assert cli("eval", "-", input=content).stderr == f"Error: {line.replace('x.lua', 'stdin')}\n"
+
+
+def test_the_settings_limit_a_program(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MICRO_AGI_SANDBOX_TIMEOUT", "0.1")
+    assert "time limit of 0.1 s" in cli("eval", "-", input="while true do end").stderr
+    assert "time limit of 0.2 s" in cli("eval", "-", "--timeout", "0.2", input="while true do end").stderr
+
+
+def test_call_prints_the_result_of_an_entry(cli: Callable[..., Result]) -> None:
+    shown = json.loads(cli("call", "app.tools:registry_list", "--input", '{"namespace": "app.tools"}').stdout)
+    assert {entry["id"] for entry in shown["entries"]} >= {"app.tools:create_tool", "app.tools:doc_search"}
+    document = json.loads(cli("call", "app.tools:doc_search", "--input", '{"path": "lua/core/time"}', "--json").stdout)
+    assert list(document) == ["ok", "result", "output", "ms"]
+    assert document["result"]["path"] == "lua/core/time"
+
+
+def test_call_streams_what_an_entry_prints(cli: Callable[..., Result]) -> None:
+    publish("app.generated:greet", "return {handler = function(i) print('\\27[1m', i.name) return nil, 'bad' end}")
+    result = cli("call", "app.generated:greet", "--input", '{"name": "Ada"}')
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "␛[1m\tAda\n", "UNKNOWN: bad\n")
+    document = json.loads(cli("call", "app.generated:greet", "--json").stdout)
+    assert document == {"ok": False, "error": {"kind": "UNKNOWN", "message": "bad"}, "output": "\x1b[1m\tnil\n"}
+
+
+@pytest.mark.parametrize(
+    ("id", "line"),
+    [
+        ("nope", "Error: not an entry id (namespace:name): 'nope'"),
+        ("app.generated:nope", "NOT_FOUND: not found: app.generated:nope"),
+        ("app:demo", "INVALID: not callable: app:demo has the kind registry.entry, not function.lua"),
+        ("../x:y", "Error: bad namespace in '../x:y'"),
+    ],
+)
+def test_call_of_what_cannot_be_called(cli: Callable[..., Result], id: str, line: str) -> None:
+    result = cli("call", id)
+    assert (result.exit_code, result.stdout) == (1, "") and result.stderr.startswith(line)
+    if not line.startswith("Error: "):
+        assert json.loads(cli("call", id, "--json").stdout)["error"]["kind"] == line.partition(":")[0]

@@ -1,0 +1,60 @@
+"""One sandbox for all tests of the house, on one event loop; a fresh registry made from the seed for each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from house_kit import House, SharedSandbox, open_house
+
+from micro_agi_kernel import lua_modules
+from micro_agi_kernel.settings import Settings
+from micro_agi_kernel.workspace import open_registry
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sandbox() -> AsyncIterator[SharedSandbox]:
+    sandbox = SharedSandbox(lua_modules.__name__)
+    yield sandbox
+    await sandbox.end()
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry as it is on first use."""
+    home = tmp_path_factory.mktemp("seeded")
+    open_registry(Settings(home=home)).close()
+    return home / "registry.git"
+
+
+@pytest.fixture
+def enter(seeded: Path, sandbox: SharedSandbox, tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Opens a house of the test's own, with settings."""
+    houses: list[House] = []
+
+    def enter(**settings: Any) -> House:
+        home = tmp_path / f"home{len(houses)}"
+        shutil.copytree(seeded, home / "registry.git")
+        houses.append(open_house(home, sandbox, **settings))
+        return houses[-1]
+
+    yield enter
+    for house in houses:
+        house.registry.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(enter: Callable[..., House]) -> AsyncIterator[House]:
+    house = enter()
+    yield house
+    await house.close()

@@ -1,0 +1,247 @@
+"""The host's side of the pipe: a child that broke out asks for whatever it likes, and gets errors for it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from house_kit import GOOD, House, create, git, policy, tool
+
+from micro_agi_kernel.entries import FileChange
+from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.values import Value
+
+SERVICES = ("docs", "funcs", "http_client", "registry", "security")
+
+VALID: dict[str, dict[str, Any]] = {
+    "docs.page": {"path": "lua/core/time"},
+    "docs.search": {"query": "time", "limit": 3},
+    "docs.remote": {},
+    "funcs.call": {"id": "app.tools:registry_list", "input": {"namespace": "app"}},
+    "http.request": {
+        "method": "GET",
+        "url": "http://127.0.0.1:9/",
+        "headers": {"Accept": "*/*"},
+        "query": {"a": 1},
+        "body": "x",
+        "timeout": 1,
+    },
+    "registry.get": {"id": "app:gpt-5.1", "commit": "main"},
+    "registry.snapshot": {"commit": "main"},
+    "registry.find": {"filter": {".kind": "function.lua", ".ns": "app*", "meta.type": "tool"}, "commit": "main"},
+    "registry.entries": {"namespace": "app.tools", "commit": "main"},
+    "registry.versions": {"limit": 3},
+    "registry.history": {"id": "app:gpt-5.1", "limit": 3},
+    "registry.apply": {
+        "commit": "main",
+        "operations": [
+            {
+                "action": "create",
+                "id": "app.generated:x",
+                "entry": {
+                    "id": "app.generated:x",
+                    "kind": "function.lua",
+                    "meta": {"type": "tool", "comment": "c", "llm_alias": "x", "input_schema": {"type": "object"}},
+                    "data": {"source": GOOD, "modules": ["time"], "method": "handler"},
+                },
+            }
+        ],
+    },
+    "registry.apply_version": {"commit": "main"},
+    "security.named_scope": {"id": "app:agent_security"},
+    "security.evaluate": {
+        "scope": "app:agent_security",
+        "actor": {"id": "service:agent", "meta": {"role": "agent"}},
+        "action": "registry.create",
+        "resource": "app:x",
+        "meta": {"a": 1},
+    },
+}
+
+
+def nested(depth: int) -> Any:
+    value: Any = {"x": 1}
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+HOSTILE: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1,
+    1 << 62,
+    1.5,
+    "",
+    "x",
+    "a:b",
+    "app.generated:x",
+    ":" * 100,
+    "main~999999999",
+    "main^^^^~0~1",
+    "v999999999",
+    "0" * 40,
+    "dead",
+    "../../etc/passwd",
+    "a\0b\n\x1b[31m",
+    "\ud800",
+    "é" * 1_000,
+    "x" * 1_000_000,
+    b"",
+    b"\xff\xfe",
+    [],
+    [None],
+    [b"\xff", {}],
+    {},
+    {"": 1},
+    {"~x": 1, ".bad": 2},
+    {".kind": [], ".ns": {}, ".id": None, "meta.type": [1, {}]},
+    {"id": b"\xff", "meta": [1]},
+    {"x": b"\xff"},
+    {"x": float("nan")},
+    nested(100),
+    nested(400),
+)
+
+
+def variants(value: Any) -> Iterator[Any]:
+    """`value` with one of its parts, at any depth, hostile or missing."""
+    yield from HOSTILE
+    if isinstance(value, dict):
+        for key in value:
+            yield {k: v for k, v in value.items() if k != key}
+            yield from ({**value, key: part} for part in variants(value[key]))
+        yield {**value, "unknown": 1}
+    elif isinstance(value, list):
+        for index in range(len(value)):
+            yield from ([*value[:index], part, *value[index + 1 :]] for part in variants(value[index]))
+
+
+async def test_every_operation_has_an_example(house: House) -> None:
+    assert set(VALID) == set(house._functions._host._operations)
+
+
+@pytest.mark.parametrize("op", VALID)
+async def test_hostile_payloads_are_refused_in_words(house: House, op: str) -> None:
+    """Nothing but a MicroAgiError of one line comes out, and what is written is a sound registry."""
+    host = house.host(*SERVICES)
+    payloads = list(variants(VALID[op]))
+    if op in ("registry.apply", "funcs.call"):
+        payloads = random.Random(op).sample(payloads, min(400, len(payloads)))
+    for payload in payloads:
+        try:
+            await host.request(op, payload)
+        except MicroAgiError as error:
+            assert "\n" not in str(error) and len(str(error)) < 2_000, (op, str(error)[:200])
+    assert git(house.registry.path, "fsck", "--strict") == ""
+    assert not [problem for problem in house.registry.snapshot().problems()]
+    with house.registry.__class__.open(house.registry.path):
+        pass
+
+
+async def test_operations_are_granted_by_module(house: House) -> None:
+    by_module = {name: module for name, (module, _) in house._functions._host._operations.items()}
+    for op, module in itertools.product(VALID, (*SERVICES, "time", "registry ", "")):
+        if by_module[op] == module:
+            continue
+        with pytest.raises(Refused, match=f"^not granted: {op}$") as caught:
+            await house.host(module).request(op, VALID[op])
+        assert caught.value.kind == ErrorKind.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("op", ["", "registry", "registry.", "registry.get ", "Registry.get", "os.execute", "x" * 10_000, "\0"])
+async def test_unknown_operations(house: House, op: str) -> None:
+    with pytest.raises(Refused, match="^not granted: ") as caught:
+        await house.host(*SERVICES).request(op, {})
+    assert len(str(caught.value)) < 120
+
+
+async def test_payloads_are_tables(house: House) -> None:
+    for payload in (None, 1, "x", b"x", [], [{"id": "app:x"}]):
+        with pytest.raises(Refused, match="registry.get: a table of named arguments is required"):
+            await house.host("registry").request("registry.get", payload)
+
+
+async def ids_of(house: House, op: str, payload: dict[str, Value]) -> set[str]:
+    return {entry["id"] for entry in await house.host("registry").request(op, payload)}
+
+
+async def test_what_may_not_be_read_is_not_listed(house: House) -> None:
+    hidden = policy("app:hidden", "deny", "registry.get", "app.generated:secret*")
+    before = house.write(*create(tool("secret"), tool("open"))).commit
+    house.write(*create(hidden))
+    for payload in ({}, {"namespace": "app.generated"}, {"commit": before}):
+        assert "app.generated:open" in await ids_of(house, "registry.entries", payload)
+        assert "app.generated:secret" not in await ids_of(house, "registry.entries", payload)
+    for filter in ({".name": "secret"}, {".id": "app.generated:secret"}, {"meta.llm_alias": "secret"}):
+        assert await ids_of(house, "registry.find", {"filter": filter, "commit": before}) == set()
+    for op in ("registry.get", "registry.history"):
+        for payload in ({}, {"commit": before}):
+            with pytest.raises(Refused, match=r"registry\.get on app\.generated:secret \(policy app:hidden\)$"):
+                await house.host("registry").request(op, {"id": "app.generated:secret", **payload})
+    listed = (await house.run("app.tools:registry_list", {"namespace": "app.generated"})).value
+    assert isinstance(listed, dict) and listed["total"] == 1
+    for name in ("registry_read", "load_tool"):
+        read = (await house.run(f"app.tools:{name}", {"id": "app.generated:secret"})).value
+        assert read == {"error": "policy denied: registry.get on app.generated:secret (policy app:hidden)"}
+
+
+async def test_security_answers_what_the_host_would_do(house: House) -> None:
+    host = house.host("security")
+
+    async def ask(action: str, resource: str) -> Any:
+        question = {"scope": "app:agent_security", "action": action, "resource": resource}
+        return await host.request("security.evaluate", {**question, "actor": {"id": "service:agent", "meta": {}}})
+
+    assert await ask("registry.create", "app:x") == {"result": "deny", "policy": "app:deny_core_ns"}
+    assert await ask("registry.create", "app.tools:x") == {"result": "deny", "policy": "app:deny_tools_ns"}
+    assert await ask("registry.create", "app.generated:x") == {"result": "undefined", "policy": None}
+    house.write(*create(policy("app:asked", "ask", "*", "app.generated:q*", "agent_security")))
+    assert await ask("registry.create", "app.generated:q") == {"result": "deny", "policy": "app:asked"}
+
+
+# -- documentation
+
+
+async def search(house: House, **input: Any) -> Any:
+    outcome = await house.run("app.tools:doc_search", input)
+    assert outcome.ok, outcome.error
+    return outcome.value
+
+
+async def test_doc_search_reads_and_finds_pages(house: House) -> None:
+    page = await search(house, path="lua/core/time")
+    assert page["path"] == "lua/core/time" and page["content"].startswith("# ")
+    assert (await search(house, path="/docs/lua/core/time.md"))["content"] == page["content"]
+    found = await search(house, query="current time")
+    assert "lua/core/time" in [hit["path"] for hit in found["results"]]
+    assert (await search(house, query="xylophone quux")) == {"results": []}
+    missing = await search(house, path="core/time")
+    assert missing["error"].startswith("not found: core/time (nearest: lua/core/time")
+
+
+@pytest.mark.parametrize("input", [{}, {"path": ""}, {"query": ""}, {"path": 1, "query": False}, {"path": []}])
+async def test_doc_search_without_either(house: House, input: dict[str, Any]) -> None:
+    assert await search(house, **input) == {"error": "provide either 'path' or 'query'"}
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "😀"])
+async def test_pages_are_cut_at_8000_characters(house: House, letter: str) -> None:
+    marker = "\n... (truncated)"
+    for length, shown in ((8_000, letter * 8_000), (8_001, letter * 8_000 + marker)):
+        file = FileChange("docs/long.md", (letter * length).encode())
+        house.write(files=(file,))
+        assert (await search(house, path="long"))["content"] == shown
+
+
+async def test_a_page_that_a_person_pushed_is_found_at_once(house: House) -> None:
+    assert "error" in await search(house, path="my/page")
+    house.push({"docs/my/page.md": b"# Zebra crossing\n\nStripes.", "docs/broken.md": b"\xff\xfe"})
+    assert (await search(house, path="my/page"))["content"].startswith("# Zebra")
+    assert [hit["path"] for hit in (await search(house, query="zebra"))["results"]] == ["my/page"]
+    assert "not found" in (await search(house, path="broken"))["error"]
