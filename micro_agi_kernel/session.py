@@ -58,15 +58,21 @@ class Session:
 
     async def close(self) -> None:
         """End what the session started; harmless when repeated."""
+        if self._preloading is not None:
+            self._preloading.cancel()
         if self._model is not None:
             await self._model.close()
         await self.workspace.close()
 
     def preload(self) -> None:
         """Start what the first turn needs while nobody waits: the jail, and the model's client."""
-        self._preloading = asyncio.create_task(self.workspace.sandbox.start())
+        self._preloading = asyncio.create_task(self._start_jail())
         with suppress(MicroAgiError):  # the first turn says what is wrong
             models.preload(self._choose(self._load_agent().spec).spec)
+
+    async def _start_jail(self) -> None:
+        with suppress(MicroAgiError):  # the first call says what is wrong
+            await self.workspace.sandbox.start()
 
     async def _turn(self, text: str, cell: int, emit: Callable[[Event], None]) -> TurnFinished:
         try:

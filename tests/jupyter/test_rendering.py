@@ -12,7 +12,8 @@ import pytest
 from markdown_it import MarkdownIt
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-from micro_agi_kernel.frontends.jupyter.rendering import fenced, one_line, plain, safe_markdown
+from micro_agi_kernel.frontends.jupyter.rendering import fenced, safe_markdown
+from micro_agi_kernel.frontends.text import one_line, plain
 
 NAUGHTY = Path(__file__).parents[2].parent / "shared" / "conformance" / "naughty_strings.json"
 DOCUMENTS = 1_000

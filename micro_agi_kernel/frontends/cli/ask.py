@@ -16,8 +16,8 @@ from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
 from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, registry_option
-from micro_agi_kernel.frontends.jupyter.rendering import plain
-from micro_agi_kernel.frontends.jupyter.sinks import Sink as Transcript
+from micro_agi_kernel.frontends.text import plain
+from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.session import open_session
 from micro_agi_kernel.settings import Settings, load_settings
 from micro_agi_kernel.values import Json
@@ -81,7 +81,7 @@ class ConsoleTranscript(Transcript):
     """The transcript on stdout, as it comes."""
 
     def __init__(self) -> None:
-        super().__init__(lambda *_: None)
+        super().__init__()
         self._line_start = True
 
     def answer(self, text: str) -> None:

@@ -50,7 +50,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except MicroAgiError as error:
-            from micro_agi_kernel.frontends.jupyter.rendering import one_line
+            from micro_agi_kernel.frontends.text import one_line
 
             raise click.ClickException(one_line(str(error))) from error
         except KeyboardInterrupt:

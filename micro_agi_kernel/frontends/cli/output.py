@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from micro_agi_kernel.errors import EntryError
-from micro_agi_kernel.frontends.jupyter.rendering import one_line, plain
+from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.values import Json, check_json
 
 

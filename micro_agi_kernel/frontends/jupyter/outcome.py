@@ -26,7 +26,7 @@ class Failure:
 def outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Mapping[str, Json] | None]:
     """The failure of a turn that is done, if it failed, and the registry revision if it has one."""
     from micro_agi_kernel.errors import MicroAgiError
-    from micro_agi_kernel.frontends.jupyter.rendering import one_line, plain
+    from micro_agi_kernel.frontends.text import one_line, plain
 
     interrupted = Failure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",))
     if turn.cancelled():

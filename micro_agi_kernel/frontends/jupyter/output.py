@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from micro_agi_kernel.frontends.jupyter.rendering import plain
-
-if TYPE_CHECKING:
-    from micro_agi_kernel.frontends.jupyter.sinks import Send
+from micro_agi_kernel.frontends.text import plain
 
 FULL = 8_192
 """Pending characters that are shown without waiting."""
 
-HEAD = 32_768
-TAIL = 32_768
-"""Characters of one call's output that are shown, from its start and from its end."""
-
 _SHARE = 5
 """A flush that took long makes the next one wait this many times as long: showing stays below a fifth of the time."""
+
+
+class Send(Protocol):
+    """Publishes one message of the running cell."""
+
+    def __call__(
+        self, msg_type: str, content: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
+    ) -> None: ...
 
 
 class Pacer:
@@ -92,44 +93,3 @@ class Stream:
         self._size = 0
         if text := plain(text.removesuffix("\r")):
             self._send("stream", {"name": "stdout", "text": text})
-
-
-class ShownOutput:
-    """What is shown of one call's output: bars at the left (so that it cannot pose as a status line),
-    the head as it comes, the tail at the end, and between them a line that says how much is missing."""
-
-    def __init__(self) -> None:
-        self._room = HEAD
-        self._missing = 0
-        self._tail = ""
-        self._line_start = True
-        self._held = ""
-
-    def add(self, text: str) -> str:
-        """What to show of the next piece, which may be hostile, now."""
-        text = self._held + text
-        self._held = "\r" if text.endswith("\r") else ""  # its newline may come with the next piece
-        text = plain(text.removesuffix("\r"))
-        head, rest = text[: self._room], text[self._room :]
-        self._room -= len(head)
-        if rest:
-            tail = self._tail + rest
-            self._tail = tail[-TAIL:]
-            self._missing += len(tail) - len(self._tail)
-        return self._barred(head)
-
-    def end(self) -> str:
-        """What remains to show once the call is over."""
-        gap = f"\n... {self._missing:,} characters not shown ...\n" if self._missing else ""
-        shown = self._barred(gap.lstrip("\n") if self._line_start else gap) + self._barred(self._tail)
-        return shown if self._line_start else shown + "\n"
-
-    def _barred(self, text: str) -> str:
-        if not text:
-            return ""
-        lines = text.split("\n")
-        barred = "\n".join(f"  | {line}" if line or i < len(lines) - 1 else "" for i, line in enumerate(lines))
-        if not self._line_start:
-            barred = barred.removeprefix("  | ")
-        self._line_start = text.endswith("\n")
-        return barred

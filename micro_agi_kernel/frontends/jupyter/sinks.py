@@ -8,115 +8,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, Protocol, assert_never
 
-from micro_agi_kernel.events import (
-    EntryPublished,
-    Event,
-    Notice,
-    ReasoningDelta,
-    TextDelta,
-    ToolFinished,
-    ToolLoaded,
-    ToolOutput,
-    ToolStarted,
-    TurnFinished,
-    UsageReport,
-)
-from micro_agi_kernel.frontends.jupyter.output import Pacer, ShownOutput, Stream
-from micro_agi_kernel.frontends.jupyter.rendering import fenced, one_line, plain, safe_markdown
+from micro_agi_kernel.frontends.jupyter.output import Pacer, Send, Stream
+from micro_agi_kernel.frontends.jupyter.rendering import fenced, safe_markdown
+from micro_agi_kernel.frontends.text import plain
+from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.values import Json
 
 
-class Send(Protocol):
-    """Publishes one message of the running cell."""
-
-    def __call__(
-        self, msg_type: str, content: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
-    ) -> None: ...
-
-
-class Sink:
-    """The fold that all front ends share; a subclass says how an answer and a line are shown."""
-
-    shows_commits = False
+class Sink(Transcript):
+    """A transcript that becomes Jupyter messages."""
 
     def __init__(self, send: Send) -> None:
+        super().__init__()
         self.send = send
-        self._answering = False
-        self._outputs: dict[str, ShownOutput] = {}
-
-    def handle(self, event: Event) -> None:
-        """Show one event."""
-        match event:
-            case TextDelta(text):
-                self._answer(text)
-            case ToolOutput(call_id, text):
-                self._print(self._outputs.setdefault(call_id, ShownOutput()).add(text))
-            case ToolFinished(call_id, name, status, summary):
-                if output := self._outputs.pop(call_id, None):
-                    self._print(output.end())
-                self._line(f"[{name}] error: {summary}" if status == "error" else f"[{name}] {status}")
-            case ToolLoaded(id):
-                self._line(f"[+] {id}")
-            case EntryPublished(commit, subject):
-                if self.shows_commits:
-                    self._line(f"commit {commit[:7]} {subject}")
-            case Notice(text):
-                self._line(f"note: {text}")
-            case TurnFinished():
-                self.finish(event.registry)
-            case ToolStarted() | ReasoningDelta() | UsageReport():
-                pass
-            case _:
-                assert_never(event)
-
-    def _answer(self, text: str) -> None:
-        if not self._answering:
-            text = text.lstrip()  # models open an answer with empty lines
-            if not text:
-                return
-            self._answering = True
-            self.open_answer()
-        self.answer(text)
-
-    def _line(self, line: str) -> None:
-        self._print(f"  {one_line(line)}\n", new_line=True)
-
-    def _print(self, text: str, *, new_line: bool = False) -> None:
-        if not text:
-            return
-        if self._answering:
-            self._answering = False
-            self.close_answer()
-        self.print(text, new_line=new_line)
-
-    def close(self) -> None:
-        """Show all that is pending; harmless when repeated. A cancelled turn may end without TurnFinished."""
-        for output in self._outputs.values():
-            self._print(output.end())
-        self._outputs.clear()
-        if self._answering:
-            self._answering = False
-            self.close_answer()
-
-    def finish(self, registry: Mapping[str, Json] | None) -> None:
-        """The turn's last event came; `registry` is the cell's revision, for a saved notebook."""
-        self.close()
-
-    def open_answer(self) -> None:
-        """The next item of answer text begins."""
-
-    def answer(self, text: str) -> None:
-        """Show the next piece of the open item."""
-        raise NotImplementedError
-
-    def close_answer(self) -> None:
-        """The open item is complete."""
-
-    def print(self, text: str, *, new_line: bool) -> None:
-        """Show safe text that is no answer, on a line of its own if `new_line`."""
-        raise NotImplementedError
 
 
 class TerminalSink(Sink):

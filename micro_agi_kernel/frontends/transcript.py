@@ -1,0 +1,149 @@
+"""Folds a turn's events into a transcript: the lines that all front ends show, whatever they show them with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from micro_agi_kernel.events import (
+    EntryPublished,
+    Event,
+    Notice,
+    ReasoningDelta,
+    TextDelta,
+    ToolFinished,
+    ToolLoaded,
+    ToolOutput,
+    ToolStarted,
+    TurnFinished,
+    UsageReport,
+)
+from micro_agi_kernel.frontends.text import one_line, plain
+from micro_agi_kernel.values import Json
+
+HEAD = 32_768
+TAIL = 32_768
+"""Characters of one call's output that are shown, from its start and from its end."""
+
+
+class Transcript:
+    """The fold that all front ends share; a subclass says how an answer and a line are shown."""
+
+    shows_commits = False
+
+    def __init__(self) -> None:
+        self._answering = False
+        self._outputs: dict[str, ShownOutput] = {}
+
+    def handle(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case TextDelta(text):
+                self._answer(text)
+            case ToolOutput(call_id, text):
+                self._print(self._outputs.setdefault(call_id, ShownOutput()).add(text))
+            case ToolFinished(call_id, name, status, summary):
+                if output := self._outputs.pop(call_id, None):
+                    self._print(output.end())
+                self._line(f"[{name}] error: {summary}" if status == "error" else f"[{name}] {status}")
+            case ToolLoaded(id):
+                self._line(f"[+] {id}")
+            case EntryPublished(commit, subject):
+                if self.shows_commits:
+                    self._line(f"commit {commit[:7]} {subject}")
+            case Notice(text):
+                self._line(f"note: {text}")
+            case TurnFinished():
+                self.finish(event.registry)
+            case ToolStarted() | ReasoningDelta() | UsageReport():
+                pass
+            case _:
+                assert_never(event)
+
+    def _answer(self, text: str) -> None:
+        if not self._answering:
+            text = text.lstrip()  # models open an answer with empty lines
+            if not text:
+                return
+            self._answering = True
+            self.open_answer()
+        self.answer(text)
+
+    def _line(self, line: str) -> None:
+        self._print(f"  {one_line(line)}\n", new_line=True)
+
+    def _print(self, text: str, *, new_line: bool = False) -> None:
+        if not text:
+            return
+        if self._answering:
+            self._answering = False
+            self.close_answer()
+        self.print(text, new_line=new_line)
+
+    def close(self) -> None:
+        """Show all that is pending; harmless when repeated. A cancelled turn may end without TurnFinished."""
+        for output in self._outputs.values():
+            self._print(output.end())
+        self._outputs.clear()
+        if self._answering:
+            self._answering = False
+            self.close_answer()
+
+    def finish(self, registry: Mapping[str, Json] | None) -> None:
+        """The turn's last event came; `registry` is the cell's revision, for a saved notebook."""
+        self.close()
+
+    def open_answer(self) -> None:
+        """The next item of answer text begins."""
+
+    def answer(self, text: str) -> None:
+        """Show the next piece of the open item."""
+        raise NotImplementedError
+
+    def close_answer(self) -> None:
+        """The open item is complete."""
+
+    def print(self, text: str, *, new_line: bool) -> None:
+        """Show safe text that is no answer, on a line of its own if `new_line`."""
+        raise NotImplementedError
+
+
+class ShownOutput:
+    """What is shown of one call's output: bars at the left (so that it cannot pose as a status line),
+    the head as it comes, the tail at the end, and between them a line that says how much is missing."""
+
+    def __init__(self) -> None:
+        self._room = HEAD
+        self._missing = 0
+        self._tail = ""
+        self._line_start = True
+        self._held = ""
+
+    def add(self, text: str) -> str:
+        """What to show of the next piece, which may be hostile, now."""
+        text = self._held + text
+        self._held = "\r" if text.endswith("\r") else ""  # its newline may come with the next piece
+        text = plain(text.removesuffix("\r"))
+        head, rest = text[: self._room], text[self._room :]
+        self._room -= len(head)
+        if rest:
+            tail = self._tail + rest
+            self._tail = tail[-TAIL:]
+            self._missing += len(tail) - len(self._tail)
+        return self._barred(head)
+
+    def end(self) -> str:
+        """What remains to show once the call is over."""
+        gap = f"\n... {self._missing:,} characters not shown ...\n" if self._missing else ""
+        shown = self._barred(gap.lstrip("\n") if self._line_start else gap) + self._barred(self._tail)
+        return shown if self._line_start else shown + "\n"
+
+    def _barred(self, text: str) -> str:
+        if not text:
+            return ""
+        lines = text.split("\n")
+        barred = "\n".join(f"  | {line}" if line or i < len(lines) - 1 else "" for i, line in enumerate(lines))
+        if not self._line_start:
+            barred = barred.removeprefix("  | ")
+        self._line_start = text.endswith("\n")
+        return barred
