@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from micro_agi_kernel.entries import (
     AGENT,
@@ -103,8 +103,7 @@ class Publishing:
         for operation in changeset.operations:
             decisions.append(self._permissions.agent_may(f"registry.{operation.action}", str(operation.id), snapshot))
             check_agent_operation(operation, built_in)
-        if changeset.files:
-            raise Refused(ErrorKind.PERMISSION_DENIED, f"an agent may not change files: {changeset.files[0].path}")
+        check_agent_files(file.path for file in changeset.files)
         return max(decisions, key=lambda decision: decision.effect == "undefined").trailer
 
     async def check_entry(self, entry: Entry) -> None:
@@ -153,6 +152,12 @@ class _NoHost:
 
     async def request(self, op: str, payload: Value) -> Value:
         raise Refused(ErrorKind.PERMISSION_DENIED, "nothing is granted")
+
+
+def check_agent_files(paths: Iterable[str]) -> None:
+    """An agent changes no file that is not an entry's: neither a page nor `registry.yaml`. Raises Refused."""
+    for path in paths:
+        raise Refused(ErrorKind.PERMISSION_DENIED, f"an agent may not change files: {shorten(path)}")
 
 
 def check_agent_operation(operation: Operation, built_in: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.interfaces import MIB, Limits
+from micro_agi_kernel.values import shorten
 
 FrontEnd = Literal["auto", "notebook", "terminal", "batch"]
 Require = Literal["limits", "full"]
@@ -20,6 +21,8 @@ Require = Literal["limits", "full"]
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
+    """What one call of a tool may use, and what the jail must be."""
+
     require: Require = "limits"
     """"full" refuses to run Lua unless every layer of the jail is active."""
     timeout: float = 30.0
@@ -35,12 +38,16 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
+    """Bounds of one turn."""
+
     steps: int = 25
     """Model requests in one turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocsSettings:
+    """Where doc_search looks."""
+
     remote: str = ""
     """Base URL of a remote documentation that doc_search asks after its own pages, for example
     `https://wippy.ai/llm`; empty: never."""
@@ -48,6 +55,8 @@ class DocsSettings:
 
 @dataclass(frozen=True, slots=True)
 class RenderSettings:
+    """How a cell is shown."""
+
     front_end: FrontEnd = "auto"
     """How a cell's output is sent; "auto" tells the front ends apart by their request."""
 
@@ -80,7 +89,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **arguments: obj
     environment = os.environ if environment is None else environment
     settings = Settings(home=_home(environment))
     for name, value in _flatten(_read_config(environment)):
-        settings = _with(settings, name, value, f"config file, {name}")
+        settings = _with(settings, name, value, f"config file, {name if name.isprintable() else repr(name)}")
     for name in _names(Settings):
         variable = f"MICRO_AGI_{name.upper().replace('.', '_')}"
         if environment.get(variable):
@@ -184,18 +193,19 @@ def _with(settings: Settings, name: str, value: object, source: str) -> Settings
 
 
 def _convert(value: object, hint: Any, name: str, source: str) -> object:
+    shown = shorten(repr(value))
     if get_origin(hint) is Literal:
         if value in get_args(hint):
             return value
-        raise SettingsError(f"{name} is one of {', '.join(get_args(hint))}, not {value!r} ({source})")
+        raise SettingsError(f"{name} is one of {', '.join(get_args(hint))}, not {shown} ({source})")
     if hint is str:
         if isinstance(value, str):
             return value
-        raise SettingsError(f"{name} is a text, not {value!r} ({source})")
+        raise SettingsError(f"{name} is a text, not {shown} ({source})")
     try:
         number = hint(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
-    except ValueError:
+    except (ValueError, OverflowError):
         number = None
-    if number is None or not 0 < number < 1e9:
-        raise SettingsError(f"{name} is a number above 0, not {value!r} ({source})")
+    if number is None or not 0 < number < 1e9 or (isinstance(value, float) and number != value):
+        raise SettingsError(f"{name} is a {'whole ' if hint is int else ''}number above 0, not {shown} ({source})")
     return number

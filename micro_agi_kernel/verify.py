@@ -1,18 +1,19 @@
 """`registry verify`: the audit of the store, and what only the whole house can check.
 
-Every commit by an agent is judged again by the policies that stood in its parent, and every Lua source
-of the newest state is compiled.
+Every commit by an agent is judged again by the policies that stood in its parent; of the newest state the
+policies are loaded and every Lua source is compiled.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from micro_agi_kernel.entries import AGENT, TOOLS_NAMESPACE, Operation
-from micro_agi_kernel.errors import EntryError, Refused
-from micro_agi_kernel.publishing import LUA_KINDS, check_agent_operation
-from micro_agi_kernel.registry import Finding, audit, history_pairs
+from micro_agi_kernel.entries import AGENT, TOOLS_NAMESPACE, Action, EntryId, Operation
+from micro_agi_kernel.errors import EntryError, MicroAgiError, Refused
+from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
+from micro_agi_kernel.publishing import LUA_KINDS, check_agent_files, check_agent_operation
+from micro_agi_kernel.registry import Finding, Snapshot, audit, history_pairs
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import Workspace
 
@@ -34,16 +35,34 @@ def _replay(workspace: Workspace) -> Iterator[Finding]:
             continue
         judged += 1
         after = workspace.registry.snapshot(version.commit)
-        built_in = {entry.text("llm_alias") or entry.id.name for entry in before.entries(TOOLS_NAMESPACE)}
-        for action, id in operations:
-            try:
-                workspace.permissions.agent_may(f"registry.{action}", str(id), before)
-                check_agent_operation(Operation(action, id, after.get(id)), built_in)
-            except (Refused, EntryError) as error:
-                wrong += 1
-                yield Finding("fail", "policies", f"{version.commit[:12]}: {error}", version.commit, id)
+        for id, refusal in _refusals(workspace, before, after, operations):
+            wrong += 1
+            yield Finding("fail", "policies", f"{version.commit[:12]}: {refusal}", version.commit, id)
     if not wrong:
         yield Finding("ok", "policies", f"{judged} commits by the agent were allowed by the policies of their time")
+    for name in (AGENT_SCOPE, TOOL_SCOPE):
+        try:
+            workspace.permissions.scope(name, workspace.registry.snapshot()).require_sound()
+        except Refused as refusal:
+            yield Finding("fail", "policies", str(refusal))
+
+
+def _refusals(
+    workspace: Workspace, before: Snapshot, after: Snapshot, operations: Iterable[tuple[Action, EntryId]]
+) -> Iterator[tuple[EntryId | None, MicroAgiError]]:
+    """What the policies of `before` forbid of an agent's commit."""
+    built_in = {entry.text("llm_alias") or entry.id.name for entry in before.entries(TOOLS_NAMESPACE)}
+    try:
+        workspace.permissions.agent_may("registry.apply", "registry", before)
+        check_agent_files(before.changes_to(after)[1])
+    except Refused as refusal:
+        yield None, refusal
+    for action, id in operations:
+        try:
+            workspace.permissions.agent_may(f"registry.{action}", str(id), before)
+            check_agent_operation(Operation(action, id, after.get(id)), built_in)
+        except (Refused, EntryError) as error:
+            yield id, error
 
 
 async def _compile(workspace: Workspace) -> list[Finding]:

@@ -95,6 +95,7 @@ def open_registry(settings: Settings) -> Registry:
 
 
 def open_sandbox(settings: Settings) -> JailedSandbox:
+    """The jail of the settings; its processes start with the first call."""
     return JailedSandbox(lua_modules.__name__, require=settings.sandbox.require)
 
 

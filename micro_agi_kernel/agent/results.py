@@ -16,6 +16,7 @@ def outcome_json(outcome: CallOutcome) -> Json:
 
 
 def error_json(error: CallError) -> dict[str, Json]:
+    """`{"error": {kind, message, retryable?}}`."""
     fields: dict[str, Json] = {"kind": error.kind.value, "message": error.message}
     if error.retryable is not None:
         fields["retryable"] = error.retryable

@@ -79,6 +79,7 @@ def text(payload: Payload, name: str) -> str:
 
 
 def optional_text(payload: Payload, name: str) -> str | None:
+    """The argument `name`, text or absent. Raises Refused."""
     return None if payload.get(name) is None else text(payload, name)
 
 

@@ -76,6 +76,8 @@ def open_model(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Model:
 
 
 class DemoModel:
+    """Plays the model's side of a conversation from recipes; see the top of this file."""
+
     def __init__(self, name: str = "demo") -> None:
         self._name = name
 

@@ -25,7 +25,7 @@ local text = open("text")
 local errors = open("errors", text)
 local values = open("values", errors)
 local scheduler = open("scheduler", host, errors, values)
-local globals = open("globals", host, text, errors, scheduler)
+local globals = open("globals", raw, text, errors, scheduler)
 local require = open("modules", host, errors, values, scheduler, globals)
 local start, step = open("program", host, text, errors, values, scheduler, globals, require)
 

@@ -1,9 +1,10 @@
 -- The globals of a tool: copies of what is harmless in Lua, and functions of our own in place of the rest.
 
-local host, text, errors, scheduler = ...
+local raw, text, errors, scheduler = ... -- raw(op, payload): see boot.lua; a print has no answer to settle
 
 local error, ipairs, next, rawget, select, type = error, ipairs, next, rawget, select, type
 local string, table, math, utf8, os = string, table, math, utf8, os
+local concat, tostring = table.concat, text.tostring
 local metatable_of, raw_setmetatable, raw_time = debug.getmetatable, setmetatable, os.time
 
 local MAX_PRINT = 256 << 10 -- bytes that cross at once
@@ -29,9 +30,9 @@ end
 
 local function print(...)
   local parts = {}
-  for index = 1, select("#", ...) do parts[index] = text.tostring((select(index, ...))) end
-  local line = table.concat(parts, "\t") .. "\n"
-  for start = 1, #line, MAX_PRINT do host("print", line:sub(start, start + MAX_PRINT - 1)) end
+  for index = 1, select("#", ...) do parts[index] = tostring((select(index, ...))) end
+  local line = concat(parts, "\t") .. "\n"
+  for start = 1, #line, MAX_PRINT do raw("print", line:sub(start, start + MAX_PRINT - 1)) end
 end
 
 -- os.time with the reference's defaults: today, and midnight
@@ -67,7 +68,7 @@ end
 -- A new set of globals: each tool has one, the modules have one.
 local function globals()
   local env = copy(HARMLESS, {
-    print = print, setmetatable = set_metatable, tostring = text.tostring,
+    print = print, setmetatable = set_metatable, tostring = tostring,
     string = copy(string), table = copy(table), math = copy(math, old_math), utf8 = copy(utf8),
     coroutine = copy(scheduler.coroutine), errors = copy(errors.library),
     os = { time = time, date = os.date, clock = os.clock, difftime = os.difftime },

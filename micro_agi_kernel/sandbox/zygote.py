@@ -59,6 +59,8 @@ def preload(modules_package: str) -> Mapping[str, LuaModule]:
 
 
 class Zygote:
+    """The loop between main, on the control socket, and the children."""
+
     def __init__(self, control: socket.socket, modules: Mapping[str, LuaModule]) -> None:
         self._control = control
         self._modules = modules

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
-import secrets
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from lab_kit import browser_page, needs_chromium, open_notebook, run_all, running_lab
 
-CHROMIUM = Path("/usr/bin/chromium")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium: apt-get install chromium")
+pytestmark = needs_chromium
 
 SCRIPTED = Path(__file__).parents[1] / "jupyter" / "scripted_kernel.py"
-SECONDS = 60
-
 ANSWER = """\
 The current UTC time is **noon**: `if a < b` and [a page](https://example.com).
 
@@ -87,66 +75,8 @@ def script(text: str) -> str:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
-    """A JupyterLab of the test's own; its address with `{path}` for what to open."""
-    kernel = tmp_path / "share" / "kernels" / "scripted"
-    kernel.mkdir(parents=True)
-    argv = [sys.executable, str(SCRIPTED), "-f", "{connection_file}"]
-    spec = {"argv": argv, "display_name": "Micro AGI", "language": "markdown", "interrupt_mode": "message"}
-    (kernel / "kernel.json").write_text(json.dumps(spec))
-    work = tmp_path / "work"
-    work.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(8)
-    environment = os.environ | {
-        "HOME": str(tmp_path),
-        "JUPYTER_PATH": str(tmp_path / "share"),
-        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
-        "JUPYTER_DATA_DIR": str(tmp_path / "data"),
-        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
-    }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
-    command += ["--ip=127.0.0.1", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={work}"]
-    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    with (tmp_path / "lab.log").open("wb") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server)
-        yield f"http://127.0.0.1:{port}/lab/tree/{{path}}?reset&token={token}"
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(SECONDS * 5):
-        assert server.poll() is None, "JupyterLab ended at once"
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-    pytest.fail("JupyterLab did not start")
-
-
-def open_notebook(page: Any, address: str) -> None:
-    page.goto(address)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=SECONDS * 1000)
-
-
-def run_all(page: Any, address: str) -> None:
-    """Open the notebook and run it to its error; once more when the server lost the race for its websocket."""
-    for attempt in (1, 2):
-        try:
-            open_notebook(page, address)
-            page.click("text=Run >> nth=0")
-            page.click("text=Run All Cells >> nth=0")
-            page.wait_for_selector(".jp-RenderedText[data-mime-type$=stderr]", timeout=SECONDS * 250)
-            return
-        except playwright.TimeoutError:
-            if attempt == 2:
-                raise
+    with running_lab(tmp_path, "scripted", [sys.executable, str(SCRIPTED), "-f", "{connection_file}"]) as address:
+        yield address
 
 
 def assert_inert(page: Any) -> None:
@@ -171,14 +101,10 @@ def test_answers_render_and_hostile_ones_stay_text(lab: str, tmp_path: Path) -> 
     notebook.metadata.kernelspec = {"name": "scripted", "display_name": "Micro AGI", "language": "markdown"}
     path = tmp_path / "work" / "x.ipynb"
     nbformat.write(notebook, path)
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        page = browser.new_page(viewport={"width": 1200, "height": 1900})
+    with browser_page() as page:
         requested: list[str] = []
         page.on("request", lambda request: requested.append(request.url))
-        run_all(page, lab.format(path="x.ipynb"))
+        run_all(page, lab.format(path="x.ipynb"), until=".jp-RenderedText[data-mime-type$=stderr]")
         page.wait_for_selector(".jp-RenderedMarkdown >> text=The end of the hostile answer")
         outputs = page.locator(".jp-Notebook .jp-OutputArea")
         answer = outputs.nth(0)
@@ -199,7 +125,6 @@ def test_answers_render_and_hostile_ones_stay_text(lab: str, tmp_path: Path) -> 
         page.screenshot(path=tmp_path / "reopened.png")
         assert_inert(page)
         assert not [url for url in requested if "127.0.0.1:9/" in url or url.startswith("https:")]
-        browser.close()
     saved = nbformat.read(path, as_version=4)
     nbformat.validate(saved)
     assert saved.cells[0].outputs[-1].metadata["micro_agi"]["registry"] == "b" * 40

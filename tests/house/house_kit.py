@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -58,12 +57,37 @@ end }
 """
 
 
+BROKEN_SCOPES: dict[str, dict[str, bytes | None]] = {
+    "broken-yaml": {"app/deny_core_ns.yaml": b"kind: [security.policy\n"},
+    "another-broken-file": {"app/zz.yaml": b"\tkind"},
+    "misnamed-file": {"app/a b.yaml": b"kind: security.policy\n"},
+    "empty": {"app/deny_core_ns.yaml": None, "app/deny_tools_ns.yaml": None},
+    "expression": {
+        "app/expr.yaml": b"kind: security.policy.expr\ndata:\n  policy: {actions: '*', resources: 'x:*', effect: deny,"
+        b" expression: 'true'}\n  groups: [agent_security]\n"
+    },
+    "misspelt-effect": {
+        "app/p.yaml": b"kind: security.policy\ndata:\n  policy: {actions: '*', resources: 'x', effect: denied}\n"
+        b"  groups: [agent_security]\n"
+    },
+    "misspelt-groups": {
+        "app/p.yaml": b"kind: security.policy\ndata:\n  policy: {actions: '*', resources: 'x', effect: deny}\n"
+        b"  group: [agent_security]\n"
+    },
+}
+"""Pushes after which nobody can say what an agent may do."""
+
+
 def id_of(text: str) -> EntryId:
     return EntryId.parse(text)
 
 
 def tool(
-    name: str, source: str = "return { handler = function(input) return input end }", *, modules: Iterable[str] = (), **meta: Json
+    name: str,
+    source: str = "return { handler = function(input) return input end }",
+    *,
+    modules: Iterable[str] = (),
+    **meta: Json,
 ) -> Entry:
     """A tool as create_tool writes it; `name` without a namespace lies in app.generated."""
     id = id_of(name if ":" in name else f"app.generated:{name}")
@@ -136,22 +160,20 @@ class House(Workspace):
         return self.push({f"{folder}/{name}": content for name, content in to_files(entry).items()})
 
     def push(self, files: Mapping[str, bytes | None], message: str = "by hand") -> str:
-        """What a person does: clone, edit (None removes a file), commit, push. The new commit."""
-        clone = self.settings.home / "clone"
-        git(self.settings.home, "clone", "-q", os.fspath(self.registry.path), os.fspath(clone))
+        """What a person's push leaves, whatever it holds (None removes a file); the new commit."""
+        who = "committer Bob <bob@example.com> 1700000000 +0000"
+        parts = [
+            f"commit refs/heads/main\n{who}\n".encode(),
+            b"data %d\n%b\n" % (len(message.encode()), message.encode()),
+        ]
+        parts.append(b"from refs/heads/main^0\n")
         for path, content in files.items():
-            file = clone / path
             if content is None:
-                file.unlink()
-                continue
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        git(clone, "add", "-A")
-        git(clone, "commit", "-q", "-m", message)
-        git(clone, "push", "-q")
-        commit = git(clone, "rev-parse", "HEAD")
-        shutil.rmtree(clone)
-        return commit
+                parts.append(f'D "{path}"\n'.encode())
+            else:
+                parts.append(f'M 100644 inline "{path}"\ndata {len(content)}\n'.encode() + content + b"\n")
+        git(self.registry.path, "fast-import", "--quiet", stdin=b"".join(parts))
+        return self.head
 
     async def run(self, id: str, input: Value = None, *, actor: str = AGENT, **origin: Any) -> CallOutcome:
         """Call an entry of the registry."""
@@ -233,7 +255,7 @@ async def talking(house: House, script: Script, settings: Settings | None = None
 
 
 def check_sendable(body: Mapping[str, Any]) -> None:
-    """What providers refuse: a call without its one result right behind it, a result without a call, an empty answer."""
+    """What providers refuse: a call without its one result behind it, a result without a call, an empty answer."""
     json.dumps(body, allow_nan=False).encode()
     names = [tool["function"]["name"] for tool in body.get("tools", ())]
     assert len(names) == len(set(names))
@@ -282,11 +304,11 @@ def finished(events: Iterable[Event]) -> list[tuple[str, str]]:
     return [(event.name, event.status) for event in events if isinstance(event, ToolFinished)]
 
 
-def git(folder: Path, *args: str) -> str:
+def git(folder: Path, *args: str, stdin: bytes = b"") -> str:
     """Run real git there, without anyone's configuration; its output, stripped."""
     env = {"PATH": os.environ["PATH"], "HOME": os.fspath(folder), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
     env |= {f"GIT_{who}_{what}": "bob@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    done = subprocess.run(["git", *args], cwd=folder, env=env, capture_output=True, check=False)
+    done = subprocess.run(["git", *args], cwd=folder, env=env, input=stdin, capture_output=True, check=False)
     assert done.returncode == 0, (args, done.stdout, done.stderr)
     return done.stdout.decode().strip()
 

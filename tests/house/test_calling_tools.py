@@ -24,14 +24,14 @@ end }
 
 
 async def error_of(house: House, id: str, input: object = None) -> CallError:
-    outcome = await house.run(id, input)  # type: ignore[arg-type]
+    outcome = await house.run(id, input)
     assert outcome.error is not None, outcome.value
     return outcome.error
 
 
 async def works(house: House) -> None:
     """The workspace still answers."""
-    assert (await house.run("app.tools:registry_list", {"namespace": "app.tools"})).value["total"] >= 5  # type: ignore[index, call-overload]
+    assert (await house.run("app.tools:registry_list", {"namespace": "app.tools"})).value["total"] >= 5
 
 
 @pytest.mark.parametrize("action", ["tool.call", "funcs.call"])
@@ -48,7 +48,10 @@ async def test_a_policy_forbids_a_call(house: House, action: str, effect: str) -
 
 async def test_conditions_see_the_tool_and_its_modules(house: House) -> None:
     entry = policy("app:no_net", "deny", "tool.call", "*")
-    body = {**entry.data["policy"], "conditions": [{"field": "actor.meta.modules", "operator": "contains", "value": "http_client"}]}  # type: ignore[dict-item]
+    body = {
+        **entry.data["policy"],
+        "conditions": [{"field": "actor.meta.modules", "operator": "contains", "value": "http_client"}],
+    }
     house.write(*create(replace(entry, data={**entry.data, "policy": body}), tool("a", GOOD, modules=["http_client"])))
     assert (await error_of(house, "app.generated:a")).message.endswith("(policy app:no_net)")
     assert (await error_of(house, "app.tools:doc_search", {})).message.endswith("(policy app:no_net)")
@@ -69,8 +72,12 @@ async def test_modules_that_a_pushed_tool_lists(house: House) -> None:
 
 
 async def test_a_module_that_exists_but_is_not_listed(house: House) -> None:
-    house.write(*create(tool("sly", "local ok, err = pcall(require, 'registry') return tostring(err)", modules=["time"])))
-    house.write(*create(tool("odd", "local ok, err = pcall(require, 'nothing') return tostring(err)", modules=["time"])))
+    house.write(
+        *create(tool("sly", "local ok, err = pcall(require, 'registry') return tostring(err)", modules=["time"]))
+    )
+    house.write(
+        *create(tool("odd", "local ok, err = pcall(require, 'nothing') return tostring(err)", modules=["time"]))
+    )
     sly, odd = [(await house.run(f"app.generated:{name}", {})).value for name in ("sly", "odd")]
     assert isinstance(sly, str) and sly == str(odd).replace("nothing", "registry")
 
@@ -93,7 +100,11 @@ async def test_tool_load_is_asked(house: House) -> None:
 
 
 BROKEN: dict[str, tuple[dict[str, bytes | None], ErrorKind, str]] = {
-    "yaml": ({"app/generated/x.yaml": b"kind: [", "app/generated/x.lua": b"return 1"}, ErrorKind.INVALID, "broken YAML"),
+    "yaml": (
+        {"app/generated/x.yaml": b"kind: [", "app/generated/x.lua": b"return 1"},
+        ErrorKind.INVALID,
+        "broken YAML",
+    ),
     "no-source": (
         {"app/generated/x.yaml": b"kind: function.lua\ndata:\n  source: file://x.lua\n"},
         ErrorKind.INVALID,
@@ -114,7 +125,11 @@ BROKEN: dict[str, tuple[dict[str, bytes | None], ErrorKind, str]] = {
     ),
     "list": ({"app/generated/x.yaml": b"- 1\n"}, ErrorKind.INVALID, "mapping"),
     "kind": ({"app/generated/x.yaml": b"kind: registry.entry\n"}, ErrorKind.INVALID, "not callable: app.generated:x"),
-    "process": ({"app/generated/x.yaml": b"kind: process.lua\ndata:\n  source: return 1\n"}, ErrorKind.INVALID, "not callable"),
+    "process": (
+        {"app/generated/x.yaml": b"kind: process.lua\ndata:\n  source: return 1\n"},
+        ErrorKind.INVALID,
+        "not callable",
+    ),
     "source-of-numbers": (
         {"app/generated/x.yaml": b"kind: function.lua\ndata:\n  source: 5\n"},
         ErrorKind.INVALID,
@@ -151,7 +166,9 @@ async def test_broken_entries_that_a_person_pushed(house: House, case: str) -> N
 async def test_an_entry_that_is_not_there(house: House) -> None:
     error = await error_of(house, "app.generated:nothing")
     assert error == CallError(ErrorKind.NOT_FOUND, "not found: app.generated:nothing")
-    assert (await error_of(house, "app:gpt-5.1")).message.startswith("not callable: app:gpt-5.1 has the kind registry.entry")
+    assert (await error_of(house, "app:gpt-5.1")).message.startswith(
+        "not callable: app:gpt-5.1 has the kind registry.entry"
+    )
 
 
 RUNAWAYS = {
@@ -186,7 +203,7 @@ async def test_a_tool_that_runs_away(enter: Callable[..., House], case: str) -> 
 async def test_a_jail_that_cannot_be_set_up_is_for_the_person(enter: Callable[..., House]) -> None:
     house = enter()
     house._functions._sandbox = closed = type(house.sandbox)("micro_agi_kernel.lua_modules")
-    await closed.end()  # type: ignore[attr-defined]
+    await closed.end()
     with pytest.raises(SandboxError, match="the sandbox is closed"):
         await house.run("app.tools:registry_list", {})
 
@@ -216,7 +233,10 @@ async def test_an_unreadable_policy_of_the_tools_refuses_what_it_could_have_deci
         id_of("app:broken"),
         "security.policy",
         {},
-        {"policy": {"actions": "tool.call", "resources": "app.generated:s*", "effect": "denied"}, "groups": ["tool_security"]},
+        {
+            "policy": {"actions": "tool.call", "resources": "app.generated:s*", "effect": "denied"},
+            "groups": ["tool_security"],
+        },
     )
     house.write(*create(broken, tool("secret", GOOD), tool("open", GOOD)))
     error = await error_of(house, "app.generated:secret")
@@ -230,7 +250,7 @@ async def test_output_arrives_while_the_tool_runs(house: House) -> None:
     house.write(*create(tool("talks", source, modules=["http_client"]), ALLOW_LOOPBACK))
     heard: list[str] = []
     with loopback() as site:
-        site.answer = lambda path: heard.append(house.output) or (200, b"")  # type: ignore[method-assign, func-returns-value]
+        site.answer = lambda path: heard.append(house.output) or (200, b"")
         assert (await house.run("app.generated:talks", {"url": site.url})).ok
     assert heard == ["first\n"] and house.output == "first\nsecond\n"
 

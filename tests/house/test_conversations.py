@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -12,7 +14,6 @@ from house_kit import (
     ALLOW_LOOPBACK,
     GOOD,
     House,
-    Talk,
     check_events,
     create,
     delete,
@@ -40,7 +41,8 @@ from micro_agi_kernel.events import (
     TurnFinished,
     UsageReport,
 )
-from micro_agi_kernel.settings import TurnSettings
+from micro_agi_kernel.session import Session
+from micro_agi_kernel.settings import Settings, TurnSettings
 
 CLOCK = {
     "name": "current_time",
@@ -128,8 +130,6 @@ def git_trailers(house: House, message: str) -> list[str]:
 
 
 def sha256(source: object) -> str:
-    import hashlib
-
     return hashlib.sha256(str(source).encode()).hexdigest()
 
 
@@ -188,14 +188,22 @@ async def test_every_error_goes_back_to_the_model(house: House) -> None:
             ("load_tool", "ok"),
             ("current_time", "ok"),
         ]
-        assert all(e.summary and "\n" not in e.summary for e in events if isinstance(e, ToolFinished) and e.status == "error")
+        assert all(
+            e.summary and "\n" not in e.summary for e in events if isinstance(e, ToolFinished) and e.status == "error"
+        )
         assert [event.commit for event in events if isinstance(event, EntryPublished)] == [house.head]
         assert words(events) == "Done."
 
 
 async def test_two_tools_loaded_and_kept_over_turns(house: House) -> None:
     house.write(*create(tool("one", GOOD), tool("two", GOOD.replace("1", "2"))))
-    script = [calls(load("one"), load("two")), calls(("one", {}), ("two", {})), text("3"), calls(("two", {})), text("2")]
+    script = [
+        calls(load("one"), load("two")),
+        calls(("one", {}), ("two", {})),
+        text("3"),
+        calls(("two", {})),
+        text("2"),
+    ]
     async with talking(house, script) as talk:
         assert [e.alias for e in await talk.say("load both") if isinstance(e, ToolLoaded)] == ["one", "two"]
         assert talk.results()[2:] == [1, 2]
@@ -205,11 +213,8 @@ async def test_two_tools_loaded_and_kept_over_turns(house: House) -> None:
 
 
 async def test_the_step_limit_is_a_hard_stop(house: House) -> None:
-    def endless(body: dict[str, Any]) -> Reply:
-        return text("fine") if body["messages"][-1]["role"] == "user" else calls(("registry_list", {"limit": 1}))
-
     script = [calls(("registry_list", {"limit": 1})) for _ in range(3)] + [text("fine")]
-    settings = house.settings.__class__(home=house.settings.home, limits=TurnSettings(steps=3))
+    settings = Settings(home=house.settings.home, limits=TurnSettings(steps=3))
     async with talking(house, script, settings) as talk:
         events = await talk.say("go on for ever")
         end = events[-1]
@@ -221,7 +226,9 @@ async def test_the_step_limit_is_a_hard_stop(house: House) -> None:
 
 async def test_calls_of_one_step_run_side_by_side(house: House) -> None:
     """Two tools that wait for each other on a server: one after the other they would never meet."""
-    source = "local http = require('http_client')\nreturn { handler = function(i) return http.get(i.url).status_code end }"
+    source = (
+        "local http = require('http_client')\nreturn { handler = function(i) return http.get(i.url).status_code end }"
+    )
     house.write(*create(tool("meet", source, modules=["http_client"]), ALLOW_LOOPBACK))
     with loopback() as site:
         visit = ("meet", {"url": f"{site.url}/meet"})
@@ -353,7 +360,9 @@ async def test_a_tool_that_another_writer_deletes_is_gone_and_the_model_told(hou
     script = Between(replies, 2, lambda: house.write(*delete("app.generated:shared")))
     async with talking(house, script) as talk:
         events = await talk.say("go")
-        assert [e.text for e in events if isinstance(e, Notice)] == ["app.generated:shared is no longer in the registry"]
+        assert [e.text for e in events if isinstance(e, Notice)] == [
+            "app.generated:shared is no longer in the registry"
+        ]
         gone, unknown = talk.results()[1:]
         assert gone["error"]["message"] == "not found: app.generated:shared"
         assert unknown["error"]["message"] == "no tool 'shared' is loaded"
@@ -480,7 +489,14 @@ async def test_binary_results_are_readable(house: House) -> None:
 
 
 async def test_schemas_that_a_person_pushed_never_make_a_request_unsendable(house: House) -> None:
-    schemas = ['{"type": "object", "properties": {"a": {"default": NaN}}}', "[" * 50_000, '{"title": "\\ud800"}', "[]", "{", "5"]
+    schemas = [
+        '{"type": "object", "properties": {"a": {"default": NaN}}}',
+        "[" * 50_000,
+        '{"title": "\\ud800"}',
+        "[]",
+        "{",
+        "5",
+    ]
     entries = [tool(f"app.tools:t{index}", GOOD, input_schema=schema) for index, schema in enumerate(schemas)]
     entries += [tool("app.tools:p1", GOOD, input_schema={"type": "array", "properties": [1]})]
     entries += [tool("app.tools:p2", GOOD, input_schema=["x"]), tool("app.tools:p3", GOOD, llm_alias="\ud7ff é/")]
@@ -497,13 +513,16 @@ async def test_schemas_that_a_person_pushed_never_make_a_request_unsendable(hous
 
 async def test_a_jail_that_cannot_be_set_up_ends_the_turn_with_one_line(house: House) -> None:
     jail = type(house.sandbox)("micro_agi_kernel.lua_modules")
-    await jail.end()  # type: ignore[attr-defined]
+    await jail.end()
     house._functions._sandbox = jail
     wanted = ("registry_list", {"limit": 1})
     async with talking(house, [calls(wanted, wanted), text("ok")]) as talk:
         events = await talk.say("go")
         end = events[-1]
-        assert isinstance(end, TurnFinished) and (end.error_name, end.error) == ("SandboxError", "the sandbox is closed")
+        assert isinstance(end, TurnFinished) and (end.error_name, end.error) == (
+            "SandboxError",
+            "the sandbox is closed",
+        )
         assert len(finished(events)) == 2
         house._functions._sandbox = house.sandbox
         assert words(await talk.say("again")) == "ok"
@@ -527,8 +546,6 @@ async def test_a_registry_that_goes_away_is_one_line(house: House) -> None:
 
 
 async def test_two_turns_at_once_wait_for_each_other(house: House) -> None:
-    import asyncio
-
     async with talking(house, [text("one"), text("two")]) as talk:
         first, second = await asyncio.gather(talk.say("1"), talk.say("2"))
         assert {words(first), words(second)} == {"one", "two"}
@@ -537,8 +554,6 @@ async def test_two_turns_at_once_wait_for_each_other(house: House) -> None:
 
 
 async def test_no_key_and_no_server_is_the_demo_with_one_notice(house: House) -> None:
-    from micro_agi_kernel.session import Session
-
     session = Session(house, house.settings)
     events = [event async for event in session.run("hello")]
     notices = [event.text for event in events if isinstance(event, Notice)]
@@ -588,7 +603,3 @@ async def test_a_named_tool_that_is_broken_is_left_out(house: House) -> None:
     async with talking(house, [text("ok")]) as talk:
         assert words(await talk.say("go")) == "ok"
         assert [t["function"]["name"] for t in talk.requests[0].body["tools"]] == ["load_tool"]
-
-
-def test_a_talk_is_what_it_says() -> None:
-    assert Talk.requests.fget is not None

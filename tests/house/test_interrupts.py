@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from contextlib import aclosing, suppress
@@ -14,7 +15,8 @@ from house_kit import ALLOW_LOOPBACK, GOOD, House, Talk, create, git, id_of, loo
 from model_server import Hold, Reply, calls, delta, end, reply, text
 
 from micro_agi_kernel.events import Event, TextDelta, ToolFinished, ToolOutput, ToolStarted
-from micro_agi_kernel.messages import AssistantMessage
+from micro_agi_kernel.messages import AssistantMessage, ToolResult
+from micro_agi_kernel.session import Session
 
 WAYS = ("cancel", "close")
 INTERRUPTED = {"error": {"kind": "CANCELED", "message": "interrupted by the user"}}
@@ -114,15 +116,10 @@ async def test_while_a_tool_runs(house: House, source: str, how: str) -> None:
         async with talking(house, script) as talk:
             await stop(talk, "run", is_running, how)
             assert any(not process.is_running() for process in running)
-            results = {m["tool_call_id"]: m for m in talk_messages(talk, "ToolResult")}
-            assert len(results) == 2
+            results = [m.call_id for m in talk.session._conversation.messages if isinstance(m, ToolResult)]
+            assert len(results) == len(set(results)) == 2
             assert words(await talk.say("again")) == "ok"
             assert talk.results()[0] == INTERRUPTED
-
-
-def talk_messages(talk: Talk, kind: str) -> list[dict[str, Any]]:
-    found = [m for m in talk.session._conversation.messages if type(m).__name__ == kind]
-    return [{"tool_call_id": m.call_id} for m in found]  # type: ignore[union-attr]
 
 
 async def test_while_two_tools_run_side_by_side_and_one_waits_its_turn(house: House) -> None:
@@ -146,9 +143,15 @@ async def test_every_start_has_its_end_also_when_interrupted(house: House) -> No
     house.write(*create(tool("app.tools:runs", LOOPS)))
     async with talking(house, [calls(("runs", {}), ("runs", {}))]) as talk:
         told: list[Event] = []
-        turn = asyncio.create_task(talk.session._turn("run", 1, told.append))
-        while sum(map(is_output, told)) < 2:
-            await asyncio.sleep(0.01)
+        both = asyncio.Event()
+
+        def tell(event: Event) -> None:
+            told.append(event)
+            if sum(map(is_output, told)) == 2:
+                both.set()
+
+        turn = asyncio.create_task(talk.session._turn("run", 1, tell))
+        await asyncio.wait_for(both.wait(), 10)
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
             await turn
@@ -176,13 +179,15 @@ async def test_while_create_tool_runs(house: House, ticks: int) -> None:
     """At many points of its way through jail, policies and registry."""
     head = house.head
 
+    asked = threading.Event()
+
     def script(body: dict[str, Any]) -> Reply:
+        asked.set()
         return calls(("create_tool", MADE)) if len(body["messages"]) == 2 else text("ok")
 
     async with talking(house, script) as talk:
         task = asyncio.create_task(collect(talk))
-        while not talk.requests:
-            await asyncio.sleep(0)
+        assert await asyncio.to_thread(asked.wait, 10)
         for _ in range(ticks):
             await asyncio.sleep(0.0005)
         task.cancel()
@@ -235,19 +240,15 @@ async def test_a_session_that_is_closed_at_once_leaves_nothing_behind(house: Hou
     before = loop.get_exception_handler()
     loop.set_exception_handler(lambda loop, context: unseen.append(context))
     try:
-        from micro_agi_kernel.session import Session
-
         jail = type(house.sandbox)("micro_agi_kernel.lua_modules")
         house.sandbox = jail
         session = Session(house, house.settings)
-        await jail.end()  # type: ignore[attr-defined]
+        await jail.end()
         session.preload()
         await session.close()
         for _ in range(5):
             await asyncio.sleep(0)
         del session
-        import gc
-
         gc.collect()
     finally:
         loop.set_exception_handler(before)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from house_kit import (
+    BROKEN_SCOPES,
     CONFORMANCE,
     GOOD,
     NO_CHECKS,
@@ -23,13 +24,14 @@ from house_kit import (
     update,
 )
 
-from micro_agi_kernel.entries import AGENT, Changeset, Entry, FileChange, Operation
+from micro_agi_kernel.entries import Changeset, FileChange
 from micro_agi_kernel.errors import Conflict, EntryError, MicroAgiError, Refused
 from micro_agi_kernel.events import EntryPublished
 from micro_agi_kernel.interfaces import CallOutcome, HostService, Program
 from micro_agi_kernel.publishing import Publishing
 from micro_agi_kernel.values import MAX_DEPTH
 from micro_agi_kernel.workspace import module_names
+
 
 def wish(action: str, id: str, kind: str = "function.lua", meta: Any = None, **data: Any) -> dict[str, Any]:
     """One operation as the unchecked create_tool takes it: a good tool, but for what is given."""
@@ -111,7 +113,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "bytecode": (wish("create", "app.generated:x", source="\x1bLuaT\0"), "binary chunk"),
     "method": (wish("create", "app.generated:x", method="a b"), "method: the name of a function"),
     "method-is-a-list": (wish("create", "app.generated:x", method=[1]), "method: the name of a function"),
-    "no-description": (wish("create", "app.generated:x", meta={"comment": "", "llm_description": " "}), "description: "),
+    "no-description": (
+        wish("create", "app.generated:x", meta={"comment": "", "llm_description": " "}),
+        "description: ",
+    ),
     "long-description": (wish("create", "app.generated:x", meta={"comment": "x" * 2_001}), "description: 1 to 2000"),
     "no-schema": (schema(None), 'input_schema: a JSON Schema with "type": "object" is required'),
     "schema-as-text": (schema('{"type": "object"}'), 'input_schema: a JSON Schema with "type": "object" is required'),
@@ -242,7 +247,22 @@ async def test_longest_source_and_unicode_are_counted_in_characters(outlaw: Hous
 async def test_naughty_names(outlaw: House) -> None:
     """Whatever a name holds: refused in words, or a plain tool; never another file."""
     path = CONFORMANCE / "naughty_strings.json"
-    names = ["../app/x", "..", ".", "/etc/passwd", "a/b", "a\\b", "a\0b", "a\nb", "x.yaml", ".git", "-x", "X", "é", "a:b"]
+    names = [
+        "../app/x",
+        "..",
+        ".",
+        "/etc/passwd",
+        "a/b",
+        "a\\b",
+        "a\0b",
+        "a\nb",
+        "x.yaml",
+        ".git",
+        "-x",
+        "X",
+        "é",
+        "a:b",
+    ]
     if path.exists():
         names += json.loads(path.read_text("utf-8"))
     head, host = outlaw.head, outlaw.host("registry")
@@ -269,7 +289,11 @@ async def test_naughty_strings_come_back_as_they_were(house: House) -> None:
     if not path.exists():
         pytest.skip("no conformance vectors beside the project")
     strings = json.loads(path.read_text("utf-8"))
-    entry = tool("naughty", "-- " + " ".join(strings).replace("\n", " ").replace("\r", " ") [:9_000] + "\nreturn 1", examples=strings)
+    entry = tool(
+        "naughty",
+        "-- " + " ".join(strings).replace("\n", " ").replace("\r", " ")[:9_000] + "\nreturn 1",
+        examples=strings,
+    )
     await house.publishing.publish(Changeset(create(entry)), house.context())
     assert house.registry.snapshot().get(entry.id) == entry
     assert git(house.registry.path, "fsck", "--strict") == ""
@@ -308,7 +332,7 @@ async def test_the_depth_of_a_schema_is_bounded(house: House) -> None:
     nested: Any = {"type": "string"}
     for _ in range(40):
         nested = {"type": "object", "properties": {"x": nested}}
-    with pytest.raises(Refused, match="^input_schema: nested deeper than "):
+    with pytest.raises(Refused, match=r"^input_schema: nested deeper than "):
         await house.publishing.publish(Changeset(create(tool("deep", input_schema=nested))), house.context())
 
 
@@ -378,26 +402,6 @@ async def test_apply_version_restores_generated_tools_and_no_pages(house: House)
     assert house.head == head
 
 
-BROKEN_SCOPES: dict[str, dict[str, bytes | None]] = {
-    "broken-yaml": {"app/deny_core_ns.yaml": b"kind: [security.policy\n"},
-    "another-broken-file": {"app/zz.yaml": b"\tkind"},
-    "misnamed-file": {"app/a b.yaml": b"kind: security.policy\n"},
-    "empty": {"app/deny_core_ns.yaml": None, "app/deny_tools_ns.yaml": None},
-    "expression": {
-        "app/expr.yaml": b"kind: security.policy.expr\ndata:\n  policy: {actions: '*', resources: 'x:*', effect: deny,"
-        b" expression: 'true'}\n  groups: [agent_security]\n"
-    },
-    "misspelt-effect": {
-        "app/p.yaml": b"kind: security.policy\ndata:\n  policy: {actions: '*', resources: 'x', effect: denied}\n"
-        b"  groups: [agent_security]\n"
-    },
-    "misspelt-groups": {
-        "app/p.yaml": b"kind: security.policy\ndata:\n  policy: {actions: '*', resources: 'x', effect: deny}\n"
-        b"  group: [agent_security]\n"
-    },
-}
-
-
 @pytest.mark.parametrize("case", BROKEN_SCOPES)
 async def test_a_scope_that_cannot_be_read_refuses_every_agent_write(house: House, case: str) -> None:
     await house.make("old", GOOD)
@@ -407,7 +411,7 @@ async def test_a_scope_that_cannot_be_read_refuses_every_agent_write(house: Hous
     assert set(said) == {"error"} and said["error"].startswith("failed to load security scope: "), said
     assert "failed" not in said["error"][1:]
     for operation in (*create(tool("new")), *update(tool("old")), *delete("app.generated:old")):
-        with pytest.raises(Refused, match="^failed to load security scope: "):
+        with pytest.raises(Refused, match=r"^failed to load security scope: "):
             await house.publishing.publish(Changeset((operation,)), house.context())
     assert house.head == head
 
@@ -466,11 +470,13 @@ async def test_a_policy_that_comes_while_the_source_is_compiled_counts(house: Ho
 @pytest.mark.parametrize("case", BROKEN_SCOPES)
 async def test_a_broken_policy_that_is_pushed_while_the_source_is_compiled_counts(house: House, case: str) -> None:
     publishing = interfered(house, lambda: house.push(BROKEN_SCOPES[case]))
-    with pytest.raises(Refused, match="^failed to load security scope: "):
+    with pytest.raises(Refused, match=r"^failed to load security scope: "):
         await publishing.publish(Changeset(create(tool("late"))), house.context())
 
 
-async def test_a_policy_that_comes_between_the_two_readings_counts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_policy_that_comes_between_the_two_readings_counts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`base` may name a commit that is newer than the one that the policies were read from."""
     frozen = policy("app:frozen", "deny", "registry.create", "app.generated:*", "agent_security")
     snapshot, written = house.registry.snapshot, []
@@ -488,7 +494,7 @@ async def test_a_policy_that_comes_between_the_two_readings_counts(house: House,
 async def test_a_revoked_module_counts_too(house: House) -> None:
     denied = policy("app:no_time", "deny", "lua.module", "time")
     publishing = interfered(house, lambda: house.write(*create(denied)))
-    with pytest.raises(Refused, match="lua.module on time"):
+    with pytest.raises(Refused, match=r"lua\.module on time"):
         await publishing.publish(Changeset(create(tool("late", modules=["time"]))), house.context())
 
 
@@ -497,7 +503,7 @@ async def test_another_writer_of_the_same_entry_is_a_conflict(house: House) -> N
     base = house.head
     theirs = tool("shared", "return { handler = function() return 'theirs' end }")
     publishing = interfered(house, lambda: house.write(*update(theirs)))
-    with pytest.raises(Conflict, match="app.generated:shared was changed by another writer: read it again"):
+    with pytest.raises(Conflict, match=r"app\.generated:shared was changed by another writer: read it again"):
         await publishing.publish(Changeset(update(tool("shared"))), house.context(), base=base)
     kept = house.registry.snapshot().get(theirs.id)
     assert kept == theirs
@@ -509,15 +515,3 @@ async def test_another_writer_of_another_entry_is_no_conflict(house: House) -> N
     assert published.commit == house.head
     assert {str(id) for id in house.registry.snapshot().ids()} >= {"app.generated:ours", "app.generated:theirs"}
     assert [type(event) for event in house.events] == [EntryPublished]
-
-
-async def test_the_agent_is_whoever_lua_writes_for(house: House) -> None:
-    """A person calls create_tool on the command line: the policies are asked all the same."""
-    house.uncheck_create_tool()
-    outcome = await house.run("app.tools:create_tool", {"operations": [wish("create", "app:x")]}, actor=AGENT)
-    assert "policy denied" in str(outcome.value)
-
-
-def test_operations_of_the_kit_are_what_they_say() -> None:
-    entry = tool("x")
-    assert isinstance(entry, Entry) and create(entry) == (Operation("create", entry.id, entry),)

@@ -51,12 +51,14 @@ async def test_a_path_cannot_leave_its_place(enter: Callable[..., House]) -> Non
 
 
 async def test_long_pages_and_faults(enter: Callable[..., House]) -> None:
-    with loopback({"/path/en/long": b"y" * 9_000, "/path/en/exact": b"y" * 8_000, "/path/en/binary": b"\xff" * 9_000}) as site:
+    with loopback(
+        {"/path/en/long": b"y" * 9_000, "/path/en/exact": b"y" * 8_000, "/path/en/binary": b"\xff" * 9_000}
+    ) as site:
         house = enter(docs=DocsSettings(site.url))
         house.write(*create(ALLOW_LOOPBACK))
         assert (await search(house, path="long"))["content"] == "y" * 8_000 + MARKER
         assert (await search(house, path="exact"))["content"] == "y" * 8_000
         assert "content" in await search(house, path="binary")
-        site.answer = lambda path: (503, b"")  # type: ignore[method-assign]
+        site.answer = lambda path: (503, b"")
         assert await search(house, path="any") == {"error": "HTTP 503"}
         assert await search(house, query="xylophone") == {"error": "HTTP 503"}

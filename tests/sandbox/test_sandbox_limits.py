@@ -194,7 +194,8 @@ def frame(text):
         ("say(frame(b'{\"t\":\"end\",\"value\":NaN}'))", ErrorKind.CRASHED),
         ("say(frame(b'{\"t\":\"ask\",\"id\":1,\"op\":\"x\",\"payload\":1}') * 2000)", ErrorKind.CRASHED),
         (
-            "for n in range(2000): say(frame(b'{\"t\":\"ask\",\"id\":%d,\"op\":\"x\",\"payload\":1}' % n))",
+            "for n in range(2000): say(frame(b'{\"t\":\"ask\",\"id\":%d,\"op\":\"x\",\"payload\":1}' % n))\n"
+            "while True: pass",  # had it ended before all were counted, it would be CRASHED
             ErrorKind.CALL_LIMIT,
         ),
     ],
