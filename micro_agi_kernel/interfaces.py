@@ -93,6 +93,7 @@ class LuaModule:
     table. `native(name, ...)` calls `functions[name]` in the child: positional Values in, one Value out; raising
     Refused gives Lua `nil, err`. `host(op, payload)` asks the host service `op`, which must be in `services`,
     and gives `value` or `nil, err`. `sleep(seconds)` waits without keeping other coroutines from running.
+    Besides the globals of a tool it has `empty_object()` and `is_empty_object(table)`, for empty JSON objects.
     A plain function of the module returns `value` or `nil, error`.
     """
 
