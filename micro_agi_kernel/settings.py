@@ -75,6 +75,8 @@ class Settings:
     render: RenderSettings = field(default_factory=RenderSettings)
     home: Path = Path()
     """The data folder."""
+    config: Path = Path()
+    """The config file, which need not exist."""
 
     @property
     def registry_path(self) -> Path:
@@ -82,13 +84,13 @@ class Settings:
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
-    """The settings in force. `arguments` are dotted paths with `_` for `.` at the command line: `model="x"`.
+    """The settings in force. `arguments` are settings by name, `model="x"`; None leaves one as it is.
 
     Raises SettingsError with one line that names the setting, what it is and what it may be.
     """
     environment = os.environ if environment is None else environment
-    settings = Settings(home=_home(environment))
-    for name, value in _flatten(_read_config(environment)):
+    settings = Settings(home=_home(environment), config=_config(environment))
+    for name, value in _flatten(_read_config(settings.config, environment)):
         settings = _with(settings, name, value, f"config file, {name if name.isprintable() else repr(name)}")
     for name in _names(Settings):
         variable = f"MICRO_AGI_{name.upper().replace('.', '_')}"
@@ -144,18 +146,21 @@ def _path(text: str, name: str) -> Path:
         raise SettingsError(f"{name} names {text}, and there is no such home folder") from error
 
 
-def _read_config(environment: Mapping[str, str]) -> Mapping[str, Any]:
-    import tomllib
-
+def _config(environment: Mapping[str, str]) -> Path:
+    if chosen := environment.get("MICRO_AGI_CONFIG"):
+        return _path(chosen, "MICRO_AGI_CONFIG")
     import platformdirs
 
-    chosen = environment.get("MICRO_AGI_CONFIG")
-    default = Path(platformdirs.user_config_dir("micro-agi", appauthor=False)) / "config.toml"
-    path = _path(chosen, "MICRO_AGI_CONFIG") if chosen else default
+    return Path(platformdirs.user_config_dir("micro-agi", appauthor=False)) / "config.toml"
+
+
+def _read_config(path: Path, environment: Mapping[str, str]) -> Mapping[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        if chosen:
+        if environment.get("MICRO_AGI_CONFIG"):
             raise SettingsError(f"MICRO_AGI_CONFIG names {path}, which does not exist") from None
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -24,7 +24,7 @@ def check_json(value: object, where: str, *, depth: int = 0) -> None:
     MAX_DEPTH. `where` opens the error line.
     """
     if depth > MAX_DEPTH:
-        raise EntryError(f"{where}: nested deeper than {MAX_DEPTH}")
+        raise EntryError(f"{where}: nested too deeply")
     match value:
         case None | bool() | int():
             return

@@ -39,7 +39,7 @@ def _replay(workspace: Workspace) -> Iterator[Finding]:
             wrong += 1
             yield Finding("fail", "policies", f"{version.commit[:12]}: {refusal}", version.commit, id)
     if not wrong:
-        yield Finding("ok", "policies", f"{judged} commits by the agent were allowed by the policies of their time")
+        yield Finding("ok", "policies", f"commits by the agent that the policies of their time allowed: {judged}")
     for name in (AGENT_SCOPE, TOOL_SCOPE):
         try:
             workspace.permissions.scope(name, workspace.registry.snapshot()).require_sound()

@@ -248,7 +248,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             return None
 
         def do_GET(self) -> None:
-            known = {"object": "list", "data": [{"id": "scripted", "object": "model"}]}
+            known = {"object": "list", "data": [{"id": name, "object": "model"} for name in ("scripted", "gpt-5.1")]}
             self.whole(raw(json.dumps(known).encode()) if self.path == "/v1/models" else failure(404))
 
         def recorded(self, method: str, body: dict[str, Any]) -> Recorded:

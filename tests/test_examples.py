@@ -28,8 +28,8 @@ SECONDS = 60
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 NOT_RUN = {
-    "make demo     # two prompts through a real kernel, and the commits that they leave": "installs from the network",
-    "pip install .                 # registers the kernel": "installs from the network, and starts a front end",
+    "make demo     # two prompts through a real kernel": "installs from the network",
+    "python3 -m venv .venv && . .venv/bin/activate": "installs from the network, and starts a front end",
 }
 """Blocks of commands that no test runs, by the beginning of their first line, and why."""
 
@@ -209,6 +209,13 @@ def test_the_commands_of_the_audit(shell: Path) -> None:
         printed = run(block(file, "cd "), shell)
         assert "Create app.generated:current_time_utc" in printed and "time.now():utc()" in printed
     assert "what time is it?" in run(block("examples/audit.md", "cd "), shell)
+
+
+def test_the_commands_that_open_an_address(shell: Path, service: str) -> None:
+    asked = f"micro-agi ask 'fetch {service} and show my ip'"
+    assert "policy denied: http_client.private_ip on 127.0.0.1" in run(asked, shell)
+    assert "fail" not in run(block("examples/policies.md", "git clone"), shell)
+    assert "Your IP is 203.0.113.7." in run(asked, shell)
 
 
 def test_the_commands_for_a_local_server(shell: Path) -> None:

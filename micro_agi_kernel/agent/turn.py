@@ -19,7 +19,16 @@ from micro_agi_kernel.agent.results import error_json, failure, outcome_json, to
 from micro_agi_kernel.agent.runner import Step, run_step
 from micro_agi_kernel.entries import TOOLS_NAMESPACE, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, MicroAgiError
-from micro_agi_kernel.events import Event, Notice, ToolFinished, ToolLoaded, ToolOutput, ToolStarted, TurnFinished
+from micro_agi_kernel.events import (
+    Event,
+    Notice,
+    TextDelta,
+    ToolFinished,
+    ToolLoaded,
+    ToolOutput,
+    ToolStarted,
+    TurnFinished,
+)
 from micro_agi_kernel.interfaces import CallContext, Caller, Model
 from micro_agi_kernel.messages import ModelRequest, ToolCall, ToolResult
 from micro_agi_kernel.values import Json, shorten
@@ -97,13 +106,20 @@ class Turn:
 
     async def _ask(self, toolset: Toolset) -> Step:
         """One answer of the model; asked once more, with room for its largest, when a call was cut."""
-        step = await self._step(toolset, self._agent.spec.max_tokens)
+        step = await self._step(toolset, self._agent.spec.max_tokens, self._emit)
         if step.cut:
-            step = await self._step(toolset, self._limits.output_tokens)
+            # What was shown stays, and is not shown again in the words of the second answer.
+            quiet, shown = (self._emit_but_text, step.text) if step.text else (self._emit, "")
+            step = await self._step(toolset, self._limits.output_tokens, quiet)
+            step.text = shown or step.text
         self._conversation.answer(step.message)
         return step
 
-    async def _step(self, toolset: Toolset, max_tokens: int) -> Step:
+    def _emit_but_text(self, event: Event) -> None:
+        if not isinstance(event, TextDelta):
+            self._emit(event)
+
+    async def _step(self, toolset: Toolset, max_tokens: int, emit: Callable[[Event], None]) -> Step:
         spec, step = self._agent.spec, Step()
         request = ModelRequest(
             messages=self._conversation.request(spec.prompt),
@@ -113,7 +129,7 @@ class Turn:
             thinking_effort=spec.thinking_effort,
         )
         try:
-            await run_step(self._model, request, step, self._emit)
+            await run_step(self._model, request, step, emit)
         except BaseException:  # an interrupt too: what the person saw stays in the conversation
             self._conversation.answer(replace(step.message, calls=(), interrupted=True))
             raise

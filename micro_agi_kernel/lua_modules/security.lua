@@ -61,7 +61,7 @@ function Scope:evaluate(actor, action, resource, meta)
     meta = about,
   })
   if err then return nil, err end
-  return decision.result
+  return decision.result, nil, decision.policy
 end
 
 return security

@@ -40,8 +40,6 @@ _MAX_PROMPT = 2_000
 """Characters; a longer prompt matches no recipe."""
 _POLITENESS = re.compile(r"^(?:(?:please|can you|could you),? )+|(?:,? please)? ?[?.!]*$", re.IGNORECASE)
 """What is taken off a prompt before it is matched."""
-_ATTEMPTS = 2
-"""A step that failed this often is not tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +110,26 @@ def next_step(request: ModelRequest) -> Call | str:
     if matched is None:
         return _help()
     recipe, arguments, answer = matched
-    results = _results(turn)
-    for name, attempts in results.items():
-        if (error := _error(attempts[-1])) is not None and len(attempts) >= _ATTEMPTS:
+    results = {message.name: message for message in turn if isinstance(message, ToolResult)}
+    for name, result in results.items():
+        if (error := _error(result)) is not None:  # a script cannot mend it, so it does not try again
             return f"I stopped: {name} answered: {error}"
 
     offered = {tool.name for tool in request.tools}
     if recipe.tool_name in offered:
-        done = _done(results, recipe.tool_name)
+        done = results.get(recipe.tool_name)
         return Call(recipe.tool_name, arguments) if done is None else _fill(answer, done)
     if not {"create_tool", "load_tool"} <= offered:
         return f"I cannot make the tool {recipe.tool_name}: create_tool and load_tool are not among my tools."
-    if recipe.docs and "doc_search" in offered and _done(results, "doc_search") is None:
+    if recipe.docs and "doc_search" in offered and results.get("doc_search") is None:
         return Call("doc_search", {"path": recipe.docs})
-    created = _done(results, "create_tool")
+    created = results.get("create_tool")
     if created is None:
         return Call("create_tool", recipe.tool)
     id = _value(_json(created.content), "id")
     if not isinstance(id, str):
         return f"I stopped: create_tool named no tool, but answered: {shorten(created.content, 300)}"
-    loaded = _done(results, "load_tool")
+    loaded = results.get("load_tool")
     if loaded is None:
         return Call("load_tool", {"id": id})
     return (
@@ -174,20 +172,6 @@ def _turn(messages: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
         if isinstance(message, UserMessage):
             return message.text, messages[index + 1 :]
     return "", messages
-
-
-def _results(turn: tuple[Message, ...]) -> dict[str, list[ToolResult]]:
-    """The results of this turn by tool name, oldest first."""
-    results: dict[str, list[ToolResult]] = {}
-    for message in turn:
-        if isinstance(message, ToolResult):
-            results.setdefault(message.name, []).append(message)
-    return results
-
-
-def _done(results: Mapping[str, list[ToolResult]], name: str) -> ToolResult | None:
-    """The tool's result in this turn, unless it was never called or failed each time."""
-    return next((result for result in reversed(results.get(name, [])) if _error(result) is None), None)
 
 
 def _error(result: ToolResult) -> str | None:
@@ -238,5 +222,5 @@ def _help() -> str:
     examples = "".join(f"- `{recipe.example}`\n" for recipe in recipes())
     return (
         "No recipe of the demo model fits that prompt. These do:\n\n"
-        f"{examples}\nFor everything else use a real model: {SET_UP}, or name one (`--model`, MICRO_AGI_MODEL)."
+        f"{examples}\nFor everything else use a real model: {SET_UP}, and start the kernel anew."
     )

@@ -42,6 +42,16 @@ class Endpoint:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
+    @property
+    def is_default(self) -> bool:
+        """The provider's own server, which nobody here can start."""
+        return _normal(self.url) == _normal(OPENAI_URL)
+
+    @property
+    def origin(self) -> str:
+        """Where a person changes the address."""
+        return "the entry's base_url" if self.of_entry else OPENAI_BASE
+
 
 def endpoint_of(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Endpoint:
     """The server that `spec` runs on. Raises ModelError when a key is missing or may not be sent there."""
@@ -60,10 +70,11 @@ def endpoint_of(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Endpoi
             return Endpoint(provider.base_url, of_entry=True)
     url = provider.base_url or users_url or OPENAI_URL
     key = None if key_name == NO_KEY else _key(secrets, key_name)
-    if key is None and _normal(url) == _normal(OPENAI_URL):
+    endpoint = Endpoint(url, key, key_name)
+    if key is None and endpoint.is_default:
         wanted = SET_UP if key_name in {OPENAI_KEY, NO_KEY} else f"set {key_name}"
         raise ModelError(f"{spec.name} needs a key: {wanted}")
-    return Endpoint(url, key, key_name)
+    return endpoint
 
 
 def _key(secrets: Secrets, name: str) -> str | None:

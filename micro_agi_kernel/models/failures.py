@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
-from micro_agi_kernel.models.endpoint import OPENAI_BASE, Endpoint
+from micro_agi_kernel.models.endpoint import Endpoint
 from micro_agi_kernel.values import shorten
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ class Explainer:
                 cause = self._clean(str(error.__cause__ or "")) or "the connection broke"
                 return Failure(
                     f"no answer from {server} ({cause})",
-                    f"start the server, or check {OPENAI_BASE} and the network",
+                    "check the network"
+                    if self.endpoint.is_default
+                    else f"start the server, or check {self.endpoint.origin}",
                     retry=True,
                 )
             case openai.APIStatusError():
@@ -95,10 +97,12 @@ class Explainer:
             case 403:
                 return Failure(f"{server} does not permit the use of {model}{said}", f"check {key_name}")
             case 404:
-                advice = f"choose another model, or check {OPENAI_BASE} (most addresses end in /v1)"
+                advice = (
+                    f"name one that it has in a model entry (examples/local_server.md), or check {self.endpoint.origin}"
+                )
                 return Failure(f"{server} does not know the model {model!r}{said}", advice)
             case _ if 300 <= status < 400:
-                return Failure(f"{server} redirects (HTTP {status})", f"set {OPENAI_BASE} to where it leads")
+                return Failure(f"{server} redirects (HTTP {status})", f"set {self.endpoint.origin} to where it leads")
             case _ if (
                 status == 413 or error.code == "context_length_exceeded" or (status != 429 and _TOO_LONG.search(said))
             ):

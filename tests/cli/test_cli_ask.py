@@ -52,7 +52,10 @@ def test_several_texts_are_turns_of_one_conversation(
     cli: Callable[..., Result], serve: Callable[[Script], ModelServer]
 ) -> None:
     server = serve([text("One."), text("Two."), text("Three.")])
-    assert cli("ask", "first", "-", "third ✓", input="second\n").stdout == "One.\nTwo.\nThree.\n"
+    assert (
+        cli("ask", "first", "-", "third ✓", input="second\n").stdout
+        == "> first\nOne.\n> second\nTwo.\n> third ✓\nThree.\n"
+    )
     said = [message["content"] for message in server.requests[2].body["messages"] if message["role"] == "user"]
     assert [str(content).strip() for content in said][-3:] == ["first", "second", "third ✓"]
 

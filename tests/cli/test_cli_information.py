@@ -84,7 +84,7 @@ def test_a_healthy_installation(cli: Callable[..., Result], home: Path, jupyter:
     found = examine(cli)
     assert found["version"][0] == "ok" and sys.executable in found["version"][1]
     assert found["kernel"] == ("ok", str(jupyter))
-    assert found["settings"] == ("ok", f"data in {home}")
+    assert found["settings"][0] == "ok" and found["settings"][1].startswith(f"data in {home}, config file ")
     assert found["registry"][0] == "ok" and str(home / "registry.git") in found["registry"][1]
     assert found["model"][0] == "warn" and "set OPENAI_API_KEY" in found["model"][1]
     layers = {what.removeprefix("sandbox, ") for what in found if what.startswith("sandbox, ")}
@@ -126,7 +126,11 @@ def test_the_models_server_is_asked(cli: Callable[..., Result], jupyter: Path, m
     with ModelServer([]) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         status, detail = examine(cli)["model"]
+        monkeypatch.setenv("MICRO_AGI_MODEL", "gpt-4.1-nano")
+        unknown = examine(cli)["model"]
+        monkeypatch.delenv("MICRO_AGI_MODEL")
     assert (status, detail) == ("ok", f"gpt-5.1: the agent's model; {server.url} answers")
+    assert unknown[0] == "warn" and "has no 'gpt-4.1-nano'; it has scripted, gpt-5.1: describe one" in unknown[1]
     status, detail = examine(cli)["model"]  # the server is gone
     assert status == "fail" and detail.startswith(f"gpt-5.1: the agent's model; no answer from {server.url} (")
     assert "sk-planted" not in detail

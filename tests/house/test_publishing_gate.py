@@ -332,7 +332,7 @@ async def test_the_depth_of_a_schema_is_bounded(house: House) -> None:
     nested: Any = {"type": "string"}
     for _ in range(40):
         nested = {"type": "object", "properties": {"x": nested}}
-    with pytest.raises(Refused, match=r"^input_schema: nested deeper than "):
+    with pytest.raises(Refused, match=r"^input_schema: nested too deeply"):
         await house.publishing.publish(Changeset(create(tool("deep", input_schema=nested))), house.context())
 
 

@@ -28,7 +28,7 @@ def load(
 
 def test_defaults(config: Path) -> None:
     settings = load(config)
-    assert settings == Settings(home=config.parent / "home")
+    assert settings == Settings(home=config.parent / "home", config=settings.config)
     assert settings.registry_path == config.parent / "home" / "registry.git"
     assert settings.sandbox.limits() == Limits(30.0, 64 * MIB, 10 * MIB, 1_000)
     assert (settings.limits.steps, settings.sandbox.require, settings.docs.remote) == (25, "limits", "")

@@ -34,7 +34,7 @@ async def test_an_honest_registry(house: House, monkeypatch: pytest.MonkeyPatch)
     findings = await found(house, monkeypatch)
     assert [finding.status for finding in findings] == ["ok"] * len(findings)
     lines = [f"{finding.check}: {finding.message}" for finding in findings]
-    assert "policies: 2 commits by the agent were allowed by the policies of their time" in lines
+    assert "policies: commits by the agent that the policies of their time allowed: 2" in lines
     assert any(line.startswith("sources: ") and line.endswith(" compile") for line in lines)
 
 

@@ -436,7 +436,7 @@ async def test_a_server_that_asks_for_a_long_wait_is_not_waited_for() -> None:
         (failure(413), "the conversation is too long for m"),
         (failure(422), "refused the request (HTTP 422)"),
         (failure(429, code="insufficient_quota"), "no credit left"),
-        (raw(b"<html><script>x</script></html>", status=404), "does not know the model 'provider-name': choose"),
+        (raw(b"<html><script>x</script></html>", status=404), "does not know the model 'provider-name': name one"),
         (raw(b"", status=307, headers={"Location": "http://127.0.0.1:9/v1"}), "redirects (HTTP 307): set"),
         (raw(b"<html>Welcome</html>"), "is no chat completion stream: check the address"),
         (raw(b'{"object": "chat.completion"}'), "is no chat completion stream: check the address"),

@@ -15,7 +15,7 @@ import click
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
-from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, registry_option
+from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.text import plain
 from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.session import open_session
@@ -50,6 +50,8 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
     end = TurnFinished("ok")
     try:
         for cell, prompt in enumerate(prompts, start=1):
+            if len(prompts) > 1 and not as_json:
+                print_text(f"> {prompt.strip()}")
             async with aclosing(session.run(prompt, cell=cell)) as events:
                 end = await (_print_events(events) if as_json else _print_transcript(events))
             if end.status != "ok":

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,6 +23,7 @@ from micro_agi_kernel.models.endpoint import Endpoint, endpoint_of
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.sandbox.frames import Layer
 from micro_agi_kernel.settings import Settings, load_settings, secret
+from micro_agi_kernel.values import shorten
 from micro_agi_kernel.workspace import open_registry, open_sandbox
 
 PATIENCE = 5.0
@@ -63,7 +65,8 @@ def _examine(registry_path: str | None) -> Iterator[Line]:
     except MicroAgiError as error:
         yield Line("fail", "settings", str(error))
         return
-    yield Line("ok", "settings", f"data in {settings.home}")
+    found = "" if settings.config.exists() else " (there is none)"
+    yield Line("ok", "settings", f"data in {settings.home}, config file {settings.config}{found}")
     yield from _guarded("sandbox", _sandbox(settings))
     yield from _guarded("registry", _registry(settings))
 
@@ -126,14 +129,14 @@ def _models(registry: Registry, settings: Settings) -> Iterator[Line]:
         if server is None:
             yield Line("ok", "model", choice.reason)
         else:
-            yield _reach(choice.reason, endpoint_of(choice.spec, server, secret))
+            yield _reach(choice.reason, endpoint_of(choice.spec, server, secret), server.model)
 
 
-def _reach(reason: str, server: Endpoint) -> Line:
-    """Whether the server answers, and takes the key."""
+def _reach(reason: str, server: Endpoint, model: str) -> Line:
+    """Whether the server answers, takes the key, and has the model."""
     import httpx
 
-    headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {server.key}"} if server.key else {})
     url = f"{server.url.rstrip('/')}/models"
     try:
         # What the environment says of proxies and passwords is not for a server that an entry names.
@@ -142,6 +145,7 @@ def _reach(reason: str, server: Endpoint) -> Line:
             client.stream("GET", url, headers=headers) as response,
         ):
             status = response.status_code
+            listed = _listed(b"".join(islice(response.iter_raw(1 << 16), 16)))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Line(
             "fail", "model", f"{reason}; no answer from {server.shown} ({error}): start it, or check the address"
@@ -150,4 +154,16 @@ def _reach(reason: str, server: Endpoint) -> Line:
         return Line("fail", "model", f"{reason}; {server.shown} refuses the key: check {server.key_name}")
     if status >= 500:
         return Line("warn", "model", f"{reason}; {server.shown} answers with HTTP status {status}")
+    if listed and model not in listed:
+        names = shorten(", ".join(listed), 200)
+        has = f"{server.shown} answers, but has no {model!r}; it has {names}"
+        return Line("warn", "model", f"{reason}; {has}: describe one in a model entry (examples/local_server.md)")
     return Line("ok", "model", f"{reason}; {server.shown} answers")
+
+
+def _listed(body: bytes) -> list[str]:
+    """The names in a server's list of models; none when it has no such list."""
+    try:
+        return [str(model["id"]) for model in json.loads(body)["data"]]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return []

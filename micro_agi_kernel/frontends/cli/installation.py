@@ -60,7 +60,7 @@ def console(arguments: tuple[str, ...]) -> None:
 
 def _start(module: str, *arguments: str) -> None:
     if find_spec(module) is None:
-        raise MicroAgiError(f"{module} is not installed: pip install 'micro-agi-kernel[lab]'")
+        raise MicroAgiError(f"{module} is not installed: pip install jupyterlab jupyter-console")
     if not installed_kernelspecs():
         raise MicroAgiError("Jupyter does not know the kernel: run `micro-agi install`")
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for the front end; ending here would kill it

@@ -51,7 +51,8 @@ class MicroAgiKernel(Kernel):
     implementation = "micro-agi"
     implementation_version = __version__
     banner = (
-        f"Micro AGI {__version__}\nA cell is a prompt. Tools that the agent makes become commits in a Git registry."
+        f"Micro AGI {__version__}: a cell is a prompt; tools that the agent makes become commits in a Git registry.\n"
+        "Ctrl-C stops a cell, Ctrl-D leaves."
     )
     language_info = {  # noqa: RUF012 (the base class has it as a plain attribute too)
         "name": "markdown",

@@ -46,12 +46,12 @@ local function check_policies(action, id, modules)
     if scope_err then
         return scope_err:message()
     end
-    local result, err = scope:evaluate(actor, action, id)
+    local result, err, policy = scope:evaluate(actor, action, id)
     if err then
         return err:message()
     end
     if result == "deny" then
-        return "policy denied: " .. action .. " on " .. id
+        return "policy denied: " .. action .. " on " .. id .. " (policy " .. policy .. ")"
     end
 
     local tools, tools_err = security.named_scope("app:tool_security")
