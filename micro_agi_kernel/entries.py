@@ -187,7 +187,12 @@ def from_files(id: EntryId, files: Mapping[str, bytes]) -> Entry:
     for name, content in files.items():
         if len(content) > MAX_FILE_BYTES:
             raise EntryError(f"{name}: larger than {MAX_FILE_BYTES} bytes")
-    document = load_yaml(files[yaml_name], yaml_name)
+    return from_document(id, load_yaml(files[yaml_name], yaml_name), files.get(source_file(id)))[0]
+
+
+def from_document(id: EntryId, document: Json, lua: bytes | None) -> tuple[Entry, bool]:
+    """As `from_files`, from the parsed YAML and the file beside it; and whether that file is the entry's source."""
+    yaml_name, lua_name = f"{id.name}.yaml", source_file(id)
     if not isinstance(document, dict):
         raise EntryError(f"{yaml_name}: an entry is a mapping with kind, meta and data")
     unknown = sorted(set(document) - {"kind", "meta", "data"})
@@ -199,12 +204,11 @@ def from_files(id: EntryId, files: Mapping[str, bytes]) -> Entry:
     if not isinstance(meta, dict) or not isinstance(data, dict):
         raise EntryError(f"{yaml_name}: meta and data are mappings")
     source = data.get("source")
-    if kind.endswith(".lua") and isinstance(source, str) and source.startswith("file://"):
-        name = source.removeprefix("file://")
-        if name != source_file(id) or name not in files:
-            raise EntryError(f"{yaml_name}: source {shorten(source)!r} is not the file {source_file(id)} beside it")
-        try:
-            data = {**data, "source": files[name].decode()}
-        except UnicodeDecodeError as error:
-            raise EntryError(f"{name}: not UTF-8 text") from error
-    return Entry(id, kind, meta, data)
+    if not (kind.endswith(".lua") and isinstance(source, str) and source.startswith("file://")):
+        return Entry(id, kind, meta, data), False
+    if source != f"file://{lua_name}" or lua is None:
+        raise EntryError(f"{yaml_name}: source {shorten(source)!r} is not the file {lua_name} beside it")
+    try:
+        return Entry(id, kind, meta, {**data, "source": lua.decode()}), True
+    except UnicodeDecodeError as error:
+        raise EntryError(f"{lua_name}: not UTF-8 text") from error

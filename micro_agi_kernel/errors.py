@@ -10,9 +10,9 @@
     └── Refused              a request was checked and turned down (policy, limit, bad argument)
 
 The model's failures are values, not exceptions: whatever a tool does wrong comes back to it as a
-`CallError` inside a tool result. `Refused` is the bridge: a host service raises it, and the pipe
-turns it into the error value that Lua (and so the model) reads; on the command line it is the one
-line that the user reads. Anything that is not in this tree is a bug of ours and keeps its traceback.
+`CallError` inside a tool result. `as_value` is the bridge: what a host service raises, usually
+`Refused`, the pipe turns into the error value that Lua (and so the model) reads; on the command line
+it is the one line that the user reads. Anything that is not in this tree is a bug of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -55,6 +55,13 @@ class CallError:
 class MicroAgiError(Exception):
     """A failure that its reader can mend. `str(error)` is one line that says what to do."""
 
+    kind: ErrorKind = ErrorKind.INTERNAL
+    retryable: bool | None = None
+
+    def as_value(self) -> CallError:
+        """What Lua or the model reads, where this reaches one of them."""
+        return CallError(self.kind, str(self), self.retryable)
+
 
 class SettingsError(MicroAgiError):
     """A setting, an option or an environment variable has a value that cannot be used."""
@@ -67,9 +74,15 @@ class RegistryError(MicroAgiError):
 class Conflict(RegistryError):
     """Another writer changed the same entry since it was read."""
 
+    kind = ErrorKind.CONFLICT
+    retryable = True
+
 
 class EntryError(MicroAgiError):
     """An entry, an id or a file of an entry does not have the form that the layout demands."""
+
+    kind = ErrorKind.INVALID
+    retryable = False
 
 
 class ModelError(MicroAgiError):
@@ -87,6 +100,3 @@ class Refused(MicroAgiError):
         super().__init__(message)
         self.kind = kind
         self.retryable = retryable
-
-    def as_value(self) -> CallError:
-        return CallError(self.kind, str(self), self.retryable)

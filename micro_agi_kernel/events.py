@@ -1,19 +1,17 @@
 """What a turn tells its front end: one closed union, folded by every sink.
 
-A turn begins with nothing and ends with exactly one TurnFinished. Every ToolStarted is followed by
-exactly one ToolFinished with the same `call_id`, also after an interrupt; what lies between the two
-(output, display, progress) carries that id too, since calls may run side by side.
+A turn begins with nothing and ends with exactly one TurnFinished, unless it is cancelled: then its events
+just end. Every ToolStarted is followed by exactly one ToolFinished with the same `call_id`; the output that
+lies between the two carries that id too, since calls may run side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.messages import Usage
-from micro_agi_kernel.values import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +89,29 @@ class UsageReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """What a cell did to the registry: the commits before and after it, and which cell it was."""
+
+    registry: str
+    """The commit after the cell."""
+    before: str
+    session: str
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
 class TurnFinished:
     """The end of a turn.
 
-    "ok": the model finished. "error": `error` is the one line for the person (and `error_name` what
-    Jupyter calls ename). "interrupted": the person stopped it.
+    "ok": the model finished. "error": `error` is the one line for the person, and `error_name` what
+    Jupyter calls ename.
     """
 
-    status: Literal["ok", "error", "interrupted"]
+    status: Literal["ok", "error"]
     error: str = ""
     error_name: str = ""
-    registry: Mapping[str, Json] | None = None
-    """The registry revision of the cell (`cli.md`): commit before and after, session and cell."""
+    registry: Revision | None = None
+    """None when the turn did not come to its first step."""
 
 
 Event: TypeAlias = (

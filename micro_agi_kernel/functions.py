@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from micro_agi_kernel.entries import Entry, EntryId
-from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError, Refused, SandboxError
+from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.host.service import Grant, Host
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Limits, Program, Sandbox
 from micro_agi_kernel.permissions import Permissions
@@ -38,19 +38,15 @@ class Functions:
     async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
         """Call the entry at the newest commit. What goes wrong with the entry is in the outcome.
 
-        Raises SandboxError when the jail cannot be set up, which is for the person to mend.
+        Raises RegistryError and SandboxError: what is wrong with the registry or the jail is for the person to mend.
         """
         try:
             entry = await asyncio.to_thread(self._registry.snapshot().get, id)
             if entry is None:
                 raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
             program = self._program(entry, input)
-        except Refused as refusal:
-            return CallOutcome(error=refusal.as_value())
-        except SandboxError:
-            raise
-        except MicroAgiError as error:  # broken files, an unreadable registry
-            return CallOutcome(error=CallError(ErrorKind.INVALID, str(error)))
+        except (Refused, EntryError) as error:
+            return CallOutcome(error=error.as_value())
         grant = Grant(entry, program.modules, context)
         return await self._sandbox.run(program, self._host.for_call(grant), context.on_output)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from micro_agi_kernel.entries import Changeset, Entry, EntryId
+from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId
 from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.events import Event
 from micro_agi_kernel.messages import ModelChunk, ModelRequest
@@ -112,14 +112,18 @@ class Provenance:
     cell: int = 0
 
 
+def _unheard(_: object) -> None:
+    """Where nobody listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallContext:
     """On whose behalf an entry is called, and whom to tell what happens."""
 
-    actor: str
-    """"service:agent", "user:<name>" or "service:installer"."""
-    emit: Callable[[Event], None]
-    on_output: Callable[[str], None]
+    actor: str = AGENT
+    """"service:agent", "user:<name>" or "service:installer". What Lua writes is the agent's, whoever started it."""
+    emit: Callable[[Event], None] = _unheard
+    on_output: Callable[[str], None] = _unheard
     provenance: Provenance = Provenance()
     depth: int = 0
     """Nested calls above this one."""
@@ -129,7 +133,10 @@ class Caller(Protocol):
     """Calls an entry of the registry by id."""
 
     async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
-        """Call the entry with `input`. Every failure of the entry is in the outcome."""
+        """Call the entry with `input`. Every failure of the entry is in the outcome.
+
+        Raises RegistryError or SandboxError when the registry cannot be read or the jail cannot be set up.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class ToolResult:
 Message: TypeAlias = SystemMessage | UserMessage | AssistantMessage | ToolResult
 
 
+NOT_AT_TOP = frozenset({"allOf", "anyOf", "enum", "not", "oneOf"})
+"""Keywords that OpenAI refuses at the top of a tool's schema, and with the schema the whole request."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
     """A tool as a model sees it. `name` matches `[a-zA-Z0-9_-]{1,64}`; `schema` is a JSON Schema object."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.policy import Actor, Decision, Scope, load_scope
-from micro_agi_kernel.policy.policies import EXPRESSION_KIND, POLICY_KIND
 from micro_agi_kernel.registry import Registry, Snapshot
 
 AGENT_SCOPE = "app:agent_security"
@@ -41,8 +40,8 @@ class Permissions:
         key = (snapshot.commit, name)
         scope = self._scopes.get(key)
         if scope is None:
-            policies = snapshot.find({".kind": POLICY_KIND}) + snapshot.find({".kind": EXPRESSION_KIND})
-            scope = load_scope(name, policies, snapshot.problems())
+            namespace = name.partition(":")[0]  # no other can hold a policy of the scope
+            scope = load_scope(name, snapshot.entries(namespace), snapshot.problems(namespace))
             # Threads share this: a new table each time, so that no one ever sees the scope of another commit.
             kept = {k: s for k, s in self._scopes.items() if k[0] == snapshot.commit}
             self._scopes = {**kept, key: scope}

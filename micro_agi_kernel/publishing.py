@@ -10,41 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
-from collections.abc import Callable, Collection, Iterable, Mapping
 
-from micro_agi_kernel.entries import (
-    AGENT,
-    GENERATED_NAMESPACE,
-    INSTALLER,
-    TOOLS_NAMESPACE,
-    Changeset,
-    Entry,
-    EntryId,
-    Operation,
-)
+from micro_agi_kernel.agent_rules import judge
+from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, Entry
 from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused
 from micro_agi_kernel.events import EntryPublished
 from micro_agi_kernel.interfaces import CallContext, Program, Published, Sandbox
+from micro_agi_kernel.kind_checks import KIND_CHECKS, LUA_KINDS
 from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.policy import check_policy
-from micro_agi_kernel.registry import (
-    CommitMessage,
-    Person,
-    Registry,
-    Snapshot,
-    Version,
-    seed_changeset,
-)
+from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Version, seed_changeset
 from micro_agi_kernel.resources import resource
-from micro_agi_kernel.values import MAX_DEPTH, Json, Value, check_json, shorten
+from micro_agi_kernel.values import Value
 
-MAX_SOURCE = 16_000
-"""Characters of a tool's source, as in the reference."""
-
-MAX_DESCRIPTION = 2_000
-MAX_SCHEMA = 16_000
-MAX_SCHEMA_DEPTH = 32
 SERVICE_EMAIL = "noreply@micro-agi.invalid"
 """Git wants an address of every author; this one can belong to nobody (RFC 2606)."""
 
@@ -97,22 +74,22 @@ class Publishing:
         return policy
 
     def _ask_policies(self, changeset: Changeset, snapshot: Snapshot) -> str:
-        """The policies' word on an agent's changeset, then the rule that stands whatever they say."""
-        decisions = [self._permissions.agent_may("registry.apply", "registry", snapshot)]
-        built_in = {entry.text("llm_alias") or entry.id.name for entry in snapshot.entries(TOOLS_NAMESPACE)}
-        for operation in changeset.operations:
-            decisions.append(self._permissions.agent_may(f"registry.{operation.action}", str(operation.id), snapshot))
-            check_agent_operation(operation, built_in)
-        check_agent_files(file.path for file in changeset.files)
+        """The verdict on an agent's changeset. Raises the first refusal."""
+        decisions = []
+        files = (file.path for file in changeset.files)
+        for _, said in judge(self._permissions, snapshot, changeset.operations, files):
+            if isinstance(said, Refused):
+                raise said
+            decisions.append(said)
         return max(decisions, key=lambda decision: decision.effect == "undefined").trailer
 
     async def check_entry(self, entry: Entry) -> None:
         """The kind checks of one entry, its modules, and its source compiled. Raises Refused."""
         try:
             if check := KIND_CHECKS.get(entry.kind):
-                check(entry)
+                await asyncio.to_thread(check, entry)  # a large schema takes a second
         except EntryError as error:
-            raise Refused(ErrorKind.INVALID, str(error)) from error
+            raise Refused(error.kind, str(error)) from error
         if entry.kind in LUA_KINDS:
             await asyncio.to_thread(self._permissions.check_modules, entry, self._modules)
             await self._compile(entry)
@@ -152,90 +129,6 @@ class _NoHost:
 
     async def request(self, op: str, payload: Value) -> Value:
         raise Refused(ErrorKind.PERMISSION_DENIED, "nothing is granted")
-
-
-def check_agent_files(paths: Iterable[str]) -> None:
-    """An agent changes no file that is not an entry's: neither a page nor `registry.yaml`. Raises Refused."""
-    for path in paths:
-        raise Refused(ErrorKind.PERMISSION_DENIED, f"an agent may not change files: {shorten(path)}")
-
-
-def check_agent_operation(operation: Operation, built_in: Collection[str]) -> None:
-    """The host's own rule: an agent writes tools and libraries in app.generated, whatever policies say.
-
-    So it cannot write a policy, a model or an agent, and so join a scope or win a class. `built_in` are the
-    names of the built-in tools, which no other tool may take. Raises Refused.
-    """
-    id, entry = operation.id, operation.entry
-    if id.namespace != GENERATED_NAMESPACE:
-        raise Refused(ErrorKind.PERMISSION_DENIED, f"an agent writes in {GENERATED_NAMESPACE} only, not {id}")
-    if entry is None:
-        return
-    if entry.kind != "library.lua" and not (entry.kind == "function.lua" and entry.type == "tool"):
-        raise Refused(
-            ErrorKind.PERMISSION_DENIED, f"an agent writes tools and libraries only, not {shorten(entry.kind)!r} {id}"
-        )
-    if entry.kind == "library.lua" and "type" in entry.meta:
-        # Models and agents are found by their type, whatever kind of entry says it.
-        raise Refused(ErrorKind.PERMISSION_DENIED, f"a library has no meta.type: {id}")
-    try:
-        EntryId.generated(id.name)
-    except EntryError as error:
-        raise Refused(ErrorKind.INVALID, str(error)) from error
-    if entry.is_tool and entry.text("llm_alias") not in ("", id.name):
-        raise Refused(ErrorKind.INVALID, f"llm_alias must be {id.name!r}, the tool's name")
-    if entry.is_tool and id.name in built_in:
-        raise Refused(ErrorKind.ALREADY_EXISTS, f"{id.name!r} is a built-in tool; choose another name")
-
-
-def _check_function(entry: Entry) -> None:
-    """Kind check of function.lua. Raises EntryError with what the author must mend."""
-    _check_source(entry)
-    method = entry.data.get("method", "handler")
-    if not isinstance(method, str) or not method.isidentifier():
-        raise EntryError(f"method: the name of a function in the returned table, not {shorten(repr(method))}")
-    if entry.type != "tool":
-        return
-    description = entry.text("llm_description") or entry.text("comment")
-    if not description.strip() or len(description) > MAX_DESCRIPTION:
-        raise EntryError(f"description: 1 to {MAX_DESCRIPTION} characters are required")
-    check_schema(entry.meta.get("input_schema"))
-
-
-def _check_source(entry: Entry) -> None:
-    if not entry.source:
-        raise EntryError("source: Lua source is required")
-    if len(entry.source) > MAX_SOURCE:
-        raise EntryError(f"source: {len(entry.source)} characters, at most {MAX_SOURCE} are allowed")
-    modules = entry.data.get("modules", [])
-    if not isinstance(modules, list) or not all(isinstance(module, str) for module in modules):
-        raise EntryError("modules: a list of module names is required")
-
-
-def check_schema(schema: Json) -> None:
-    """Raise EntryError unless `schema` is a JSON Schema (2020-12) for an object, small enough to be sent."""
-    if not isinstance(schema, dict) or schema.get("type") != "object":
-        raise EntryError('input_schema: a JSON Schema with "type": "object" is required')
-    check_json(schema, "input_schema", depth=MAX_DEPTH - MAX_SCHEMA_DEPTH)
-    if len(json.dumps(schema)) > MAX_SCHEMA:
-        raise EntryError(f"input_schema: at most {MAX_SCHEMA} characters are allowed")
-    import jsonschema
-
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        path = "/".join(str(part) for part in error.absolute_path)
-        raise EntryError(f"input_schema: {shorten(error.message, 200)} (at /{shorten(path)})") from error
-
-
-LUA_KINDS = frozenset({"function.lua", "library.lua"})
-
-KIND_CHECKS: Mapping[str, Callable[[Entry], None]] = {
-    "function.lua": _check_function,
-    "library.lua": _check_source,
-    "security.policy": check_policy,
-}
-"""What an entry of a kind must be, beside a valid entry; raise EntryError."""
 
 
 def _message(changeset: Changeset, context: CallContext, policy: str) -> CommitMessage:

@@ -15,11 +15,11 @@ from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.turn import Turn, TurnLimits
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError
-from micro_agi_kernel.events import Event, Notice, TurnFinished
-from micro_agi_kernel.interfaces import Model, Provenance
+from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
+from micro_agi_kernel.interfaces import CallContext, Model, Provenance
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
 from micro_agi_kernel.settings import Settings, secret
-from micro_agi_kernel.workspace import RegistryTools, Workspace, call_context
+from micro_agi_kernel.workspace import RegistryTools, Workspace
 
 AGENT_ENTRY = EntryId("app", "dev_assistant")
 
@@ -66,40 +66,42 @@ class Session:
 
     def preload(self) -> None:
         """Start what the first turn needs while nobody waits: the jail, and the model's client."""
-        self._preloading = asyncio.create_task(self._start_jail())
-        with suppress(MicroAgiError):  # the first turn says what is wrong
-            models.preload(self._choose(self._load_agent().spec).spec)
+        self._preloading = asyncio.create_task(self._preload())
 
-    async def _start_jail(self) -> None:
+    async def _preload(self) -> None:
+        with suppress(MicroAgiError):  # the first turn says what is wrong
+            await asyncio.to_thread(lambda: models.preload(self._choose(self._read_spec()).spec))
         with suppress(MicroAgiError):  # the first call says what is wrong
             await self.workspace.sandbox.start()
 
     async def _turn(self, text: str, cell: int, emit: Callable[[Event], None]) -> TurnFinished:
         try:
             before = await asyncio.to_thread(self.workspace.registry.head)
-            agent = await asyncio.to_thread(self._load_agent)
+            agent = self._agent_with(await asyncio.to_thread(self._read_spec))
             choice = await asyncio.to_thread(self._choose, agent.spec)
             model = await self._open_model(choice, emit)
             origin = Provenance(choice.spec.name, text, self.id, cell)
             limits = TurnLimits(self._settings.limits.steps, choice.spec.window, choice.spec.output_tokens)
-            context = call_context(emit, lambda output: None, origin)
+            context = CallContext(emit=emit, provenance=origin)
             end = await Turn(model, agent, self._conversation, self.workspace, limits, context).run(text)
             after = await asyncio.to_thread(self.workspace.registry.head)
         except MicroAgiError as error:
             return TurnFinished("error", str(error), type(error).__name__)
-        return replace(end, registry={"registry": after, "before": before, "session": self.id, "cell": cell})
+        return replace(end, registry=Revision(after, before, self.id, cell))
 
-    def _load_agent(self) -> AgentContext:
-        """The agent with what it has loaded, and its instructions as they stand now."""
-        tools = RegistryTools(self.workspace)
-        entry = tools.get(AGENT_ENTRY)
+    def _read_spec(self) -> AgentSpec:
+        """The agent's instructions as they stand now."""
+        entry = self.workspace.registry.snapshot().get(AGENT_ENTRY)
         if entry is None:
             raise MicroAgiError(
                 f"the registry has no agent {AGENT_ENTRY}: bring it back with git, or start a new registry"
             )
-        spec = AgentSpec.from_entry(entry)
+        return AgentSpec.from_entry(entry)
+
+    def _agent_with(self, spec: AgentSpec) -> AgentContext:
+        """The agent with what it has loaded, and `spec` as its instructions."""
         if self._agent is None:
-            self._agent = AgentContext(spec, tools)
+            self._agent = AgentContext(spec, RegistryTools(self.workspace))
         self._agent.spec = spec
         return self._agent
 

@@ -111,13 +111,13 @@ def person() -> tuple[str, str]:
     """Name and mail address of the person: Git's configuration where there is one, else the login name."""
     from dulwich.config import StackedConfig
 
-    config = StackedConfig.default()
     values = []
     for key, variable in ((b"name", "GIT_COMMITTER_NAME"), (b"email", "GIT_COMMITTER_EMAIL")):
         try:
-            values.append(os.environ.get(variable) or config.get((b"user",), key).decode(errors="replace"))
-        except KeyError:
-            values.append("")
+            configured = StackedConfig.default().get((b"user",), key).decode(errors="replace")
+        except (KeyError, ValueError, OSError):  # none, or a file that cannot be read
+            configured = ""
+        values.append(os.environ.get(variable) or configured)
     name = values[0] or _login_name()
     return name, values[1] or f"{name}@localhost"
 
@@ -165,6 +165,8 @@ def _read_config(path: Path, environment: Mapping[str, str]) -> Mapping[str, Any
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot read the config file {path}: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"cannot read the config file {path}: nested too deeply") from error
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, object]]:

@@ -7,12 +7,13 @@ policies are loaded and every Lua source is compiled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from micro_agi_kernel.entries import AGENT, TOOLS_NAMESPACE, Action, EntryId, Operation
-from micro_agi_kernel.errors import EntryError, MicroAgiError, Refused
+from micro_agi_kernel.agent_rules import judge
+from micro_agi_kernel.entries import AGENT, EntryId, Operation
+from micro_agi_kernel.errors import EntryError, Refused
+from micro_agi_kernel.kind_checks import LUA_KINDS
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
-from micro_agi_kernel.publishing import LUA_KINDS, check_agent_files, check_agent_operation
 from micro_agi_kernel.registry import Finding, Snapshot, audit, history_pairs
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import Workspace
@@ -30,12 +31,11 @@ async def verify_registry(settings: Settings) -> list[Finding]:
 
 def _replay(workspace: Workspace) -> Iterator[Finding]:
     judged, wrong = 0, 0
-    for before, version, operations in history_pairs(workspace.registry):
+    for before, version, _ in history_pairs(workspace.registry):
         if version.actor != AGENT:
             continue
         judged += 1
-        after = workspace.registry.snapshot(version.commit)
-        for id, refusal in _refusals(workspace, before, after, operations):
+        for id, refusal in _refusals(workspace, before, workspace.registry.snapshot(version.commit)):
             wrong += 1
             yield Finding("fail", "policies", f"{version.commit[:12]}: {refusal}", version.commit, id)
     if not wrong:
@@ -48,21 +48,21 @@ def _replay(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _refusals(
-    workspace: Workspace, before: Snapshot, after: Snapshot, operations: Iterable[tuple[Action, EntryId]]
-) -> Iterator[tuple[EntryId | None, MicroAgiError]]:
-    """What the policies of `before` forbid of an agent's commit."""
-    built_in = {entry.text("llm_alias") or entry.id.name for entry in before.entries(TOOLS_NAMESPACE)}
-    try:
-        workspace.permissions.agent_may("registry.apply", "registry", before)
-        check_agent_files(before.changes_to(after)[1])
-    except Refused as refusal:
-        yield None, refusal
-    for action, id in operations:
+    workspace: Workspace, before: Snapshot, after: Snapshot
+) -> Iterator[tuple[EntryId | None, EntryError | Refused]]:
+    """What the rules of `before` forbid of an agent's commit."""
+    changed, files = before.changes_to(after)
+    operations = []
+    for action, id in changed:
+        entry = None
         try:
-            workspace.permissions.agent_may(f"registry.{action}", str(id), before)
-            check_agent_operation(Operation(action, id, after.get(id)), built_in)
-        except (Refused, EntryError) as error:
+            entry = after.get(id)
+        except EntryError as error:
             yield id, error
+        operations.append(Operation(action, id, entry))
+    for subject, said in judge(workspace.permissions, before, operations, files):
+        if isinstance(said, Refused):
+            yield subject, said
 
 
 async def _compile(workspace: Workspace) -> list[Finding]:

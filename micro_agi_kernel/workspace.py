@@ -6,21 +6,19 @@ A session stands on it; so do the commands that need no model.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
 
 from micro_agi_kernel import lua_modules
-from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId
-from micro_agi_kernel.errors import CallError, ErrorKind, Refused
-from micro_agi_kernel.events import Event
-from micro_agi_kernel.functions import FUNCTION_KIND, Functions
+from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.errors import CallError, Refused
+from micro_agi_kernel.functions import Functions
 from micro_agi_kernel.host.docs import DocsService
 from micro_agi_kernel.host.funcs import FuncsService
 from micro_agi_kernel.host.http_client import HttpService
 from micro_agi_kernel.host.registry import RegistryService
 from micro_agi_kernel.host.security import SecurityService
-from micro_agi_kernel.host.service import Grant, Host, Service
-from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program, Provenance
-from micro_agi_kernel.permissions import HOST_MODULES, ONLY_ON_ALLOW, Permissions
+from micro_agi_kernel.host.service import Host, Service
+from micro_agi_kernel.interfaces import CallContext, CallOutcome
+from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.publishing import Publishing, install_seed
 from micro_agi_kernel.registry import Person, Registry
 from micro_agi_kernel.sandbox.pool import JailedSandbox
@@ -99,40 +97,7 @@ def open_sandbox(settings: Settings) -> JailedSandbox:
     return JailedSandbox(lua_modules.__name__, require=settings.sandbox.require)
 
 
-async def evaluate_program(program: Program, settings: Settings, on_output: Callable[[str], None]) -> CallOutcome:
-    """Run `program` in the jail without a registry, hence without its policies and the modules of the host.
-
-    What only a policy may open (private addresses and the like) stays closed.
-    """
-    unknown = sorted(program.modules - (module_names() - HOST_MODULES))
-    if unknown:
-        there_are = ", ".join(sorted(module_names() - HOST_MODULES))
-        return CallOutcome(
-            error=CallError(ErrorKind.NOT_FOUND, f"no module {unknown[0]!r} here; there are: {there_are}")
-        )
-    sandbox, http = open_sandbox(settings), HttpService(_without_policies)
-    entry = Entry(EntryId(GENERATED_NAMESPACE, "eval"), FUNCTION_KIND)
-    grant = Grant(entry, program.modules, call_context(lambda event: None, on_output, Provenance()))
-    try:
-        return await sandbox.run(program, Host([http]).for_call(grant), on_output)
-    finally:
-        await http.close()
-        await sandbox.close()
-
-
-def _without_policies(tool: Entry, action: str, resource: str) -> None:
-    if action in ONLY_ON_ALLOW:
-        raise Refused(
-            ErrorKind.PERMISSION_DENIED, f"policy denied: {action} on {resource} (there are no policies here)"
-        )
-
-
 def module_names() -> frozenset[str]:
     """The Lua modules that exist: the files of the folder, none of which is imported here."""
     found = pkgutil.iter_modules(lua_modules.__path__)
     return frozenset(module.name for module in found if not module.name.startswith("_"))
-
-
-def call_context(emit: Callable[[Event], None], on_output: Callable[[str], None], origin: Provenance) -> CallContext:
-    """The context of a call: what Lua writes is the agent's, whoever started it."""
-    return CallContext(AGENT, emit, on_output, origin)

@@ -27,8 +27,8 @@ ENGINES = frozenset({"registry", "policy", "sandbox", "lua_modules", "models", "
 """Each imports values and itself, never another engine."""
 
 COMPOSITION = (
-    *("permissions", "host", "functions", "publishing", "workspace"),
-    *("verify", "session", "frontends", "__main__"),
+    *("permissions", "host", "functions", "agent_rules", "kind_checks", "publishing", "workspace"),
+    *("evaluation", "verify", "session", "frontends", "__main__"),
 )
 """Lowest first; each imports engines, values and what stands before it."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind
 from micro_agi_kernel.interfaces import ToolCatalog
-from micro_agi_kernel.messages import ToolSpec
+from micro_agi_kernel.messages import NOT_AT_TOP, ToolSpec
 from micro_agi_kernel.values import Json, check_json
 
 DEFAULT_MAX_TOKENS = 512
@@ -50,12 +50,24 @@ class AgentSpec:
             raise EntryError(f"{entry.id}: an agent has a prompt and a model, both text")
         if not isinstance(tools, list) or not all(isinstance(tool, str) for tool in tools):
             raise EntryError(f"{entry.id}: tools is a list of ids, or 'namespace:*'")
-        if not isinstance(max_tokens, int) or max_tokens < 1:
-            raise EntryError(f"{entry.id}: max_tokens is a number above 0")
-        if not isinstance(temperature, (int, float)) or not (effort is None or isinstance(effort, int)):
-            raise EntryError(f"{entry.id}: temperature and thinking_effort are numbers")
+        if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or not 1 <= max_tokens <= 10**9:
+            raise EntryError(f"{entry.id}: max_tokens is a whole number from 1 to a thousand million")
+        if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature <= 2:
+            raise EntryError(f"{entry.id}: temperature is a number from 0 to 2")
+        if isinstance(effort, bool) or not isinstance(effort, int | None) or not -100 <= (effort or 0) <= 100:
+            raise EntryError(f"{entry.id}: thinking_effort is a whole number up to 100")
         names = tuple(tool for tool in tools if isinstance(tool, str))
+        for name in names:
+            _check_tool_name(name, entry)
         return cls(entry.id, prompt, model, max_tokens, float(temperature), effort, names)
+
+
+def _check_tool_name(name: str, entry: Entry) -> None:
+    """Raise EntryError unless `name` is an id or `namespace:*`."""
+    try:
+        EntryId.parse(f"{name[:-1]}x" if name.endswith(":*") else name)
+    except EntryError as error:
+        raise EntryError(f"{entry.id}: tools: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +92,6 @@ class AgentContext:
         self._catalog = catalog
         self._loaded: list[EntryId] = []
 
-    @property
-    def loaded(self) -> tuple[EntryId, ...]:
-        return tuple(self._loaded)
-
     def load(self, id: EntryId) -> BoundTool | CallError:
         """Add a tool to the agent, or say why not."""
         entry = self._catalog.get(id)
@@ -94,7 +102,7 @@ class AgentContext:
         if refusal := self._catalog.refuses_load(entry):
             return refusal
         tool = bind(entry)
-        holder = self.toolset().get(tool.spec.name)
+        holder = self.refresh()[0].get(tool.spec.name)
         if holder is not None and holder.id != id:
             return CallError(
                 ErrorKind.ALREADY_EXISTS, f"the name {tool.spec.name!r} belongs to {holder.id}, loaded first"
@@ -103,28 +111,31 @@ class AgentContext:
             self._loaded.append(id)
         return tool
 
-    def drop_deleted(self) -> tuple[EntryId, ...]:
-        """Forget loaded tools that the registry no longer has (or that are broken now), and name them."""
-        gone = tuple(id for id in self._loaded if self._tool(id) is None)
-        self._loaded = [id for id in self._loaded if id not in gone]
-        return gone
+    def refresh(self) -> tuple[Toolset, tuple[EntryId, ...]]:
+        """The tools callable now, of two with one name the first; and the loaded tools that are gone.
 
-    def toolset(self) -> Toolset:
-        """The tools callable now. Of two with one name the first keeps it."""
+        Loaded tools that the registry no longer has (or that are broken now) are forgotten.
+        """
+        entries = list(self._own_entries())
+        gone: list[EntryId] = []
+        for id in self._loaded:
+            if (entry := self._tool(id)) is not None:
+                entries.append(entry)
+            else:
+                gone.append(id)
+        self._loaded = [id for id in self._loaded if id not in gone]
         tools: dict[str, BoundTool] = {}
-        for entry in self._entries():
+        for entry in entries:
             tool = bind(entry)
             tools.setdefault(tool.spec.name, tool)
-        return tools
+        return tools, tuple(gone)
 
-    def _entries(self) -> list[Entry]:
-        entries: list[Entry] = []
+    def _own_entries(self) -> Iterator[Entry]:
         for name in self.spec.tools:
             if name.endswith(":*"):
-                entries += self._catalog.tools(name.removesuffix(":*"))
+                yield from self._catalog.tools(name.removesuffix(":*"))
             elif (entry := self._tool(EntryId.parse(name))) is not None:
-                entries.append(entry)
-        return entries + [entry for id in self._loaded if (entry := self._tool(id)) is not None]
+                yield entry
 
     def _tool(self, id: EntryId) -> Entry | None:
         """The entry, when it is a tool that can be read."""
@@ -152,4 +163,5 @@ def _schema(entry: Entry) -> Mapping[str, Json]:
             schema = None
     if not isinstance(schema, dict):
         return {"type": "object", "properties": {}}
-    return {**schema, "type": "object", "properties": schema.get("properties") or {}}
+    kept = {key: value for key, value in schema.items() if key not in NOT_AT_TOP}
+    return {**kept, "type": "object", "properties": schema.get("properties") or {}}

@@ -38,6 +38,9 @@ LOAD_TOOL = EntryId(TOOLS_NAMESPACE, "load_tool")
 RESULT_SHARE = 0.25
 """Part of the model's window that one tool result may fill."""
 
+SIDE_BY_SIDE = 8
+"""Tool calls that run at once; each may hold a process of 64 MiB, and a model may ask for hundreds."""
+
 CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for English and code; only the cut of oversized results depends on it."""
 
@@ -80,7 +83,7 @@ class Turn:
         self._conversation.say(prompt)
         try:
             for _ in range(self._limits.steps):
-                toolset = self._refresh_tools()
+                toolset = await self._refresh_tools()
                 step = await self._ask(toolset)
                 if not step.calls:
                     return TurnFinished("ok")
@@ -98,11 +101,12 @@ class Turn:
             "StepLimit",
         )
 
-    def _refresh_tools(self) -> Toolset:
-        for id in self._agent.drop_deleted():
+    async def _refresh_tools(self) -> Toolset:
+        toolset, gone = await asyncio.to_thread(self._agent.refresh)
+        for id in gone:
             self._conversation.tell(f"The tool {id} is no longer in the registry.")
             self._emit(Notice(f"{id} is no longer in the registry"))
-        return self._agent.toolset()
+        return toolset
 
     async def _ask(self, toolset: Toolset) -> Step:
         """One answer of the model; asked once more, with room for its largest, when a call was cut."""
@@ -156,10 +160,16 @@ class Turn:
         await self._run_together(together, toolset)
 
     async def _run_together(self, calls: Iterable[ToolCall], toolset: Toolset) -> None:
+        slots = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def run(call: ToolCall) -> None:
+            async with slots:
+                await self._run_call(call, toolset.get(call.name))
+
         try:
             async with asyncio.TaskGroup() as group:
                 for call in calls:
-                    group.create_task(self._run_call(call, toolset.get(call.name)))
+                    group.create_task(run(call))
         except BaseExceptionGroup as failures:  # one line for the person, not a tree of them
             raise failures.exceptions[0] from None
 

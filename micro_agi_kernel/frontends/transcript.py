@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import assert_never
 
 from micro_agi_kernel.events import (
@@ -10,6 +9,7 @@ from micro_agi_kernel.events import (
     Event,
     Notice,
     ReasoningDelta,
+    Revision,
     TextDelta,
     ToolFinished,
     ToolLoaded,
@@ -19,11 +19,15 @@ from micro_agi_kernel.events import (
     UsageReport,
 )
 from micro_agi_kernel.frontends.text import one_line, plain
-from micro_agi_kernel.values import Json
 
-HEAD = 32_768
-TAIL = 32_768
-"""Characters of one call's output that are shown, from its start and from its end."""
+SHOWN = 32_768
+"""Characters of one call's output that are shown, from its start and as many from its end."""
+
+SHOWN_LATE = 512
+"""The same for a call that begins when the cell has shown IN_CELL characters of output."""
+
+IN_CELL = 1 << 20
+"""A Jupyter server drops messages above a megabyte a second, and hundreds of calls may print."""
 
 
 class Transcript:
@@ -34,6 +38,7 @@ class Transcript:
     def __init__(self) -> None:
         self._answering = False
         self._outputs: dict[str, ShownOutput] = {}
+        self._shown = 0
 
     def handle(self, event: Event) -> None:
         """Show one event."""
@@ -41,10 +46,12 @@ class Transcript:
             case TextDelta(text):
                 self._answer(text)
             case ToolOutput(call_id, text):
-                self._print(self._outputs.setdefault(call_id, ShownOutput()).add(text))
+                if call_id not in self._outputs:
+                    self._outputs[call_id] = ShownOutput(SHOWN if self._shown < IN_CELL else SHOWN_LATE)
+                self._show(self._outputs[call_id].add(text))
             case ToolFinished(call_id, name, status, summary):
                 if output := self._outputs.pop(call_id, None):
-                    self._print(output.end())
+                    self._show(output.end())
                 self._line(f"[{name}] error: {summary}" if status == "error" else f"[{name}] {status}")
             case ToolLoaded(id):
                 self._line(f"[+] {id}")
@@ -59,6 +66,10 @@ class Transcript:
                 pass
             case _:
                 assert_never(event)
+
+    def _show(self, output: str) -> None:
+        self._shown += len(output)
+        self._print(output)
 
     def _answer(self, text: str) -> None:
         if not self._answering:
@@ -89,8 +100,8 @@ class Transcript:
             self._answering = False
             self.close_answer()
 
-    def finish(self, registry: Mapping[str, Json] | None) -> None:
-        """The turn's last event came; `registry` is the cell's revision, for a saved notebook."""
+    def finish(self, revision: Revision | None) -> None:
+        """The turn's last event came; `revision` is the cell's, for a saved notebook."""
         self.close()
 
     def open_answer(self) -> None:
@@ -112,8 +123,9 @@ class ShownOutput:
     """What is shown of one call's output: bars at the left (so that it cannot pose as a status line),
     the head as it comes, the tail at the end, and between them a line that says how much is missing."""
 
-    def __init__(self) -> None:
-        self._room = HEAD
+    def __init__(self, most: int) -> None:
+        """`most`: characters that are shown from the start, and from the end."""
+        self._room = self._most = most
         self._missing = 0
         self._tail = ""
         self._line_start = True
@@ -128,7 +140,7 @@ class ShownOutput:
         self._room -= len(head)
         if rest:
             tail = self._tail + rest
-            self._tail = tail[-TAIL:]
+            self._tail = tail[-self._most :]
             self._missing += len(tail) - len(self._tail)
         return self._barred(head)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 from micro_agi_kernel.docs_index import DocsIndex
@@ -11,13 +10,13 @@ from micro_agi_kernel.host.service import Grant, Payload, text
 from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.values import Value
 
-PREFIX = "docs/"
+FOLDER = "docs"
 SUFFIX = ".md"
 MAX_HITS = 20
 
 
 class DocsService:
-    """Answers `docs.*`. The index is built once per commit that it is asked at."""
+    """Answers `docs.*`. The index is built anew only when a commit changed docs/."""
 
     module = "docs"
 
@@ -34,23 +33,25 @@ class DocsService:
     def index(self) -> DocsIndex:
         """The pages of the newest commit. Blocks: call it in a thread."""
         snapshot = self._registry.snapshot()
-        if self._index is None or self._index[0] != snapshot.commit:
-            self._index = (snapshot.commit, DocsIndex(read_pages(snapshot)))
-        return self._index[1]
+        tree = snapshot.folder(FOLDER)
+        if (index := self._index) is None or index[0] != tree:
+            self._index = index = (tree, DocsIndex(read_pages(snapshot)))
+        return index[1]
 
-    async def _page(self, payload: Payload, grant: Grant) -> Value:
-        return await asyncio.to_thread(lambda: self.index().page(text(payload, "path")))
+    def _page(self, payload: Payload, grant: Grant) -> Value:
+        return self.index().page(text(payload, "path"))
 
-    async def _search(self, payload: Payload, grant: Grant) -> Value:
+    def _search(self, payload: Payload, grant: Grant) -> Value:
         limit = service.count(payload, "limit", 5, MAX_HITS)
-        hits = await asyncio.to_thread(lambda: self.index().search(text(payload, "query"), limit))
+        hits = self.index().search(text(payload, "query"), limit)
         return [{"path": hit.path, "title": hit.title, "excerpt": hit.excerpt} for hit in hits]
 
-    async def _remote_url(self, payload: Payload, grant: Grant) -> Value:
+    def _remote_url(self, payload: Payload, grant: Grant) -> Value:
         return self._remote or None
 
 
 def read_pages(snapshot: Snapshot) -> dict[str, bytes]:
     """The pages of a snapshot: "lua/core/time" to Markdown."""
-    paths = [path for path in snapshot.files(PREFIX) if path.endswith(SUFFIX)]
-    return {path[len(PREFIX) : -len(SUFFIX)]: snapshot.file(path) or b"" for path in paths}
+    prefix = f"{FOLDER}/"
+    paths = [path for path in snapshot.files(prefix) if path.endswith(SUFFIX)]
+    return {path[len(prefix) : -len(SUFFIX)]: snapshot.file(path) or b"" for path in paths}

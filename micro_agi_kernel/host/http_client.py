@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -25,16 +26,23 @@ class HttpService:
         self.operations: Mapping[str, Operation] = {"http.request": self._request}
 
     async def _request(self, payload: Payload, grant: Grant) -> Value:
-        def allows(action: str, resource: str) -> bool:
-            self._check(grant.entry, action, resource)  # raises, and so names the policy
+        async def allows(action: str, resource: str) -> bool:
+            # It raises, and so names the policy; it may read the registry, hence the thread.
+            await asyncio.to_thread(self._check, grant.entry, action, resource)
             return True
 
         if self._client is None:
-            from micro_agi_kernel.host.http import GuardedHttp
-
-            self._client = GuardedHttp()
+            client = await asyncio.to_thread(_client_class)
+            self._client = self._client or client()  # another request may have been first
         return await self._client.request(dict(payload), allows)
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
+
+
+def _client_class() -> type[GuardedHttp]:
+    """Blocks for as long as it takes to import httpx."""
+    from micro_agi_kernel.host.http import GuardedHttp
+
+    return GuardedHttp

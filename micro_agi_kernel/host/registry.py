@@ -17,10 +17,12 @@ from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
 
 MAX_OPERATIONS = 1_000
 MAX_HISTORY = 200
+MAX_FOUND = 100_000
+"""Entries of one answer: more than the pipe to a tool carries, so that only a smaller limit cuts a list short."""
 
 
 class RegistryService:
-    """Answers `registry.*`. Blocking work runs in a thread, off the event loop."""
+    """Answers `registry.*`. What reads runs in a thread as a whole, so that no object is read on the event loop."""
 
     module = "registry"
 
@@ -39,41 +41,43 @@ class RegistryService:
             "registry.apply_version": self._apply_version,
         }
 
-    async def _get(self, payload: Payload, grant: Grant) -> Value:
+    def _get(self, payload: Payload, grant: Grant) -> Value:
         id = EntryId.parse(text(payload, "id"))
         self._permissions.tool_may(grant.entry, "registry.get", str(id))
-        snapshot = self._at(payload)
-        entry = await asyncio.to_thread(snapshot.get, id)
+        entry = self._at(payload).get(id)
         if entry is None:
             raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
         return _value(entry)
 
-    async def _snapshot(self, payload: Payload, grant: Grant) -> Value:
+    def _snapshot(self, payload: Payload, grant: Grant) -> Value:
         snapshot = self._at(payload)
-        return {"commit": snapshot.commit, "version": await asyncio.to_thread(lambda: snapshot.number)}
+        return {"commit": snapshot.commit, "version": snapshot.number}
 
-    async def _find(self, payload: Payload, grant: Grant) -> Value:
+    def _find(self, payload: Payload, grant: Grant) -> Value:
         criteria = payload.get("filter") or {}
         if not isinstance(criteria, dict):
             raise Refused(ErrorKind.INVALID, "filter: a table of fields is required")
-        found = await asyncio.to_thread(self._at(payload).find, _json(criteria))
-        return self._readable(found, grant)
+        words = (optional_text(payload, "query") or "").casefold().split()
+        limit = service.count(payload, "limit", MAX_FOUND, MAX_FOUND)
+        found = [entry for entry in self._at(payload).find(_json(criteria)) if _holds(entry, words)]
+        readable = self._readable(found, grant)
+        if payload.get("heads") is True:
+            return {"entries": [_head(entry) for entry in readable[:limit]], "total": len(readable)}
+        return [_value(entry) for entry in readable[:limit]]
 
-    async def _entries(self, payload: Payload, grant: Grant) -> Value:
-        found = await asyncio.to_thread(self._at(payload).entries, optional_text(payload, "namespace"))
-        return self._readable(found, grant)
+    def _entries(self, payload: Payload, grant: Grant) -> Value:
+        found = self._at(payload).entries(optional_text(payload, "namespace"))
+        return [_value(entry) for entry in self._readable(found, grant)]
 
-    async def _versions(self, payload: Payload, grant: Grant) -> Value:
+    def _versions(self, payload: Payload, grant: Grant) -> Value:
         limit = service.count(payload, "limit", 20, MAX_HISTORY)
-        versions = await asyncio.to_thread(self._registry.versions, limit)
-        return [_version(version) for version in versions]
+        return [_version(version) for version in self._registry.versions(limit)]
 
-    async def _history(self, payload: Payload, grant: Grant) -> Value:
+    def _history(self, payload: Payload, grant: Grant) -> Value:
         id = EntryId.parse(text(payload, "id"))
         self._permissions.tool_may(grant.entry, "registry.get", str(id))
         limit = service.count(payload, "limit", 20, MAX_HISTORY)
-        versions = await asyncio.to_thread(lambda: self._registry.versions(limit, id=id))
-        return [_version(version) for version in versions]
+        return [_version(version) for version in self._registry.versions(limit, id=id)]
 
     async def _apply(self, payload: Payload, grant: Grant) -> Value:
         listed = payload.get("operations")
@@ -85,26 +89,47 @@ class RegistryService:
         )
 
     async def _apply_version(self, payload: Payload, grant: Grant) -> Value:
+        changeset, base = await asyncio.to_thread(self._restoring, payload)
+        return _published(await self._publisher.publish(changeset, grant.context, base=base))
+
+    def _restoring(self, payload: Payload) -> tuple[Changeset, str]:
+        """What brings back the wanted version, and the commit that it starts from."""
         current = self._registry.snapshot()
-        changeset = await asyncio.to_thread(changeset_between, current, self._at(payload))
-        return _published(await self._publisher.publish(changeset, grant.context, base=current.commit))
+        return changeset_between(current, self._at(payload)), current.commit
 
     def _at(self, payload: Payload) -> Snapshot:
         return self._registry.snapshot(optional_text(payload, "commit"))
 
-    def _readable(self, entries: list[Entry], grant: Grant) -> Value:
-        values: list[Value] = []
+    def _readable(self, entries: list[Entry], grant: Grant) -> list[Entry]:
+        readable: list[Entry] = []
         for entry in entries:
             try:
                 self._permissions.tool_may(grant.entry, "registry.get", str(entry.id))
             except Refused:
                 continue  # what may not be read is not listed either
-            values.append(_value(entry))
-        return values
+            readable.append(entry)
+        return readable
 
 
 def _value(entry: Entry) -> Value:
     return as_value(entry.as_json())
+
+
+def _head(entry: Entry) -> Value:
+    """What a list shows of an entry; what it does not say as text is None."""
+    return {
+        "id": str(entry.id),
+        "kind": entry.kind,
+        "type": entry.type,
+        "title": entry.text("title") or None,
+        "comment": entry.text("comment") or None,
+    }
+
+
+def _holds(entry: Entry, words: list[str]) -> bool:
+    """Whether id, title and comment together hold all `words`, which are in folded case."""
+    shown = f"{entry.id} {entry.text('title')} {entry.text('comment')}".casefold()
+    return all(word in shown for word in words)
 
 
 def _version(version: Version) -> Value:

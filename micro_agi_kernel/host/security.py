@@ -31,12 +31,12 @@ class SecurityService:
             raise Refused(ErrorKind.INVALID, "the id of a scope has the form namespace:group")
         return self._permissions.scope(name, self._registry.snapshot())
 
-    async def _named_scope(self, payload: Payload, grant: Grant) -> Value:
+    def _named_scope(self, payload: Payload, grant: Grant) -> Value:
         scope = self._scope(text(payload, "id"))
         scope.require_sound()
         return {"id": scope.name, "policies": [str(policy.id) for policy in scope.policies]}
 
-    async def _evaluate(self, payload: Payload, grant: Grant) -> Value:
+    def _evaluate(self, payload: Payload, grant: Grant) -> Value:
         actor = payload.get("actor")
         if not isinstance(actor, dict):
             raise Refused(ErrorKind.INVALID, "actor: a table with id and meta is required")

@@ -7,9 +7,11 @@ for what is asked of it.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
@@ -28,7 +30,13 @@ class Grant:
     context: CallContext
 
 
-Operation = Callable[[Payload, Grant], Awaitable[Value]]
+Reading = Callable[[Payload, Grant], Value]
+"""An operation that may block, as reading the registry does; the host runs the whole of it in a thread."""
+
+Acting = Callable[[Payload, Grant], Awaitable[Value]]
+"""An operation that waits for others; a coroutine function, which must not block."""
+
+Operation = Reading | Acting
 
 
 class Service(Protocol):
@@ -67,7 +75,9 @@ class _HostOfCall:
             raise Refused(ErrorKind.PERMISSION_DENIED, f"not granted: {shorten(op)}")
         if not isinstance(payload, dict):
             raise Refused(ErrorKind.INVALID, f"{op}: a table of named arguments is required")
-        return await operation(payload, self._grant)
+        if inspect.iscoroutinefunction(operation):
+            return await cast(Acting, operation)(payload, self._grant)
+        return await asyncio.to_thread(cast(Reading, operation), payload, self._grant)
 
 
 def text(payload: Payload, name: str) -> str:

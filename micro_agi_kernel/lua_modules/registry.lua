@@ -35,10 +35,11 @@ local function limit_of(value)
   return nil, invalid("limit must be a positive integer")
 end
 
-local function find(filter, commit)
+local function find(filter, request)
   if filter == nil then filter = {} end
   if type(filter) ~= "table" then return nil, invalid("filter must be a table") end
-  return host("registry.find", {filter = object(filter), commit = commit})
+  request.filter = object(filter)
+  return host("registry.find", request)
 end
 
 -- Versions ------------------------------------------------------------------
@@ -115,7 +116,16 @@ function registry.get(id)
 end
 
 function registry.find(filter)
-  return find(filter)
+  return find(filter, {})
+end
+
+function registry.list(filter, options)
+  if options == nil then options = {} end
+  if type(options) ~= "table" then return nil, invalid("options must be a table") end
+  if options.query ~= nil and type(options.query) ~= "string" then return nil, invalid("query must be a string") end
+  local limit, err = limit_of(options.limit)
+  if err then return nil, err end
+  return find(filter, {query = options.query, limit = limit, heads = true})
 end
 
 -- Snapshots -----------------------------------------------------------------
@@ -149,7 +159,7 @@ end
 
 function Snapshot:find(filter)
   check(Snapshot, self, "snap:find(filter)")
-  return find(filter, self._version._commit)
+  return find(filter, {commit = self._version._commit})
 end
 
 function Snapshot:entries()

@@ -11,6 +11,9 @@ from micro_agi_kernel.values import Json
 
 MODEL_TYPE = "llm.model"
 
+MOST = 1_000_000_000
+"""Bound of every number in an entry: far above any window or price, and no overflow anywhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
@@ -155,10 +158,12 @@ def _texts(value: Json, where: str) -> tuple[str, ...]:
 def _whole(value: Json, where: str, *, least: int | None = None) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
         raise EntryError(f"{where} must be a whole number{'' if least is None else f' of at least {least}'}")
+    if abs(value) > MOST:
+        raise EntryError(f"{where} must be at most {MOST:,}")
     return value
 
 
 def _price(value: Json, where: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise EntryError(f"{where} must be a price for a million tokens")
     return float(value)

@@ -27,6 +27,9 @@ from micro_agi_kernel.messages import (
 )
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
 
+CUT = "[interrupted]"
+"""What tells the model that its earlier answer was cut."""
+
 _EFFORTS = ((0, "minimal"), (24, "low"), (59, "medium"), (89, "high"))
 _CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
@@ -143,9 +146,9 @@ def _messages(messages: Iterable[Message]) -> Iterator[dict[str, object]]:
                 yield {"role": "system", "content": whole_characters(text)}
             case UserMessage(text):
                 yield {"role": "user", "content": whole_characters(text)}
-            case AssistantMessage(text, calls):
+            case AssistantMessage(text, calls, interrupted):
                 if text or calls:  # servers refuse an empty one, which an interrupt before the first word leaves
-                    yield _assistant(text, calls)
+                    yield _assistant(f"{text} {CUT}" if interrupted else text, calls)
             case ToolResult(call_id, _, content):
                 yield {"role": "tool", "tool_call_id": call_id, "content": whole_characters(content)}
 

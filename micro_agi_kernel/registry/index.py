@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from micro_agi_kernel.entries import MAX_FILE_BYTES, Entry, EntryId, from_files, source_file, to_files
+from micro_agi_kernel.entries import MAX_FILE_BYTES, Entry, EntryId, from_document, source_file
 from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry import layout
+from micro_agi_kernel.values import Json
 from micro_agi_kernel.yaml_files import load_yaml
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class Folder:
     """Namespaces below, by their full dotted name; the value is the id of the tree."""
     strays: dict[str, str]
     """File name → why it is no part of an entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An entry, and whether a Lua file lies beside it that is not its source."""
+
+    entry: Entry
+    unused_source: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,36 +122,27 @@ class Index:
                 strays[name] = _why_stray(name, node, namespace, suffix)
         return Folder(entries, folders, strays)
 
-    def _entry(self, id: EntryId, files: EntryFiles) -> Entry | Broken:
+    def _entry(self, id: EntryId, files: EntryFiles) -> Parsed | Broken:
         """The entry that these files hold, or why there is none."""
         kind: str | None = None
         try:
-            contents: dict[str, bytes] = {}
-            for name, node in ((f"{id.name}.yaml", files.yaml), (source_file(id), files.lua)):
-                if node is not None:
-                    contents[name] = self._content(name, node)
-            kind = self.kind(f"{id.name}.yaml", files.yaml)
-            return from_files(id, contents)
+            document = self._document(f"{id.name}.yaml", files.yaml)
+            kind = _kind(document)
+            lua = None if files.lua is None else self._content(source_file(id), files.lua)
+            entry, is_source = from_document(id, document, lua)
+            return Parsed(entry, lua is not None and not is_source)
         except EntryError as error:
             return Broken(f"{layout.folder_of(id.namespace)}/{error}", kind)
 
     def kind(self, name: str, node: Node) -> str | None:
         """The kind that a YAML file names, however broken the rest of it is."""
         try:
-            document = load_yaml(self._content(name, node), name)
+            return _kind(self._document(name, node))
         except EntryError:
             return None
-        kind = document.get("kind") if isinstance(document, dict) else None
-        return kind if isinstance(kind, str) else None
 
-    def unused_source(self, entry: Entry, files: EntryFiles) -> bool:
-        """Whether a Lua file lies beside an entry that does not take its source from there."""
-        if files.lua is None:
-            return False
-        try:
-            return to_files(entry).get(source_file(entry.id)) != self.objects.blob(files.lua.id)
-        except EntryError:
-            return True
+    def _document(self, name: str, node: Node) -> Json:
+        return load_yaml(self._content(name, node), name)
 
     def _content(self, name: str, node: Node) -> bytes:
         if not node.is_file:
@@ -151,6 +151,11 @@ class Index:
         if len(content) > MAX_FILE_BYTES:
             raise EntryError(f"{name}: larger than {MAX_FILE_BYTES} bytes")
         return content
+
+
+def _kind(document: Json) -> str | None:
+    kind = document.get("kind") if isinstance(document, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _is_entry(namespace: str, name: str) -> bool:

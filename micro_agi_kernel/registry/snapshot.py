@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from micro_agi_kernel.entries import Action, Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused, RegistryError
 from micro_agi_kernel.registry import layout
-from micro_agi_kernel.registry.index import Broken, EntryFiles
+from micro_agi_kernel.registry.index import Broken, EntryFiles, Parsed
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.values import Json, shorten
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.registry.index import Index
+    from micro_agi_kernel.registry.index import Folder, Index
     from micro_agi_kernel.registry.objects import Node
     from micro_agi_kernel.registry.versions import History
 
@@ -61,7 +61,7 @@ class Snapshot:
         found = self._index.entry(id, EntryFiles(yaml, lua))
         if isinstance(found, Broken):
             raise EntryError(found.reason)
-        return found
+        return found.entry
 
     def has(self, id: EntryId) -> bool:
         """Whether the entry's YAML is there, readable or not."""
@@ -78,7 +78,7 @@ class Snapshot:
     def entries(self, namespace: str | None = None) -> list[Entry]:
         """All readable entries (of one namespace), sorted by id; what is broken is in `problems`."""
         found = (self._index.entry(id, files) for id, files in self._each(namespace))
-        return sorted((entry for entry in found if isinstance(entry, Entry)), key=lambda entry: entry.id)
+        return sorted((each.entry for each in found if isinstance(each, Parsed)), key=lambda entry: entry.id)
 
     def find(self, filter: Mapping[str, Json]) -> list[Entry]:
         """Readable entries that match every field of `filter`, sorted by id.
@@ -96,9 +96,9 @@ class Snapshot:
         exact = wanted if isinstance(wanted, str) and not wanted.endswith("*") else None
         return [e for e in self.entries(exact) if all(_matches(e, key, value) for key, value in filter.items())]
 
-    def problems(self) -> list[Problem]:
-        """Every file that is no part of a readable entry, sorted by path. Reads all entries once."""
-        return sorted(self._problems(), key=lambda problem: problem.path)
+    def problems(self, namespace: str | None = None) -> list[Problem]:
+        """Every file (of one namespace) that is no part of a readable entry, sorted by path. Reads its entries once."""
+        return sorted(self._problems(namespace), key=lambda problem: problem.path)
 
     def file(self, path: str) -> bytes | None:
         """The content of any file; None when there is none (or a folder, link or the like)."""
@@ -107,9 +107,15 @@ class Snapshot:
 
     def files(self, prefix: str = "") -> list[str]:
         """Paths of the files that are no entry (pages, the format file, strays) and begin with `prefix`."""
-        changed = self._index.objects.changed("", self.tree)
-        paths = (path for path, _, node in changed if node and node.is_file and path.startswith(prefix))
-        return sorted(path for path in paths if layout.entry_id(path) is None)
+        paths = (path for path, node in self._walk(prefix.rpartition("/")[0]) if node.is_file)
+        return sorted(path for path in paths if path.startswith(prefix) and layout.entry_id(path) is None)
+
+    def folder(self, path: str) -> str:
+        """The id of the tree at `path`: equal when nothing below it differs. "" when no folder lies there."""
+        if not path:
+            return self.tree
+        node = self._index.node(self.tree, path)
+        return node.id if node is not None and node.is_folder else ""
 
     def last_commit(self, id: EntryId) -> str:
         """The commit on the first-parent line that last changed an entry of this snapshot."""
@@ -135,8 +141,7 @@ class Snapshot:
     def twin(self, path: str) -> str:
         """The path in the same folder that differs from `path` in case only, or `path` itself."""
         folder, slash, name = path.rpartition("/")
-        node = self._index.node(self.tree, folder) if slash else None
-        tree = node.id if node is not None and node.is_folder else "" if slash else self.tree
+        tree = self.folder(folder)
         if not tree or name in self._index.objects.tree(tree):
             return path
         return f"{folder}{slash}{self._index.lowered(tree).get(name.lower(), name)}"
@@ -151,18 +156,26 @@ class Snapshot:
             known.add(node.id)
 
     def _each(self, namespace: str | None = None) -> Iterator[tuple[EntryId, EntryFiles]]:
-        if namespace is None:
-            for found, folder in self._index.walk(self.tree):
-                for name, files in folder.entries.items():
-                    yield EntryId(found, name), files
-        elif layout.is_namespace(namespace):
-            node = self._index.node(self.tree, layout.folder_of(namespace))
-            if node is not None and node.is_folder:
-                for name, files in self._index.folder(node.id, namespace).entries.items():
-                    yield EntryId(namespace, name), files
+        for found, folder in self._folders(namespace):
+            for name, files in folder.entries.items():
+                yield EntryId(found, name), files
 
-    def _problems(self) -> Iterator[Problem]:
-        for namespace, folder in self._index.walk(self.tree):
+    def _folders(self, namespace: str | None) -> Iterator[tuple[str, Folder]]:
+        """The folder of `namespace`, or those of all, each with its dotted name."""
+        if namespace is None:
+            yield from self._index.walk(self.tree)
+        elif layout.is_namespace(namespace) and (tree := self.folder(layout.folder_of(namespace))):
+            yield namespace, self._index.folder(tree, namespace)
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, Node]]:
+        """Everything below `folder` that is no folder itself, with its path."""
+        base = f"{folder}/" if folder else ""
+        for path, _, node in self._index.objects.changed("", self.folder(folder)):
+            if node is not None:
+                yield base + path, node
+
+    def _problems(self, wanted: str | None) -> Iterator[Problem]:
+        for namespace, folder in self._folders(wanted):
             base = f"{layout.folder_of(namespace)}/" if namespace else ""
             where = namespace or None
             for name, reason in folder.strays.items():
@@ -175,10 +188,10 @@ class Snapshot:
                 if isinstance(found, Broken):
                     path = layout.entry_path(id)
                     yield Problem(path, found.reason.removeprefix(f"{path}: "), where, id, found.kind)
-                elif self._index.unused_source(found, files):
+                elif found.unused_source:
                     yield Problem(layout.source_path(id), "the entry beside it has another source", where)
-        for path, _, node in self._index.objects.changed("", self.tree):
-            if path.startswith(f"{layout.DOCS}/") and (node is None or not node.is_file):
+        for path, node in self._walk(layout.DOCS) if wanted is None else ():
+            if not node.is_file:
                 yield Problem(clean(path), "not an ordinary file", None)
 
 

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
-from micro_agi_kernel.errors import CallError, Conflict, EntryError, ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
 from micro_agi_kernel.interfaces import MIB, CallOutcome, HostService, Program
 from micro_agi_kernel.sandbox import frames
 from micro_agi_kernel.sandbox.frames import Ask, End, FrameError, Late, Output
@@ -184,14 +184,14 @@ class Call:
         try:
             answer["value"] = await self._host.request(ask.op, ask.payload)
         except MicroAgiError as error:
-            answer["error"] = _error_value(error)
+            answer["error"] = frames.error_value(error.as_value())
         if paused := self._clock.stood_still():
             answer["paused"] = paused
         try:
             data = frames.pack(frames.dumps(answer))
         except FrameError as error:
-            fault: Value = {"kind": ErrorKind.INVALID, "message": f"the answer of {ask.op}: {error}"}
-            data = frames.pack(frames.dumps({"id": ask.id, "error": fault}))
+            fault = CallError(ErrorKind.INVALID, f"the answer of {ask.op}: {error}")
+            data = frames.pack(frames.dumps({"id": ask.id, "error": frames.error_value(fault)}))
         await self._worker.write(data)  # waits while the child does not read
         del self._open[ask.id]
 
@@ -215,20 +215,6 @@ def request_of(program: Program) -> bytes:
     }
     header = frames.dumps({"modules": [*sorted(program.modules)], "seconds": seconds})
     return frames.pack(header) + frames.pack(frames.dumps(source))
-
-
-def _error_value(error: MicroAgiError) -> Value:
-    """What Lua gets for an exception of a host service."""
-    match error:
-        case Refused():
-            kind, retryable = error.kind, error.retryable
-        case Conflict():
-            kind, retryable = ErrorKind.CONFLICT, True
-        case EntryError():
-            kind, retryable = ErrorKind.INVALID, False
-        case _:
-            kind, retryable = ErrorKind.INTERNAL, None
-    return {"kind": kind, "message": str(error), "retryable": retryable}
 
 
 def _how_it_ended(status: int) -> str:

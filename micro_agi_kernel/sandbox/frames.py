@@ -240,6 +240,11 @@ def parse_child_message(data: bytes) -> ChildMessage:
     raise FrameError("no message that a child sends")
 
 
+def error_value(error: CallError) -> Value:
+    """`error` as a message carries it."""
+    return {"kind": error.kind, "message": error.message, "retryable": error.retryable}
+
+
 def _call_error(error: dict[str, Value]) -> CallError:
     match error:
         case {"kind": str(kind), "message": str(message), **rest} if rest.keys() <= {"retryable"}:

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
 from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.sandbox import frames
 
@@ -145,15 +145,15 @@ class Machine:
             assert isinstance(values, list)
             return frames.dumps({"value": function(*values)})
         except MicroAgiError as error:
-            kind, retryable = (error.kind, error.retryable) if isinstance(error, Refused) else (ErrorKind.INVALID, None)
-            return frames.dumps({"error": {"kind": kind, "message": str(error), "retryable": retryable}})
+            fault = error.as_value()
         except frames.FrameError as error:
-            return frames.dumps({"error": {"kind": ErrorKind.INVALID, "message": str(error)}})
+            fault = CallError(ErrorKind.INVALID, str(error))
         except MemoryError:
             raise
         except Exception as error:  # a fault of the module: the tool gets an error value, the process lives on
             message = f"{module.decode()}.{name.decode()}: {type(error).__name__}: {error}"
-            return frames.dumps({"error": {"kind": "INTERNAL", "message": message}})
+            fault = CallError(ErrorKind.INTERNAL, message)
+        return frames.dumps({"error": frames.error_value(fault)})
 
     def _ask(self, payload: bytes) -> None:
         module, op, id, value = payload.split(b"\0", 3)
@@ -164,7 +164,7 @@ class Machine:
 
 def end_with(kind: ErrorKind, message: str) -> bytes:
     """The last message of a call that failed."""
-    return frames.dumps({"t": "end", "error": {"kind": kind, "message": message}})
+    return frames.dumps({"t": "end", "error": frames.error_value(CallError(kind, message))})
 
 
 def _new_lua(memory: int) -> LuaRuntime:

@@ -12,7 +12,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -146,13 +146,24 @@ class ForkedWorkers:
         request = {"fork": id, "memory": shape.memory, "cpu": shape.cpu_seconds}
         with other:
             try:
-                socket.send_fds(self._control, [json.dumps(request).encode()], [other.fileno()])
+                await self._send(request, other.fileno())
             except OSError as error:
                 mine.close()
                 raise SandboxError(f"the sandbox's process does not answer: {error}") from error
+            except asyncio.CancelledError:
+                mine.close()
+                raise
         worker = self._workers[id] = Worker(shape, mine, lambda: self._kill(id))
         await worker.get_ready()
         return worker
+
+    async def _send(self, request: Mapping[str, float], descriptor: int) -> None:
+        while True:
+            try:
+                socket.send_fds(self._control, [json.dumps(request).encode()], [descriptor])
+                return
+            except BlockingIOError:  # it forks one at a time, and many are waiting
+                await asyncio.sleep(0.005)
 
     async def close(self) -> None:
         self._ended()

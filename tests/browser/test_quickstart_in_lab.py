@@ -69,7 +69,13 @@ def test_the_quickstart_runs_and_looks_right(tmp_path: Path, service: str) -> No
     with running_lab(tmp_path, "micro-agi", argv, environment) as lab, browser_page() as page:
         run_all(page, lab.format(path="quickstart.ipynb"), until=f".jp-OutputArea >> text=Your IP is {ADDRESS}.")
         page.screenshot(path=tmp_path / "quickstart.png")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Control+s")
+        page.wait_for_function("!document.querySelector('.jp-mod-dirty')")
         first, second = (page.locator(".jp-CodeCell .jp-OutputArea").nth(n).inner_text() for n in (0, 1))
+    saved = nbformat.read(tmp_path / "work" / "quickstart.ipynb", as_version=4)
+    assert [len(cell.outputs) > 0 for cell in saved.cells if cell.cell_type == "code"] == [True, True]
+    assert saved.metadata == notebook.metadata, "to open the shipped notebook would mark it as unsaved"
     lines = ["[doc_search] ok", "[create_tool] ok", "[load_tool] ok", "[+] app.generated:current_time_utc"]
     places = [first.index(line) for line in [*lines, "[current_time_utc] ok", "The current UTC time is 20"]]
     assert places == sorted(places)

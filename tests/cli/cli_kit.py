@@ -56,7 +56,7 @@ def publish(id: str, source: str, *, modules: tuple[str, ...] = (), comment: str
             {"type": "tool", "comment": comment, "input_schema": {"type": "object"}},
             data,
         )
-        context = CallContext("user:ada", lambda event: None, lambda text: None)
+        context = CallContext("user:ada")
         try:
             await workspace.publishing.publish(Changeset((Operation("create", entry.id, entry),)), context)
         finally:

@@ -9,7 +9,7 @@ import pytest
 from house_kit import ALLOW_LOOPBACK, GOOD, House, create, id_of, loopback, policy, tool
 
 from micro_agi_kernel.entries import Entry
-from micro_agi_kernel.errors import CallError, ErrorKind, SandboxError
+from micro_agi_kernel.errors import CallError, ErrorKind, RegistryError, SandboxError
 from micro_agi_kernel.settings import SandboxSettings
 from micro_agi_kernel.workspace import RegistryTools
 
@@ -205,6 +205,12 @@ async def test_a_jail_that_cannot_be_set_up_is_for_the_person(enter: Callable[..
     house._functions._sandbox = closed = type(house.sandbox)("micro_agi_kernel.lua_modules")
     await closed.end()
     with pytest.raises(SandboxError, match="the sandbox is closed"):
+        await house.run("app.tools:registry_list", {})
+
+
+async def test_a_registry_that_cannot_be_read_is_for_the_person(house: House) -> None:
+    house.push({"registry.yaml": b"format: 99\n"})
+    with pytest.raises(RegistryError, match="upgrade micro-agi-kernel"):
         await house.run("app.tools:registry_list", {})
 
 

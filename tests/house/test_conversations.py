@@ -33,6 +33,7 @@ from model_server import CLOSE, CUT, RESET, Reply, calls, failure, reply, text
 from micro_agi_kernel.events import (
     EntryPublished,
     Notice,
+    Revision,
     TextDelta,
     ToolFinished,
     ToolLoaded,
@@ -86,7 +87,7 @@ async def test_a_prompt_becomes_a_tool_becomes_a_commit(house: House) -> None:
         assert isinstance(end, TurnFinished) and end.status == "ok"
         before = house.registry.resolve("main~1")
         session = talk.session.id
-        assert end.registry == {"registry": published.commit, "before": before, "session": session, "cell": 3}
+        assert end.registry == Revision(published.commit, before, session, 3)
 
         # What the server saw: the prompt, five built-in tools, the sixth from the step after load_tool on.
         offered = [{t["function"]["name"] for t in request.body["tools"]} for request in talk.requests]
@@ -303,7 +304,7 @@ async def test_a_model_that_breaks_off(house: House, end: str) -> None:
         assert getattr(kept, "text", "") == "Half a sentence" and getattr(kept, "interrupted", False)
         assert words(await talk.say("go on")) == "And on."
         sent = talk.requests[-1].body["messages"]
-        assert sent[-2] == {"role": "assistant", "content": "Half a sentence"}
+        assert sent[-2] == {"role": "assistant", "content": "Half a sentence [interrupted]"}
 
 
 async def test_a_break_inside_a_call_keeps_no_call(house: House) -> None:

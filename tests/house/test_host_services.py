@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from house_kit import GOOD, House, create, git, policy, tool
 
+from micro_agi_kernel import entries
+from micro_agi_kernel import host as host_package
 from micro_agi_kernel.entries import FileChange
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE, Permissions
+from micro_agi_kernel.registry import Registry
+from micro_agi_kernel.registry import index as registry_index
+from micro_agi_kernel.sandbox.frames import MAX_VALUE
 from micro_agi_kernel.values import Value
 
 SERVICES = ("docs", "funcs", "http_client", "registry", "security")
@@ -31,7 +39,13 @@ VALID: dict[str, dict[str, Any]] = {
     },
     "registry.get": {"id": "app:gpt-5.1", "commit": "main"},
     "registry.snapshot": {"commit": "main"},
-    "registry.find": {"filter": {".kind": "function.lua", ".ns": "app*", "meta.type": "tool"}, "commit": "main"},
+    "registry.find": {
+        "filter": {".kind": "function.lua", ".ns": "app*", "meta.type": "tool"},
+        "query": "tool",
+        "limit": 3,
+        "heads": True,
+        "commit": "main",
+    },
     "registry.entries": {"namespace": "app.tools", "commit": "main"},
     "registry.versions": {"limit": 3},
     "registry.history": {"id": "app:gpt-5.1", "limit": 3},
@@ -191,6 +205,117 @@ async def test_what_may_not_be_read_is_not_listed(house: House) -> None:
         assert read == {"error": "policy denied: registry.get on app.generated:secret (policy app:hidden)"}
 
 
+# -- listing
+
+
+async def listed(house: House, **input: Any) -> Any:
+    outcome = await house.run("app.tools:registry_list", input)
+    assert outcome.ok, outcome.error
+    return outcome.value
+
+
+async def test_a_list_holds_what_was_asked_for(house: House) -> None:
+    plain, other = tool("plain", title="Straße 7", comment="Measures ROADS"), tool("other", comment="nothing")
+    house.write(*create(plain, other))
+    head = {"id": "app.generated:plain", "kind": "function.lua", "type": "tool"}
+    head |= {"title": "Straße 7", "comment": "Measures ROADS"}
+    for query in ("roads", "STRASSE measures", "PLAIN  roads 7", "generated:pl"):
+        assert await listed(house, query=query) == {"entries": [head], "total": 1, "truncated": False}, query
+    assert await listed(house, query="roads nothing") == {"entries": [], "total": 0, "truncated": False}
+    both = await listed(house, namespace="app.generated", limit=1)
+    assert [entry["id"] for entry in both["entries"]] == ["app.generated:other"]
+    assert (both["total"], both["truncated"]) == (2, True) and "title" not in both["entries"][0]
+    find = {"filter": {".ns": "app.generated"}, "query": "roads"}
+    assert await ids_of(house, "registry.find", find) == {"app.generated:plain"}
+    assert len(await ids_of(house, "registry.find", {"limit": 2})) == 2
+
+
+async def test_a_list_of_more_source_than_the_pipe_carries(house: House) -> None:
+    source = GOOD + "\n--" + "x" * 800_000
+    many = [tool(f"large{n}", source) for n in range(MAX_VALUE // len(source) + 1)]
+    house.write(*create(*many))
+    assert (await listed(house, namespace="app.generated"))["total"] == len(many)
+
+
+# -- what is read, and where
+
+
+def count_parses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the YAML files of entries that are parsed from here on."""
+    parsed: list[str] = []
+    for module in (registry_index, entries):
+        load = module.load_yaml
+
+        def count(content: bytes, name: str, load: Callable[..., Any] = load) -> Any:
+            parsed.append(name)
+            return load(content, name)
+
+        monkeypatch.setattr(module, "load_yaml", count)
+    return parsed
+
+
+def test_scopes_read_their_own_namespace_and_each_file_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.write(*create(tool("x"), tool("y")))
+    house.push({"app/generated/broken.yaml": b"a: [", "app/odd/stray.yml": b"kind: x"})
+    parsed = count_parses(monkeypatch)
+    with Registry.open(house.registry.path) as registry:
+        snapshot = registry.snapshot()
+        for name in (AGENT_SCOPE, TOOL_SCOPE):
+            assert Permissions(registry).scope(name, snapshot).policies
+        assert sorted(parsed) == sorted(f"{id.name}.yaml" for id in snapshot.ids() if id.namespace == "app")
+
+
+@pytest.fixture
+def readers(house: House, monkeypatch: pytest.MonkeyPatch) -> set[threading.Thread]:
+    """The threads that read the branch or an object of the registry."""
+    found: set[threading.Thread] = set()
+    objects = house.registry.objects
+
+    def recording(read: Callable[..., Any]) -> Callable[..., Any]:
+        def record(*args: Any) -> Any:
+            found.add(threading.current_thread())
+            return read(*args)
+
+        return record
+
+    for name in ("head", "commit", "tree", "blob"):
+        monkeypatch.setattr(objects, name, recording(getattr(objects, name)))
+    return found
+
+
+@pytest.mark.parametrize("op", [op for op in VALID if op not in ("docs.remote", "funcs.call")])
+async def test_nothing_is_read_on_the_event_loop(
+    house: House, op: str, readers: set[threading.Thread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*args: Any, **more: Any) -> Any:
+        raise Refused(ErrorKind.INVALID, "not now")
+
+    monkeypatch.setattr(house.publishing, "publish", refuse)
+    try:
+        await house.host(*SERVICES).request(op, VALID[op])
+    except Refused as refusal:
+        assert op in ("http.request", "registry.apply", "registry.apply_version"), refusal
+    assert threading.current_thread() not in readers
+    assert readers or op == "registry.apply"
+
+
+async def test_the_http_client_is_imported_in_a_thread(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{host_package.__name__}.http"
+    importers: list[threading.Thread] = []
+
+    class Watch:
+        def find_spec(self, wanted: str, *args: Any) -> None:
+            if wanted == name:
+                importers.append(threading.current_thread())
+
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delattr(host_package, "http", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Watch(), *sys.meta_path])
+    with pytest.raises(MicroAgiError, match=r"private_ip"):
+        await house.host(*SERVICES).request("http.request", VALID["http.request"])
+    assert len(importers) == 1 and importers[0] is not threading.current_thread()
+
+
 async def test_security_answers_what_the_host_would_do(house: House) -> None:
     host = house.host("security")
 
@@ -245,3 +370,11 @@ async def test_a_page_that_a_person_pushed_is_found_at_once(house: House) -> Non
     assert (await search(house, path="my/page"))["content"].startswith("# Zebra")
     assert [hit["path"] for hit in (await search(house, query="zebra"))["results"]] == ["my/page"]
     assert "not found" in (await search(house, path="broken"))["error"]
+
+
+async def test_pages_are_indexed_again_only_when_they_changed(house: House) -> None:
+    first = house.docs.index()
+    house.write(*create(tool("x")))
+    assert house.docs.index() is first
+    house.write(files=(FileChange("docs/new.md", b"# New"),))
+    assert house.docs.index() is not first and house.docs.index().page("new") == "# New"

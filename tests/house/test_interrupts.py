@@ -69,7 +69,7 @@ async def test_while_the_model_speaks(house: House, how: str) -> None:
         assert await asyncio.to_thread(hold.closed.wait, 10)  # the connection is closed, so nobody pays for the rest
         assert talk.session._conversation.messages[-1] == AssistantMessage("Half a sentence", interrupted=True)
         assert words(await talk.say("go on")) == "ok"
-        assert talk.requests[-1].body["messages"][-2]["content"] == "Half a sentence"
+        assert talk.requests[-1].body["messages"][-2]["content"] == "Half a sentence [interrupted]"
 
 
 async def test_while_the_model_stalls(house: House) -> None:

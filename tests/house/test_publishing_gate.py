@@ -424,6 +424,9 @@ async def test_a_person_mends_what_an_agent_may_not(house: House) -> None:
     with pytest.raises(Refused, match="effect is allow, deny or ask"):
         bad = policy("app:bad", "denied", "*", "*")
         await house.publishing.publish(Changeset(create(bad)), house.context("user:ann"))
+    with pytest.raises(Refused, match="expression is missing"):
+        bad = replace(policy("app:bad", "deny", "*", "*"), kind="security.policy.expr")
+        await house.publishing.publish(Changeset(create(bad)), house.context("user:ann"))
 
 
 @pytest.mark.parametrize("effect", ["deny", "ask"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ SECONDS = 30
 class Kernel:
     """A running kernel and one client of it."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, log: Path | None = None) -> None:
         self.manager = KernelManager()
         self.manager._kernel_spec = KernelSpec(
             argv=[*SCRIPTED, *arguments], display_name="Scripted", language="markdown", interrupt_mode="message"
         )
-        self.manager.start_kernel()
+        with log.open("wb") if log else nullcontext() as stderr:
+            self.manager.start_kernel(stderr=stderr)
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=SECONDS)
@@ -105,8 +107,8 @@ def start_kernel() -> Iterator[Any]:
     """Starts kernels of a test's own, with arguments of the scripted kernel."""
     kernels: list[Kernel] = []
 
-    def start(*arguments: str) -> Kernel:
-        kernels.append(Kernel(*arguments))
+    def start(*arguments: str, log: Path | None = None) -> Kernel:
+        kernels.append(Kernel(*arguments, log=log))
         return kernels[-1]
 
     yield start

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import sys
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from micro_agi_kernel.events import (
     EntryPublished,
     Event,
     Notice,
+    Revision,
     TextDelta,
     ToolFinished,
     ToolLoaded,
@@ -29,7 +31,7 @@ from micro_agi_kernel.events import (
 from micro_agi_kernel.frontends.jupyter.app import main
 from micro_agi_kernel.frontends.jupyter.kernel import MicroAgiKernel
 
-REGISTRY = {"registry": "b" * 40, "before": "a" * 40, "session": "s", "cell": 1}
+REVISION = Revision("b" * 40, before="a" * 40, session="s", cell=1)
 
 
 class Script:
@@ -50,11 +52,8 @@ class Script:
                         return
         except asyncio.CancelledError:
             self.interrupts += 1
-            if "tidy" in text:  # a session may also end the turn itself
-                yield TurnFinished("interrupted", registry=REGISTRY)
-                return
             raise
-        yield TurnFinished("ok", registry=REGISTRY)
+        yield TurnFinished("ok", registry=REVISION)
 
     async def _step(self, word: str, rest: str) -> AsyncGenerator[Event, None]:
         match word:
@@ -102,7 +101,7 @@ class Script:
                     yield Notice("holding out")
                     await asyncio.Event().wait()  # only a second interrupt ends this
             case "error":
-                yield TurnFinished("error", error=rest, error_name="ModelError", registry=REGISTRY)
+                yield TurnFinished("error", error=rest, error_name="ModelError", registry=REVISION)
             case "bug":
                 raise ZeroDivisionError(rest)
             case "report":
@@ -116,11 +115,18 @@ class Script:
         if CLOSED:
             CLOSED.write_text("closed")
 
-    def preload(self) -> None: ...
+    def preload(self) -> None:
+        asyncio.get_running_loop()  # the session starts a task here
+        if BROKEN == "preload":
+            raise ZeroDivisionError("preload is broken")
 
 
 class ScriptedKernel(MicroAgiKernel):
     def make_session(self) -> Script:
+        while GATE and not GATE.exists():
+            time.sleep(0.01)
+        if BROKEN == "open":
+            raise ZeroDivisionError("opening is broken")
         if MISSING and not MISSING.exists():
             raise RegistryError(f"{MISSING} is no repository: give another path")
         return Script()
@@ -129,6 +135,8 @@ class ScriptedKernel(MicroAgiKernel):
 arguments = dict(argument.split("=", 1) for argument in sys.argv[1:] if "=" in argument)
 CLOSED = Path(arguments["closed"]) if "closed" in arguments else None
 MISSING = Path(arguments["missing"]) if "missing" in arguments else None
+GATE = Path(arguments["gate"]) if "gate" in arguments else None
+BROKEN = arguments.get("broken")
 
 if __name__ == "__main__":
     main([argument for argument in sys.argv[1:] if "=" not in argument], ScriptedKernel)

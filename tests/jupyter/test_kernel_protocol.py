@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-REGISTRY = {"registry": "b" * 40, "before": "a" * 40, "session": "s", "cell": 1}
-
 
 def text_of(shown: list[dict[str, Any]]) -> str:
     return "".join(m["content"]["text"] for m in shown if m["msg_type"] == "stream")
@@ -119,7 +117,6 @@ STOPS = {
     "text": "say partial answer\nstall",
     "tool": 'say partial answer\nstart slow\nprint "working\\n"\nstall',
     "stalled model": "notice partial answer\nstall",
-    "tidy session": "say partial answer tidy\nstall",
 }
 
 
@@ -135,7 +132,7 @@ def test_an_interrupt_ends_the_turn_and_keeps_what_was_said(kernel: Any, script:
     reply = kernel.reply(request)
     assert reply["content"]["status"] == "error"
     assert [m["content"]["ename"] for m in shown if m["msg_type"] == "error"] == ["Interrupted"]
-    assert reply["metadata"].get("micro_agi") == (REGISTRY if "tidy" in script else None)
+    assert "micro_agi" not in reply["metadata"]
     assert [kernel.reply(cell)["content"]["status"] for cell in queued] == ["aborted", "aborted"]
     answers_again(kernel)
 
@@ -210,6 +207,57 @@ def test_each_cell_tries_again_to_open_the_session(start_kernel: Any, tmp_path: 
         assert [m["msg_type"] for m in shown] == ["error"]
     registry.mkdir()
     answers_again(kernel)
+
+
+def test_the_kernel_answers_while_the_session_opens(start_kernel: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    kernel = start_kernel(f"gate={gate}")
+    cell = kernel.send("say too soon")
+    kernel.barrier()
+    kernel.interrupt()
+    assert kernel.reply(cell)["content"]["ename"] == "Interrupted"
+    gate.touch()
+    assert prompts(kernel.run("report", front_end="terminal")[1]) == 1
+    answers_again(kernel)
+
+
+def test_a_shutdown_closes_the_session_that_is_opening(start_kernel: Any, tmp_path: Path) -> None:
+    gate, closed = tmp_path / "gate", tmp_path / "closed"
+    kernel = start_kernel(f"gate={gate}", f"closed={closed}")
+    kernel.client.shutdown()
+    kernel.barrier()  # the shutdown waits, and the shell is still there
+    gate.touch()
+    assert kernel.client.get_control_msg(timeout=20)["content"]["status"] == "ok"
+    assert closed.read_text() == "closed"
+
+
+def test_a_failed_opening_is_not_tried_again_at_the_end(start_kernel: Any, tmp_path: Path) -> None:
+    registry, closed = tmp_path / "registry", tmp_path / "closed"
+    kernel = start_kernel(f"missing={registry}", f"closed={closed}")
+    assert kernel.run("say hello")[0]["content"]["ename"] == "RegistryError"
+    registry.mkdir()
+    kernel.client.shutdown()
+    assert kernel.client.get_control_msg(timeout=20)["content"]["status"] == "ok"
+    assert not closed.exists()
+
+
+@pytest.mark.parametrize("broken", ["open", "preload"])
+def test_a_bug_in_the_warm_up_is_logged_with_its_traceback(start_kernel: Any, tmp_path: Path, broken: str) -> None:
+    log = tmp_path / "log"
+    kernel = start_kernel(f"broken={broken}", log=log)
+    reply, _ = kernel.run("say fine")
+    assert reply["content"].get("ename") == ("ZeroDivisionError" if broken == "open" else None)
+    logged = log.read_text()
+    assert "warming up failed" in logged
+    assert "Traceback (most recent call last):" in logged and "is broken" in logged
+
+
+def test_what_the_first_cell_will_say_is_not_logged(start_kernel: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    kernel = start_kernel(f"missing={tmp_path / 'registry'}", log=log)
+    reply, _ = kernel.run("say fine")
+    assert reply["content"]["ename"] == "RegistryError"
+    assert log.read_text() == ""
 
 
 def test_shutdown_closes_the_session_even_in_the_middle_of_a_turn(start_kernel: Any, tmp_path: Path) -> None:

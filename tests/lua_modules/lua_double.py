@@ -72,6 +72,7 @@ def _evaluate(payload: dict[str, Value]) -> Value:
     return {"result": "deny" if denied else "undefined", "policy": "app:deny_core_ns" if denied else None}
 
 
+_HEAD: dict[str, Value] = {"id": ENTRY["id"], "kind": ENTRY["kind"], "type": "tool"}
 _ROW: dict[str, Value] = {
     "commit": "b2" * 20,
     "version": 2,
@@ -83,7 +84,7 @@ _ROW: dict[str, Value] = {
 ANSWERS: dict[str, Callable[[dict[str, Value]], Value]] = {
     "http.request": _http,
     "registry.get": _get,
-    "registry.find": lambda payload: [ENTRY],
+    "registry.find": lambda payload: {"entries": [_HEAD], "total": 1} if payload.get("heads") else [ENTRY],
     "registry.entries": lambda payload: [ENTRY],
     "registry.snapshot": lambda payload: {"commit": SEED, "version": 1},
     "registry.apply": _apply,

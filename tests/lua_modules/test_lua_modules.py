@@ -361,6 +361,7 @@ async def test_registry_asks_the_host_for_exactly_what_was_said(run_lua: RunLua)
         snap:get("app.tools:load_tool"); snap:find({}); snap:find({type = "tool"})
         snap:namespace("app"); snap:entries()
         registry.find(); registry.versions(); registry.history("a:b", 3); registry.history()
+        registry.list(); registry.list({type = "tool"}, {query = "Load it", limit = 3})
         local changes = snap:changes():update({id = "a:b", kind = "k", meta = {}, data = {x = 1}})
         local version = changes:delete({ns = "a", name = "c"}):apply()
         registry.apply_version(version); registry.apply_version(registry.versions()[1]); registry.apply_version(7)
@@ -380,6 +381,8 @@ async def test_registry_asks_the_host_for_exactly_what_was_said(run_lua: RunLua)
         ("registry.versions", {"limit": 100}),
         ("registry.history", {"id": "a:b", "limit": 3}),
         ("registry.versions", {"limit": 100}),
+        ("registry.find", {"filter": {}, "heads": True}),
+        ("registry.find", {"filter": {"type": "tool"}, "query": "Load it", "limit": 3, "heads": True}),
         (
             "registry.apply",
             {
@@ -402,6 +405,9 @@ async def test_registry_asks_the_host_for_exactly_what_was_said(run_lua: RunLua)
 
 
 async def test_an_empty_changeset_is_not_sent(run_lua: RunLua) -> None:
+    for arguments in ('"x"', 'nil, "x"', "{}, {limit = 0}", "{}, {query = 1}"):
+        ran = await run_lua(f'return require("registry").list({arguments})')
+        assert ran.outcome.error is not None and ran.outcome.error.kind is ErrorKind.INVALID and ran.asked == []
     ran = await run_lua('return require("registry").snapshot():changes():apply()')
     assert ran.outcome.error is not None
     assert (ran.outcome.error.kind, ran.outcome.error.message) == (ErrorKind.INVALID, "no changes to apply")

@@ -138,7 +138,7 @@ async def test_request_carries_conversation_and_tools() -> None:
         {"role": "user", "content": "what time is it?"},
         {"role": "assistant", "content": "Let me see", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": '{"utc": "noon"}'},
-        {"role": "assistant", "content": "It is no"},
+        {"role": "assistant", "content": "It is no [interrupted]"},
         {"role": "user", "content": "go on"},
     ]
 

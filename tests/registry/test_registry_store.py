@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from registry_kit import AGENT, ANN, create, delete, fsck, git, plant, push, thing, tool, update, write
 
+from micro_agi_kernel import entries
 from micro_agi_kernel.entries import Changeset, EntryId, FileChange, Operation
 from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
 from micro_agi_kernel.registry import CommitMessage, Registry, Snapshot, changeset_between
@@ -357,6 +358,50 @@ def test_broken_files_are_reported_and_stop_nothing(registry: Registry, tmp_path
     write(registry, delete("app.generated:bomb", "app:link"))
     assert snapshot.files("docs/") == ["docs/page.md"] and snapshot.file("docs/page.md") == b"# Page"
     assert registry.snapshot().get(EntryId.parse("app.generated:broken")) == tool("broken")
+
+
+def test_a_lua_file_that_is_not_the_source_is_told_from_one_that_is(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inline = b"kind: function.lua\ndata: {source: return 1}\n"
+    write(registry, create(tool("good")))
+    push(registry, tmp_path, {"app/generated/odd.yaml": inline, "app/generated/odd.lua": b"return 2", "app/x.yml": b""})
+    monkeypatch.setattr(entries, "dump_yaml", None)  # to read is not to write
+    snapshot = registry.snapshot()
+    assert [problem.path for problem in snapshot.problems()] == ["app/generated/odd.lua", "app/x.yml"]
+
+
+def test_a_namespace_has_problems_of_its_own(registry: Registry, tmp_path: Path) -> None:
+    files = ("README.md", "app/x.yml", "app/a.yaml", "app/generated/b.yaml", "lib/c.yaml")
+    push(registry, tmp_path, dict.fromkeys(files, b"["))
+    (tmp_path / "clone" / "docs").mkdir()
+    (tmp_path / "clone" / "docs" / "link.md").symlink_to("/etc/passwd")
+    push(registry, tmp_path, {})
+    snapshot = registry.snapshot()
+    assert {problem.path for problem in snapshot.problems()} == {*files, "docs/link.md"}
+    assert [problem.path for problem in snapshot.problems("app")] == ["app/a.yaml", "app/x.yml"]
+    assert [problem.path for problem in snapshot.problems("app.generated")] == ["app/generated/b.yaml"]
+    for namespace in ("", "docs", "app*", "nowhere", "a:b", "app.x.yml"):
+        assert snapshot.problems(namespace) == []
+
+
+def test_files_below_a_folder_are_found_without_reading_the_others(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = tuple(FileChange(path, b"x") for path in ("docs/a.md", "docs/b/c.md", "docs.md"))
+    write(registry, Changeset(create(tool("x")).operations, pages))
+    snapshot = registry.snapshot()
+    other = {snapshot.folder("app"), snapshot.folder("app/generated")}
+    registry.objects.tree.cache_clear()
+    read: list[str] = []
+    tree = registry.objects.tree
+    monkeypatch.setattr(registry.objects, "tree", lambda id: read.append(id) or tree(id))
+    assert snapshot.files("docs/") == ["docs/a.md", "docs/b/c.md"] and snapshot.files("docs/b") == ["docs/b/c.md"]
+    assert snapshot.files("docs/a.md/") == snapshot.files("nowhere/") == []
+    assert read and other.isdisjoint(read)
+    assert snapshot.files("/") == snapshot.files("//") == []
+    assert snapshot.files("docs") == ["docs.md", "docs/a.md", "docs/b/c.md"]
+    assert snapshot.folder("docs/a.md") == snapshot.folder("nowhere/x") == "" and snapshot.folder("") == snapshot.tree
 
 
 def test_a_commit_of_a_person_needs_no_trailers(registry: Registry, tmp_path: Path) -> None:

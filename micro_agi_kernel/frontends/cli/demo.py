@@ -71,7 +71,7 @@ async def _permit_server(settings: Settings) -> None:
         },
         {"policy": policy, "groups": ["tool_security"]},
     )
-    context = CallContext(f"user:{workspace.person.name}", lambda event: None, lambda text: None)
+    context = CallContext(f"user:{workspace.person.name}")
     try:
         await workspace.publishing.publish(Changeset((Operation("create", id, entry),)), context)
     finally:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import click
 
@@ -30,10 +30,13 @@ PATIENCE = 5.0
 """Seconds for a model's server to accept a connection, and to begin its answer."""
 
 
+Status: TypeAlias = Literal["ok", "warn", "fail"]
+
+
 class Line(NamedTuple):
     """One line of the doctor."""
 
-    status: Literal["ok", "warn", "fail"]
+    status: Status
     what: str
     detail: str
 
@@ -115,24 +118,21 @@ def _registry(settings: Settings) -> Iterator[Line]:
 
 
 def _models(registry: Registry, settings: Settings) -> Iterator[Line]:
-    models = read_models(registry, settings)
-    for problem in models.problems:
+    _, problems, choice = read_models(registry, settings)
+    for problem in problems:
         yield Line("warn", "model", problem)
-    choice = models.choice
     if choice.fallback:
         yield Line("warn", "model", choice.reason)
     elif (obstacle := models_room.obstacle(choice.spec, secret)) is not None:
         yield Line("fail", "model", obstacle)
+    elif server := next((p for p in choice.spec.providers if p.id == openai.PROVIDER), None):
+        status, found = _reach(endpoint_of(choice.spec, server, secret), server.model)
+        yield Line(status, "model", f"{choice.reason}; {found}")
     else:
-        servers = (provider for provider in choice.spec.providers if provider.id == openai.PROVIDER)
-        server = next(servers, None)
-        if server is None:
-            yield Line("ok", "model", choice.reason)
-        else:
-            yield _reach(choice.reason, endpoint_of(choice.spec, server, secret), server.model)
+        yield Line("ok", "model", choice.reason)
 
 
-def _reach(reason: str, server: Endpoint, model: str) -> Line:
+def _reach(server: Endpoint, model: str) -> tuple[Status, str]:
     """Whether the server answers, takes the key, and has the model."""
     import httpx
 
@@ -147,18 +147,15 @@ def _reach(reason: str, server: Endpoint, model: str) -> Line:
             status = response.status_code
             listed = _listed(b"".join(islice(response.iter_raw(1 << 16), 16)))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Line(
-            "fail", "model", f"{reason}; no answer from {server.shown} ({error}): start it, or check the address"
-        )
+        return "fail", f"no answer from {server.shown} ({error}): start it, or check the address"
     if status in (401, 403):
-        return Line("fail", "model", f"{reason}; {server.shown} refuses the key: check {server.key_name}")
+        return "fail", f"{server.shown} refuses the key: check {server.key_name}"
     if status >= 500:
-        return Line("warn", "model", f"{reason}; {server.shown} answers with HTTP status {status}")
+        return "warn", f"{server.shown} answers with HTTP status {status}"
     if listed and model not in listed:
-        names = shorten(", ".join(listed), 200)
-        has = f"{server.shown} answers, but has no {model!r}; it has {names}"
-        return Line("warn", "model", f"{reason}; {has}: describe one in a model entry (examples/local_server.md)")
-    return Line("ok", "model", f"{reason}; {server.shown} answers")
+        has = f"{server.shown} answers, but has no {model!r}; it has {shorten(', '.join(listed), 200)}"
+        return "warn", f"{has}: describe one in a model entry (examples/local_server.md)"
+    return "ok", f"{server.shown} answers"
 
 
 def _listed(body: bytes) -> list[str]:

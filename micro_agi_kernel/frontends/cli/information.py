@@ -86,42 +86,29 @@ def models(registry_path: str | None, as_json: bool) -> None:
     """List the models, and say which one would run and why."""
     settings = load_settings(registry=registry_path)
     with open_registry(settings) as registry:
-        found = read_models(registry, settings)
-    rows = [_row(spec, runs=spec == found.choice.spec) for spec in found.specs]
+        specs, problems, choice = read_models(registry, settings)
+    rows = [(spec, spec == choice.spec, models_room.obstacle(spec, secret)) for spec in specs]
     if as_json:
-        print_json(
+        listed: list[Json] = [
             {
-                "models": list(rows),
-                "runs": found.choice.spec.name,
-                "reason": found.choice.reason,
-                "problems": list(found.problems),
+                "name": spec.name,
+                "title": spec.title,
+                "classes": list(spec.classes),
+                "window": spec.window,
+                "runs": runs,
+                "obstacle": obstacle,
             }
-        )
+            for spec, runs, obstacle in rows
+        ]
+        print_json({"models": listed, "runs": choice.spec.name, "reason": choice.reason, "problems": list(problems)})
         return
     print_table(
         ("", "name", "classes", "window", "state"),
         (
-            (
-                "*" if row["runs"] else "",
-                spec.name,
-                ", ".join(spec.classes),
-                f"{spec.window:,}",
-                str(row["obstacle"] or "ready"),
-            )
-            for spec, row in zip(found.specs, rows, strict=True)
+            ("*" if runs else "", spec.name, ", ".join(spec.classes), f"{spec.window:,}", obstacle or "ready")
+            for spec, runs, obstacle in rows
         ),
     )
-    for problem in found.problems:
+    for problem in problems:
         print_text(f"not usable: {problem}", to_stderr=True)
-    print_text(found.choice.reason)
-
-
-def _row(spec: ModelSpec, runs: bool) -> dict[str, Json]:
-    return {
-        "name": spec.name,
-        "title": spec.title,
-        "classes": list(spec.classes),
-        "window": spec.window,
-        "runs": runs,
-        "obstacle": models_room.obstacle(spec, secret),
-    }
+    print_text(choice.reason)

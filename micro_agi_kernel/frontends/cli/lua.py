@@ -12,6 +12,7 @@ import click
 from micro_agi_kernel.agent.results import outcome_json
 from micro_agi_kernel.entries import MAX_FILE_BYTES, EntryId
 from micro_agi_kernel.errors import CallError, ErrorKind
+from micro_agi_kernel.evaluation import evaluate_program
 from micro_agi_kernel.frontends.cli.output import (
     decoded,
     json_option,
@@ -20,10 +21,10 @@ from micro_agi_kernel.frontends.cli.output import (
     read_json,
     registry_option,
 )
-from micro_agi_kernel.interfaces import CallOutcome, Program, Provenance
+from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.values import Json, as_value
-from micro_agi_kernel.workspace import Workspace, call_context, evaluate_program
+from micro_agi_kernel.workspace import Workspace
 
 input_option = click.option("--input", "input_text", metavar="JSON", help="What the function is given; {} unless set.")
 
@@ -96,8 +97,7 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
     async def work() -> CallOutcome:
         workspace = Workspace(settings)
         try:
-            context = call_context(lambda event: None, printed, Provenance())
-            return await workspace.call(entry, given, context)
+            return await workspace.call(entry, given, CallContext(on_output=printed))
         finally:
             await workspace.close()
 

@@ -53,6 +53,10 @@ class Commands(click.Group):
             from micro_agi_kernel.frontends.text import one_line
 
             raise click.ClickException(one_line(str(error))) from error
+        except BrokenPipeError:
+            raise  # the reader went away: click ends quietly
+        except OSError as error:
+            raise click.ClickException(f"cannot write the output: {error.strerror or error}") from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise SystemExit(130) from None  # 128 + SIGINT, as shells count

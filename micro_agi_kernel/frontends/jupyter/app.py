@@ -8,6 +8,7 @@ Jupyter server's log; what a person sees is sent by the sinks alone.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -104,6 +105,7 @@ def main(argv: list[str] | None = None, kernel_class: type[MicroAgiKernel] = Mic
     parser = argparse.ArgumentParser(prog="python -m micro_agi_kernel", description="The Micro AGI Jupyter kernel.")
     parser.add_argument("-f", dest="connection_file", required=True, help="connection file written by Jupyter")
     arguments: Any = parser.parse_args(argv)
+    logging.basicConfig(format="micro-agi: %(message)s")  # warnings only; traitlets alone would drop them
     try:
         app = KernelApp(arguments.connection_file, kernel_class)
     except (OSError, ValueError, zmq.ZMQError) as error:

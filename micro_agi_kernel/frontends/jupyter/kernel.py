@@ -4,49 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from contextvars import copy_context
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import zmq
 from ipykernel._version import kernel_protocol_version
-from ipykernel.kernelbase import Kernel
 from tornado.platform.asyncio import BaseAsyncIOLoop
 
 from micro_agi_kernel import __version__
-from micro_agi_kernel.frontends.jupyter.outcome import outcome
+from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.frontends.jupyter.dispatch import DispatchingKernel
+from micro_agi_kernel.frontends.jupyter.outcome import metadata_of, outcome
+from micro_agi_kernel.frontends.jupyter.prompt import goes_on
 
 if TYPE_CHECKING:  # these load with the first cell, or in the background once the kernel answers
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
 
-    from micro_agi_kernel.events import Event, TurnFinished
+    from micro_agi_kernel.events import Revision, TurnFinished
     from micro_agi_kernel.frontends.jupyter.sinks import Sink
-    from micro_agi_kernel.values import Json
-
-_CONCURRENT = frozenset({"complete_request", "inspect_request"})
-"""Requests that are answered while a cell runs."""
-
-_STEPS_TO_LOCK = 3
-"""Steps of the event loop that ipykernel takes from reading a message to asking for the shell lock, and one more."""
+    from micro_agi_kernel.session import Session
 
 _CLOSE_SECONDS = 3.0
 """Time that a shutdown gives to a running turn and to the session; Jupyter kills after 5 s."""
 
 
-class Conversation(Protocol):
-    """What the kernel needs of a session."""
-
-    def run(self, text: str, *, cell: int) -> AsyncGenerator[Event, None]:
-        """The events of one turn; the last one is a TurnFinished."""
-
-    async def close(self) -> None: ...
-
-    def preload(self) -> None:
-        """Start to load in the background what the first turn will need."""
-
-
-class MicroAgiKernel(Kernel):
-    """Speaks the Jupyter protocol on one side and `Conversation` on the other."""
+class MicroAgiKernel(DispatchingKernel):
+    """Speaks the Jupyter protocol on one side and holds a `Session` on the other."""
 
     implementation = "micro-agi"
     implementation_version = __version__
@@ -66,15 +48,18 @@ class MicroAgiKernel(Kernel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.front_end = "auto"
-        self._conversation: Conversation | None = None
+        self._opening: asyncio.Task[Session] | None = None
         self._turn: asyncio.Task[TurnFinished] | None = None
         self._warming: asyncio.Task[None] | None = None
-        self._aborter: asyncio.Task[None] | None = None
         self._history: list[tuple[int, int, str]] = []
-        self._revision: Mapping[str, Json] | None = None
+        self._revision: Revision | None = None
 
-    def make_session(self) -> Conversation:
-        """Open the conversation that this kernel holds. Raises MicroAgiError: the next cell tries again."""
+    def make_session(self) -> Session:
+        """Open the session that this kernel holds. Runs in a thread: imports and Git take a good part of a second.
+
+        Raises MicroAgiError: the next cell tries again.
+        """
+        import micro_agi_kernel.frontends.jupyter.sinks  # noqa: F401 (the first cell needs them)
         from micro_agi_kernel.session import open_session
         from micro_agi_kernel.settings import load_settings
 
@@ -109,7 +94,7 @@ class MicroAgiKernel(Kernel):
             self._turn = None
         if failure is None:
             return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
-        await self._abort_waiting()
+        await self.abort_waiting()
         error = {"ename": failure.name, "evalue": failure.line, "traceback": list(failure.traceback)}
         self._send("error", error)
         return {"status": "error", "execution_count": self.execution_count, **error}
@@ -117,11 +102,11 @@ class MicroAgiKernel(Kernel):
     async def _run_turn(self, code: str, *, cell_id: str | None, allow_stdin: bool) -> TurnFinished:
         from micro_agi_kernel.events import TurnFinished
 
-        conversation = await self._open()
+        session = await self._open()
         sink = self._choose_sink(cell_id=cell_id, allow_stdin=allow_stdin)
         finished: TurnFinished | None = None
         try:
-            async with aclosing(conversation.run(code, cell=self.execution_count)) as events:
+            async with aclosing(session.run(code, cell=self.execution_count)) as events:
                 async for event in events:
                     sink.handle(event)
                     if isinstance(event, TurnFinished):
@@ -132,12 +117,13 @@ class MicroAgiKernel(Kernel):
             raise RuntimeError("the turn ended without its last event")
         return finished
 
-    async def _open(self) -> Conversation:
-        if self._warming is not None:
-            await asyncio.wait({self._warming})  # never two threads in the same imports
-        if self._conversation is None:
-            self._conversation = self.make_session()
-        return self._conversation
+    async def _open(self) -> Session:
+        """The session, opened anew if that failed before; a cell that is stopped meanwhile leaves it to the next."""
+        opening = self._opening
+        if opening is None or (opening.done() and opening.exception() is not None):
+            opening = self._opening = asyncio.create_task(asyncio.to_thread(self.make_session))
+        await asyncio.wait({opening})
+        return opening.result()
 
     def _choose_sink(self, *, cell_id: str | None, allow_stdin: bool) -> Sink:
         from micro_agi_kernel.frontends.jupyter.sinks import BatchSink, NotebookSink, TerminalSink
@@ -155,9 +141,8 @@ class MicroAgiKernel(Kernel):
         self, parent: dict[str, Any], metadata: dict[str, Any], reply_content: dict[str, Any]
     ) -> dict[str, Any]:
         """Put the registry revision of the cell that ends onto its reply."""
-        if self._revision is not None:
-            metadata["micro_agi"] = dict(self._revision)
-            self._revision = None
+        metadata.update(metadata_of(self._revision))
+        self._revision = None
         return metadata
 
     @property
@@ -181,35 +166,6 @@ class MicroAgiKernel(Kernel):
     def _cancel_turn(self) -> None:
         if self._turn is not None:
             self._turn.cancel()
-
-    def pre_handler_hook(self) -> None:
-        """Leave the SIGINT handler alone: the base class would install Python's own."""
-
-    def post_handler_hook(self) -> None:
-        """See pre_handler_hook."""
-
-    async def _abort_waiting(self) -> None:
-        """Abort the cells that were queued behind the one that failed; called before its reply goes out.
-
-        They wait for the shell lock, first come, first served: a task that queues behind them lowers the
-        flag. Who reads the reply and sends the next cell at once comes later than that task.
-        """
-        if not self.get_parent("shell")["content"].get("stop_on_error", True):
-            return
-        assert self.shell_stream is not None
-        self._aborting = True
-        self.shell_stream.flush(zmq.POLLIN)  # what lies at the socket was sent before the reply too
-        for _ in range(_STEPS_TO_LOCK):
-            await asyncio.sleep(0)
-        self._aborter = asyncio.create_task(self._stop_aborting())
-        await asyncio.sleep(0)
-
-    async def _stop_aborting(self) -> None:
-        async with self._main_asyncio_lock:
-            self._aborting = False
-
-    def _abort_queues(self, subshell_id: str | None = None) -> None:
-        """Done before the reply, by _abort_waiting: the base class would also abort what comes after it."""
 
     # -- the rest of the protocol ------------------------------------------------------------------
 
@@ -237,44 +193,16 @@ class MicroAgiKernel(Kernel):
 
     async def _warm_up(self) -> None:
         try:
-            await asyncio.to_thread(_import_session)
-            if self._conversation is None:
-                self._conversation = self.make_session()
-            self._conversation.preload()
+            (await self._open()).preload()
+        except MicroAgiError:
+            pass  # the first cell tries again, and says it
         except Exception:
-            # A boundary: nobody asked for anything yet. The first cell meets the same failure and shows it.
-            self.log.debug("warming up failed", exc_info=True)
-
-    async def shell_main(self, subshell_id: str | None, msg: Any) -> None:
-        """Let completion and inspection through while a cell runs, as the base class does for comms."""
-        if not (self._main_asyncio_lock.locked() and self._message_type(msg) in _CONCURRENT):
-            await super().shell_main(subshell_id, msg)
-            return
-        running = self.get_parent("shell")
-        ident = self._get_shell_context_var(self._shell_parent_ident)
-        request = asyncio.create_task(self._dispatch_beside(msg, running), context=copy_context())
-        try:
-            await request
-        finally:
-            self.set_parent(ident, running, channel="shell")
-
-    async def _dispatch_beside(self, msg: Any, running: dict[str, Any]) -> None:
-        await self.dispatch_shell(msg, concurrent=True)
-        # Front ends wait for the idle of their request; the cell is busy still, and says so again.
-        self._publish_status("idle", "shell")
-        self._publish_status("busy", "shell", parent=running)
-
-    def _message_type(self, msg: Any) -> str:
-        assert self.session is not None
-        try:
-            _, frames = self.session.feed_identities(msg, copy=False)
-            return str(self.session.deserialize(frames, content=False, copy=False)["header"]["msg_type"])
-        except (ValueError, TypeError, KeyError):
-            return ""  # the base class reports broken messages
+            # A boundary: nobody asked for anything yet, and a cell may never meet this bug.
+            self.log.warning("warming up failed", exc_info=True)
 
     async def do_is_complete(self, code: str) -> dict[str, str]:
         """A prompt is complete unless its last line ends in a backslash or a code fence is open."""
-        if code.endswith("\\") or _fence_is_open(code):
+        if goes_on(code):
             return {"status": "incomplete", "indent": ""}
         return {"status": "complete"}
 
@@ -296,7 +224,7 @@ class MicroAgiKernel(Kernel):
         return {"status": "ok", "history": [(s, i, (text, None)) if output else (s, i, text) for s, i, text in items]}
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
-        """Stop the turn and close the conversation; runs in the control thread."""
+        """Stop the turn and close the session; runs in the control thread."""
         closing = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
         await asyncio.wrap_future(closing)
         return {"status": "ok", "restart": restart}
@@ -307,26 +235,10 @@ class MicroAgiKernel(Kernel):
                 if self._turn is not None:
                     self._turn.cancel()
                     await asyncio.wait({self._turn})
-                if self._conversation is not None:
-                    await self._conversation.close()
+                if self._opening is not None:
+                    await asyncio.wait({self._opening})
+                    if self._opening.exception() is None:
+                        await self._opening.result().close()
         except Exception:
-            # A boundary: the process ends now, whatever the conversation says.
+            # A boundary: the process ends now, whatever the session says.
             self.log.warning("the session did not close cleanly", exc_info=True)
-
-
-def _import_session() -> None:
-    import micro_agi_kernel.frontends.jupyter.sinks
-    import micro_agi_kernel.session  # noqa: F401
-
-
-def _fence_is_open(text: str) -> bool:
-    fence = ""
-    for line in text.splitlines():
-        stripped = line.strip()
-        mark = stripped[: len(stripped) - len(stripped.lstrip("`"))]
-        if fence:
-            if len(mark) >= len(fence) and mark == stripped:
-                fence = ""
-        elif len(mark) >= 3 and "`" not in stripped[len(mark) :]:
-            fence = mark
-    return bool(fence)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # loaded with the first cell, see kernel.py
-    from collections.abc import Mapping
-
-    from micro_agi_kernel.events import TurnFinished
-    from micro_agi_kernel.values import Json
+    from micro_agi_kernel.events import Revision, TurnFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +20,13 @@ class Failure:
     traceback: tuple[str, ...]
 
 
-def outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Mapping[str, Json] | None]:
+def outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Revision | None]:
     """The failure of a turn that is done, if it failed, and the registry revision if it has one."""
     from micro_agi_kernel.errors import MicroAgiError
     from micro_agi_kernel.frontends.text import one_line, plain
 
-    interrupted = Failure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",))
     if turn.cancelled():
-        return interrupted, None
+        return Failure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",)), None
     bug = turn.exception()
     if isinstance(bug, MicroAgiError):
         line = one_line(str(bug))
@@ -39,11 +35,12 @@ def outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Mapping[s
         frames = tuple(plain(frame.rstrip("\n")) for frame in traceback.format_exception(bug))
         return Failure(type(bug).__name__, one_line(str(bug)), frames), None
     finished = turn.result()
-    match finished.status:
-        case "ok":
-            return None, finished.registry
-        case "interrupted":
-            return interrupted, finished.registry
-        case "error":
-            line = one_line(finished.error)
-            return Failure(one_line(finished.error_name) or "MicroAgiError", line, (line,)), finished.registry
+    if finished.status == "ok":
+        return None, finished.registry
+    line = one_line(finished.error)
+    return Failure(one_line(finished.error_name) or "MicroAgiError", line, (line,)), finished.registry
+
+
+def metadata_of(revision: Revision | None) -> dict[str, Any]:
+    """What a saved notebook keeps of a cell's revision, on its reply or on one of its outputs."""
+    return {} if revision is None else {"micro_agi": asdict(revision)}

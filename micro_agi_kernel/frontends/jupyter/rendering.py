@@ -70,7 +70,7 @@ def _language(info: str) -> str:
 
 
 _MACRO = re.compile(
-    r"\\+(?=(?:href|url|unicode|require|style|class|cssId|data|html[A-Za-z]*|mmlToken|bbox|csname|includegraphics)"
+    r"(?<!\\)\\+(?=(?:href|url|unicode|require|style|class|cssId|data|html[A-Za-z]*|mmlToken|bbox|csname|includegraphics)"
     r"(?![A-Za-z]))"
 )
 """The start of a TeX macro that makes links, loads things or sets attributes."""

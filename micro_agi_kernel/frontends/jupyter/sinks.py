@@ -7,13 +7,13 @@ A notebook shows Markdown that grows, a terminal shows a transcript as it is wri
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 
+from micro_agi_kernel.events import Revision
+from micro_agi_kernel.frontends.jupyter.outcome import metadata_of
 from micro_agi_kernel.frontends.jupyter.output import Pacer, Send, Stream
 from micro_agi_kernel.frontends.jupyter.rendering import fenced, safe_markdown
 from micro_agi_kernel.frontends.text import plain
 from micro_agi_kernel.frontends.transcript import Transcript
-from micro_agi_kernel.values import Json
 
 
 class Sink(Transcript):
@@ -24,47 +24,53 @@ class Sink(Transcript):
         self.send = send
 
 
-class TerminalSink(Sink):
-    """jupyter console: everything is text on stdout, in order, at most 20 messages a second."""
+class StreamSink(Sink):
+    """Lines and output are text on stdout; a subclass says how an answer is shown."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, seconds: float) -> None:
         super().__init__(send)
-        self._stream = Stream(send, seconds=0.05)
-
-    def open_answer(self) -> None:
-        self._stream.start_line()
-
-    def answer(self, text: str) -> None:
-        self._stream.write(text)
-
-    def close_answer(self) -> None:
-        self._stream.start_line()
+        self.stream = Stream(send, seconds=seconds)
 
     def print(self, text: str, *, new_line: bool) -> None:
         if new_line:
-            self._stream.start_line()
-        self._stream.write(text)
+            self.stream.start_line()
+        self.stream.write(text)
 
     def close(self) -> None:
         super().close()
-        self._stream.flush()
+        self.stream.flush()
 
 
-class NotebookSink(Sink):
+class TerminalSink(StreamSink):
+    """jupyter console: answers are text on stdout too, in order, at most 20 messages a second."""
+
+    def __init__(self, send: Send) -> None:
+        super().__init__(send, seconds=0.05)
+
+    def open_answer(self) -> None:
+        self.stream.start_line()
+
+    def answer(self, text: str) -> None:
+        self.stream.write(text)
+
+    def close_answer(self) -> None:
+        self.stream.start_line()
+
+
+class NotebookSink(StreamSink):
     """JupyterLab and its like: each item of answer text is one display that is updated as it grows."""
 
     shows_commits = True
 
     def __init__(self, send: Send) -> None:
-        super().__init__(send)
-        self._stream = Stream(send, seconds=0.1)
+        super().__init__(send, seconds=0.1)
         self._pacer = Pacer(self._show_answer, seconds=0.06)
         self._text = ""
         self._display_id = ""
 
     def open_answer(self) -> None:
-        self._stream.start_line()
-        self._stream.flush()
+        self.stream.start_line()
+        self.stream.flush()
         self._text = self._display_id = ""
 
     def answer(self, text: str) -> None:
@@ -81,19 +87,10 @@ class NotebookSink(Sink):
         # Metadata stays the same over all updates: VS Code replaces every output of the cell otherwise.
         self.send(msg_type, {"data": data, "metadata": {}, "transient": {"display_id": self._display_id}})
 
-    def print(self, text: str, *, new_line: bool) -> None:
-        if new_line:
-            self._stream.start_line()
-        self._stream.write(text)
-
-    def close(self) -> None:
-        super().close()
-        self._stream.flush()
-
-    def finish(self, registry: Mapping[str, Json] | None) -> None:
-        super().finish(registry)
-        if registry is not None:  # without data there is nothing to draw: only the saved notebook has it
-            self.send("display_data", {"data": {}, "metadata": {"micro_agi": dict(registry)}, "transient": {}})
+    def finish(self, revision: Revision | None) -> None:
+        super().finish(revision)
+        if revision is not None:  # without data there is nothing to draw: only the saved notebook has it
+            self.send("display_data", {"data": {}, "metadata": metadata_of(revision), "transient": {}})
 
 
 class BatchSink(Sink):
@@ -103,7 +100,7 @@ class BatchSink(Sink):
         super().__init__(send)
         self._items: list[tuple[bool, str]] = []
         """Is it answer text, and the text."""
-        self._registry: Mapping[str, Json] | None = None
+        self._revision: Revision | None = None
 
     def open_answer(self) -> None:
         self._items.append((True, ""))
@@ -122,8 +119,8 @@ class BatchSink(Sink):
         is_answer, before = self._items[-1]
         self._items[-1] = (is_answer, before + text)
 
-    def finish(self, registry: Mapping[str, Json] | None) -> None:
-        self._registry = registry
+    def finish(self, revision: Revision | None) -> None:
+        self._revision = revision
         self.close()
 
     def close(self) -> None:
@@ -136,6 +133,5 @@ class BatchSink(Sink):
             ),
             "text/plain": "\n".join(plain(text).rstrip("\n") for _, text in self._items),
         }
-        metadata = {} if self._registry is None else {"micro_agi": dict(self._registry)}
-        self.send("display_data", {"data": data, "metadata": metadata, "transient": {}})
+        self.send("display_data", {"data": data, "metadata": metadata_of(self._revision), "transient": {}})
         self._items.clear()

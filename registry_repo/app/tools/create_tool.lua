@@ -7,6 +7,7 @@ local security = require("security")
 local NAMESPACE = "app.generated"
 local MAX_SOURCE_LEN = 16000
 local MAX_NAME_LEN = 64
+local MAX_MODULES = 32
 
 local function check_input(input)
     if type(input.name) ~= "string" or not input.name:find("^[a-z][a-z0-9_]*$") or #input.name > MAX_NAME_LEN then
@@ -21,8 +22,8 @@ local function check_input(input)
     if (utf8.len(input.source) or #input.source) > MAX_SOURCE_LEN then
         return "source: longer than " .. MAX_SOURCE_LEN .. " characters"
     end
-    if input.modules ~= nil and type(input.modules) ~= "table" then
-        return "modules: a list of module names"
+    if input.modules ~= nil and (type(input.modules) ~= "table" or #input.modules > MAX_MODULES) then
+        return "modules: a list of at most " .. MAX_MODULES .. " module names"
     end
 end
 

@@ -1,0 +1,41 @@
+"""Running a program that is no entry: the jail, without a registry and so without its policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
+from micro_agi_kernel.errors import CallError, ErrorKind, Refused
+from micro_agi_kernel.functions import FUNCTION_KIND
+from micro_agi_kernel.host.http_client import HttpService
+from micro_agi_kernel.host.service import Grant, Host
+from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
+from micro_agi_kernel.permissions import HOST_MODULES, ONLY_ON_ALLOW
+from micro_agi_kernel.settings import Settings
+from micro_agi_kernel.workspace import module_names, open_sandbox
+
+
+async def evaluate_program(program: Program, settings: Settings, on_output: Callable[[str], None]) -> CallOutcome:
+    """Run `program` in the jail without a registry, hence without its policies and the modules of the host.
+
+    What only a policy may open (private addresses and the like) stays closed.
+    """
+    known = module_names() - HOST_MODULES
+    if unknown := sorted(program.modules - known):
+        message = f"no module {unknown[0]!r} here; there are: {', '.join(sorted(known))}"
+        return CallOutcome(error=CallError(ErrorKind.NOT_FOUND, message))
+    sandbox, http = open_sandbox(settings), HttpService(_without_policies)
+    entry = Entry(EntryId(GENERATED_NAMESPACE, "eval"), FUNCTION_KIND)
+    grant = Grant(entry, program.modules, CallContext(on_output=on_output))
+    try:
+        return await sandbox.run(program, Host([http]).for_call(grant), on_output)
+    finally:
+        await http.close()
+        await sandbox.close()
+
+
+def _without_policies(tool: Entry, action: str, resource: str) -> None:
+    if action in ONLY_ON_ALLOW:
+        raise Refused(
+            ErrorKind.PERMISSION_DENIED, f"policy denied: {action} on {resource} (there are no policies here)"
+        )

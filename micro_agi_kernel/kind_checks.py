@@ -1,0 +1,74 @@
+"""What an entry of a kind must be, beside a valid entry: one function for each kind that is checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+from micro_agi_kernel.entries import Entry
+from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.messages import NOT_AT_TOP
+from micro_agi_kernel.policy import check_policy
+from micro_agi_kernel.values import MAX_DEPTH, Json, check_json, shorten
+
+MAX_SOURCE = 16_000
+"""Characters of a tool's source, as in the reference."""
+
+MAX_DESCRIPTION = 2_000
+MAX_SCHEMA = 16_000
+MAX_SCHEMA_DEPTH = 32
+
+
+def _check_function(entry: Entry) -> None:
+    _check_source(entry)
+    method = entry.data.get("method", "handler")
+    if not isinstance(method, str) or not method.isidentifier():
+        raise EntryError(f"method: the name of a function in the returned table, not {shorten(repr(method))}")
+    if entry.type != "tool":
+        return
+    description = entry.text("llm_description") or entry.text("comment")
+    if not description.strip() or len(description) > MAX_DESCRIPTION:
+        raise EntryError(f"description: 1 to {MAX_DESCRIPTION} characters are required")
+    _check_schema(entry.meta.get("input_schema"))
+
+
+def _check_source(entry: Entry) -> None:
+    if not entry.source:
+        raise EntryError("source: Lua source is required")
+    if len(entry.source) > MAX_SOURCE:
+        raise EntryError(f"source: {len(entry.source)} characters, at most {MAX_SOURCE} are allowed")
+    modules = entry.data.get("modules", [])
+    if not isinstance(modules, list) or not all(isinstance(module, str) for module in modules):
+        raise EntryError("modules: a list of module names is required")
+
+
+def _check_schema(schema: Json) -> None:
+    """Raise EntryError unless `schema` is a JSON Schema (2020-12) for an object, small enough to be sent."""
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        raise EntryError('input_schema: a JSON Schema with "type": "object" is required')
+    if wrong := sorted(NOT_AT_TOP & schema.keys()):
+        raise EntryError(f"input_schema: models refuse {wrong[0]} at the top of a schema; put it below properties")
+    check_json(schema, "input_schema", depth=MAX_DEPTH - MAX_SCHEMA_DEPTH)
+    if len(json.dumps(schema)) > MAX_SCHEMA:
+        raise EntryError(f"input_schema: at most {MAX_SCHEMA} characters are allowed")
+    import jsonschema
+
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        path = "/".join(str(part) for part in error.absolute_path)
+        raise EntryError(f"input_schema: {shorten(error.message, 200)} (at /{shorten(path)})") from error
+    except (ValueError, OverflowError, RecursionError, re.error) as error:  # a pattern that no engine takes
+        raise EntryError(f"input_schema: cannot be checked: {shorten(str(error), 200)}") from error
+
+
+LUA_KINDS = frozenset({"function.lua", "library.lua"})
+
+KIND_CHECKS: Mapping[str, Callable[[Entry], None]] = {
+    "function.lua": _check_function,
+    "library.lua": _check_source,
+    "security.policy": check_policy,
+    "security.policy.expr": check_policy,
+}
+"""The check of each kind; it raises EntryError with what the author must mend."""

@@ -1,0 +1,127 @@
+"""What a hostile model and an unlucky person tried, and what must come of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house_kit import House, create, finished, talking, tool
+from model_server import calls, text
+
+from micro_agi_kernel.agent.context import AgentSpec
+from micro_agi_kernel.agent.turn import SIDE_BY_SIDE
+from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.errors import EntryError, SettingsError
+from micro_agi_kernel.events import ToolFinished, ToolStarted
+from micro_agi_kernel.frontends.jupyter.rendering import safe_markdown
+from micro_agi_kernel.models.catalog import read_spec
+from micro_agi_kernel.settings import load_settings, person
+
+HUGE = int("9" * 400)
+NEW = {"name": "x", "description": "d", "source": "return { handler = function() end }"}
+
+
+async def test_hundreds_of_calls_in_one_answer_all_get_a_result_a_few_at_a_time(house: House) -> None:
+    house.write(*create(tool("twice", "return { handler = function(i) return i.n * 2 end }")))
+    wanted = [("twice", {"n": n}) for n in range(300)]
+    script = [calls(("load_tool", {"id": "app.generated:twice"})), calls(*wanted), text("done")]
+    async with talking(house, script) as talk:
+        events = await talk.say("double them all")
+        assert sorted(talk.results()[1:]) == [n * 2 for n in range(300)]
+    assert [status for _, status in finished(events)] == ["ok"] * 301
+    open_calls = most = 0
+    for event in events:
+        open_calls += isinstance(event, ToolStarted) - isinstance(event, ToolFinished)
+        most = max(most, open_calls)
+    assert 1 < most <= SIDE_BY_SIDE
+
+
+async def test_a_schema_that_a_provider_refuses_at_its_top_does_not_end_the_conversation(house: House) -> None:
+    schema = {"type": "object", "properties": {"a": {}}, "anyOf": [{"required": ["a"]}]}
+    house.push_entry(tool("picky", input_schema=schema))
+    async with talking(house, [calls(("load_tool", {"id": "app.generated:picky"})), text("there")]) as talk:
+        await talk.say("load it")
+        [sent] = [t for t in talk.requests[-1].body["tools"] if t["function"]["name"] == "picky"]
+    assert sent["function"]["parameters"] == {"type": "object", "properties": {"a": {}}}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"max_tokens": HUGE},
+        {"max_tokens": 9, "output_tokens": HUGE},
+        {"max_tokens": 9, "pricing": {"input": HUGE}},
+        {"max_tokens": 9, "thinking_effort": -HUGE},
+    ],
+)
+def test_a_model_entry_with_a_number_beyond_reason_is_one_line(data: dict[str, Any]) -> None:
+    providers = [{"id": "micro_agi:demo"}]
+    entry = Entry(EntryId("app", "odd"), "registry.entry", {"type": "llm.model"}, {"providers": providers, **data})
+    with pytest.raises(EntryError, match=r"^app:odd: data\..* must be "):
+        read_spec(entry)
+
+
+@pytest.mark.parametrize(
+    "data", [{"max_tokens": HUGE}, {"temperature": HUGE}, {"temperature": True}, {"thinking_effort": HUGE}]
+)
+def test_an_agent_entry_with_a_number_beyond_reason_is_one_line(data: dict[str, Any]) -> None:
+    entry = Entry(EntryId("app", "odd"), "registry.entry", {"type": "agent.gen1"}, {"prompt": "", "model": "m", **data})
+    with pytest.raises(EntryError, match=r"^app:odd: (max_tokens|temperature|thinking_effort) is "):
+        AgentSpec.from_entry(entry)
+
+
+def test_an_agent_entry_whose_tools_are_no_ids_names_itself() -> None:
+    data = {"prompt": "", "model": "m", "tools": ["app.tools:*", "app tools"]}
+    with pytest.raises(EntryError, match=r"^app:odd: tools: not an entry id"):
+        AgentSpec.from_entry(Entry(EntryId("app", "odd"), "registry.entry", {"type": "agent.gen1"}, data))
+
+
+@pytest.mark.parametrize("broken", ["[user\nname = x\n", None])
+def test_a_broken_git_configuration_leaves_the_login_name(
+    broken: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / ".gitconfig"
+    if broken is None:
+        file.mkdir()
+    else:
+        file.write_text(broken)
+    name, mail = person()
+    assert name and mail == f"{name}@localhost"
+
+
+def test_a_config_file_that_nests_without_end_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("a=" + "[" * 50_000)
+    with pytest.raises(SettingsError, match="nested too deeply"):
+        load_settings({"MICRO_AGI_CONFIG": str(file), "MICRO_AGI_HOME": str(tmp_path)})
+
+
+async def test_create_tool_with_a_thousand_modules_is_refused_at_once(house: House) -> None:
+    outcome = await house.run(
+        "app.tools:create_tool",
+        {**NEW, "input_schema": "{}", "modules": ["time"] * 1_000},
+    )
+    assert outcome.value == {"error": "modules: a list of at most 32 module names"}
+
+
+def test_a_million_backslashes_are_shown() -> None:
+    """Once each stood for a search of all that follow it: minutes in which nothing could be interrupted."""
+    assert safe_markdown("\\" * 1_000_000)
+
+
+@pytest.mark.parametrize("pattern", ["a{1,99999999999}", "(?:" * 3_000 + ")" * 3_000, "("])
+async def test_a_schema_with_an_odd_pattern_goes_back_to_the_model(pattern: str, house: House) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+    outcome = await house.run("app.tools:create_tool", {**NEW, "input_schema": schema})
+    assert outcome.ok and str(outcome.value["error"]).startswith("input_schema: ")  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf", "not", "enum"])
+async def test_a_schema_that_providers_refuse_is_refused_when_it_is_made(keyword: str, house: House) -> None:
+    schema = {"type": "object", "properties": {}, keyword: [{}]}
+    outcome = await house.run("app.tools:create_tool", {**NEW, "input_schema": schema})
+    assert outcome.value == {
+        "error": f"input_schema: models refuse {keyword} at the top of a schema; put it below properties"
+    }
