@@ -41,16 +41,16 @@ class Functions:
         Raises RegistryError and SandboxError: what is wrong with the registry or the jail is for the person to mend.
         """
         try:
-            entry = await asyncio.to_thread(self._registry.snapshot().get, id)
-            if entry is None:
-                raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
-            program = self._program(entry, input)
+            entry, program = await asyncio.to_thread(self._program, id, input)
         except (Refused, EntryError) as error:
             return CallOutcome(error=error.as_value())
         grant = Grant(entry, program.modules, context)
         return await self._sandbox.run(program, self._host.for_call(grant), context.on_output)
 
-    def _program(self, entry: Entry, input: Value) -> Program:
+    def _program(self, id: EntryId, input: Value) -> tuple[Entry, Program]:
+        entry = self._registry.snapshot().get(id)
+        if entry is None:
+            raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
         if entry.kind != FUNCTION_KIND:
             raise Refused(ErrorKind.INVALID, f"not callable: {entry.id} has the kind {entry.kind}, not {FUNCTION_KIND}")
         for action in ("tool.call", "funcs.call"):  # the second is the reference's name for the first
@@ -59,4 +59,4 @@ class Functions:
         if entry.source is None or not isinstance(method, str):
             raise Refused(ErrorKind.INVALID, f"{entry.id}: data.source and data.method are text")
         modules = self._permissions.check_modules(entry, self._modules)
-        return Program(entry.source, entry.id.name, input, method, modules, self._limits)
+        return entry, Program(entry.source, entry.id.name, input, method, modules, self._limits)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import threading
 
 from micro_agi_kernel.agent_rules import judge
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, Entry
@@ -54,10 +55,16 @@ class Publishing:
             policy = await self.prepare(changeset, context.actor, checked)
             if await asyncio.to_thread(_stands_already, changeset, checked):
                 return Published(checked.commit, checked.number)
+            stopped = threading.Event()
             try:
-                version = await asyncio.to_thread(self._commit, changeset, context, policy, read or checked, checked)
+                version = await asyncio.to_thread(
+                    self._commit, changeset, context, policy, read or checked, checked, stopped
+                )
             except _Moved:
                 continue
+            except asyncio.CancelledError:
+                stopped.set()  # the thread may still wait for the lock
+                raise
             context.emit(EntryPublished(version.commit, version.subject, changeset.operations))
             return Published(version.commit, version.number)
         raise Conflict("the registry changes faster than this change can be checked; try again")
@@ -102,10 +109,18 @@ class Publishing:
             raise Refused(outcome.error.kind, outcome.error.message)
 
     def _commit(
-        self, changeset: Changeset, context: CallContext, policy: str, read: Snapshot, checked: Snapshot
+        self,
+        changeset: Changeset,
+        context: CallContext,
+        policy: str,
+        read: Snapshot,
+        checked: Snapshot,
+        stopped: threading.Event,
     ) -> Version:
         def recheck(head: Snapshot) -> None:
             """Whatever lies outside of app.generated may have been read by the checks, or spoil what they read."""
+            if stopped.is_set():
+                raise Refused(ErrorKind.CANCELED, "interrupted by the user")
             touched = {operation.id for operation in changeset.operations}
             operations, files = checked.changes_to(head)
             if files or any(id in touched or id.namespace != GENERATED_NAMESPACE for _, id in operations):

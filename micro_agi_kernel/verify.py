@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from micro_agi_kernel.agent_rules import judge
 from micro_agi_kernel.entries import AGENT, EntryId, Operation
-from micro_agi_kernel.errors import EntryError, Refused
+from micro_agi_kernel.errors import EntryError, Refused, RegistryError
 from micro_agi_kernel.kind_checks import LUA_KINDS
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.registry import Finding, Snapshot, audit, history_pairs
@@ -22,11 +22,22 @@ from micro_agi_kernel.workspace import Workspace
 async def verify_registry(settings: Settings) -> list[Finding]:
     """Every finding about the registry of the settings. Raises RegistryError when it cannot be opened."""
     workspace = Workspace(settings)
+    findings: list[Finding] = []
     try:
-        findings = await asyncio.to_thread(lambda: [*audit(workspace.registry), *_replay(workspace)])
+        findings = await asyncio.to_thread(lambda: [*audit(workspace.registry), *_sound(_replay(workspace))])
         return findings + await _compile(workspace)
+    except RegistryError as error:
+        return [*findings, Finding("fail", "objects", str(error))]
     finally:
         await workspace.close()
+
+
+def _sound(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """`findings`, to the first damaged object: that ends a check, not the audit."""
+    try:
+        yield from findings
+    except RegistryError as error:
+        yield Finding("fail", "objects", str(error))
 
 
 def _replay(workspace: Workspace) -> Iterator[Finding]:

@@ -65,7 +65,7 @@ class Index:
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
         self.folder = lru_cache(maxsize=_FOLDERS)(self._folder)
-        self.entry = lru_cache(maxsize=_ENTRIES)(self._entry)
+        self._parsed = lru_cache(maxsize=_ENTRIES)(self._entry)
         self.lowered = lru_cache(maxsize=64)(self._lowered)
 
     def node(self, tree: str, path: str) -> Node | None:
@@ -121,6 +121,13 @@ class Index:
             elif suffix != "lua" or f"{stem}.yaml" not in nodes or not namespace:
                 strays[name] = _why_stray(name, node, namespace, suffix)
         return Folder(entries, folders, strays)
+
+    def entry(self, id: EntryId, files: EntryFiles) -> Parsed | Broken:
+        """The entry that these files hold, or why there is none; a damaged object breaks this entry only."""
+        try:
+            return self._parsed(id, files)
+        except RegistryError as error:  # not remembered: the object may be mended
+            return Broken(f"{layout.folder_of(id.namespace)}/{id.name}: {error}", None)
 
     def _entry(self, id: EntryId, files: EntryFiles) -> Parsed | Broken:
         """The entry that these files hold, or why there is none."""

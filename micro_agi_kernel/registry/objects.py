@@ -127,6 +127,15 @@ class Objects:
         """Whether there are refs at all; asked when the branch is missing."""
         return any(self._refs.subkeys(Ref(b"refs/")))
 
+    def lost_history(self) -> bool:
+        """Whether a commit with a parent lies here; asked when the branch is missing. Reads every object."""
+        for oid in self._store:
+            with suppress(RegistryError):  # a damaged one says nothing
+                found, raw = self._read(oid.decode(), None)
+                if found == Commit.type_num and b"\nparent " in raw.partition(b"\n\n")[0]:
+                    return True
+        return False
+
     def swap_head(self, old: str | None, new: str) -> bool:
         """Move the branch from `old` to `new`; False when it is no longer at `old`. Raises Busy."""
         try:

@@ -67,6 +67,11 @@ class Registry:
         try:
             if registry.is_empty and registry.objects.other_branches():
                 raise RegistryError(f"not a registry: {path} has branches but no main")
+            if registry.is_empty and registry.objects.lost_history():
+                raise RegistryError(
+                    f"damaged registry: {path} holds commits but its branch main is gone: find the newest with "
+                    f"`git fsck --lost-found`, then `git update-ref refs/heads/main COMMIT`"
+                )
             registry.snapshot().check_format_once(registry._known_formats)
         except BaseException:
             registry.close()
@@ -178,7 +183,7 @@ class Registry:
     ) -> Version:
         """Write `changeset`, which was prepared and checked against `base`, as one commit.
 
-        If others have written since, `recheck` is called under the lock with what is there now; it may raise.
+        `recheck` is called under the lock, before anything is written, with what is there now; it may raise.
         Raises Conflict when they changed an entry or file that the changeset touches, Refused when it creates
         what exists, changes what does not, or changes nothing, RegistryError when it cannot be written. After
         any failure, or a kill at any point, either no commit is there or the whole one.
@@ -189,7 +194,7 @@ class Registry:
             for attempt in range(TRIES):
                 head = self.snapshot()  # the branch is read here and nowhere else in this attempt
                 check_conflicts(changeset, base, head)
-                if recheck is not None and head.commit != base.commit:
+                if recheck is not None:
                     recheck(head)
                 check_existence(changeset.operations, head)
                 check_twins((path for path, content in written.items() if content is not None), head)

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house_kit import House, create, finished, talking, tool
+from house_kit import House, create, finished, git, talking, tool
 from model_server import calls, text
 
 from micro_agi_kernel.agent.context import AgentSpec
 from micro_agi_kernel.agent.turn import SIDE_BY_SIDE
 from micro_agi_kernel.entries import Entry, EntryId
-from micro_agi_kernel.errors import EntryError, SettingsError
+from micro_agi_kernel.errors import EntryError, RegistryError, SettingsError
 from micro_agi_kernel.events import ToolFinished, ToolStarted
 from micro_agi_kernel.frontends.jupyter.rendering import safe_markdown
 from micro_agi_kernel.models.catalog import read_spec
-from micro_agi_kernel.settings import load_settings, person
+from micro_agi_kernel.registry import Registry
+from micro_agi_kernel.settings import Settings, load_settings, person
+from micro_agi_kernel.verify import verify_registry
 
 HUGE = int("9" * 400)
 NEW = {"name": "x", "description": "d", "source": "return { handler = function() end }"}
@@ -125,3 +127,27 @@ async def test_a_schema_that_providers_refuse_is_refused_when_it_is_made(keyword
     assert outcome.value == {
         "error": f"input_schema: models refuse {keyword} at the top of a schema; put it below properties"
     }
+
+
+def test_a_registry_whose_branch_is_gone_is_not_seeded_anew(house: House) -> None:
+    house.write(*create(tool("x")))
+    tip = house.head
+    for ref in ("refs/heads/main", "packed-refs"):
+        (house.registry.path / ref).unlink(missing_ok=True)
+    with pytest.raises(RegistryError, match=r"^damaged registry: .* holds commits but its branch main is gone"):
+        Registry.open(house.registry.path)
+    assert tip in git(house.registry.path, "fsck", "--lost-found")
+
+
+async def test_a_damaged_tool_breaks_itself_only_and_verify_names_it(house: House) -> None:
+    house.write(*create(tool("x", "return { handler = function() return 1 end }"), tool("y")))
+    blob = git(house.registry.path, "rev-parse", "main:app/generated/x.lua").strip()
+    file = house.registry.path / "objects" / blob[:2] / blob[2:]
+    file.chmod(0o600)
+    file.write_bytes(b"")
+    outcome = await house.run("app.generated:x")
+    assert outcome.error is not None and "damaged" in outcome.error.message
+    assert (await house.run("app.generated:y", {"n": 1})).value == {"n": 1}
+    findings = await verify_registry(Settings(registry=str(house.registry.path)))
+    failed = {(finding.check, str(finding.id)) for finding in findings if finding.status == "fail"}
+    assert ("entries", "app.generated:x") in failed and any(check == "objects" for check, _ in failed)

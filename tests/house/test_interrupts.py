@@ -207,7 +207,7 @@ async def collect(talk: Talk) -> list[Event]:
 
 @pytest.mark.parametrize("point", ["before", "after"])
 async def test_while_the_commit_is_written(house: House, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
-    """A thread that writes cannot be stopped: the commit is whole, and the next turn sees it."""
+    """A commit that has not begun is not made; one that has cannot be stopped, is whole, and the next turn sees it."""
     head, commit = house.head, house.registry.commit
     reached, release = threading.Event(), threading.Event()
     done = threading.Event()
@@ -231,7 +231,7 @@ async def test_while_the_commit_is_written(house: House, monkeypatch: pytest.Mon
         assert await asyncio.to_thread(done.wait, 10)
         assert words(await talk.say("again")) == "ok"
         assert talk.results() == [INTERRUPTED]
-    assert whole(house, head)
+    assert whole(house, head) == (point == "after")  # not begun: never made; begun: made whole
     assert git(house.registry.path, "fsck", "--strict") == ""
 
 
