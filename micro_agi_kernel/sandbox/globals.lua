@@ -4,7 +4,7 @@ local raw, text, errors, scheduler = ... -- raw(op, payload): see boot.lua; a pr
 
 local error, ipairs, next, rawget, select, type = error, ipairs, next, rawget, select, type
 local string, table, math, utf8, os = string, table, math, utf8, os
-local concat, tostring = table.concat, text.tostring
+local called, concat, tostring = text.called, table.concat, text.tostring
 local metatable_of, raw_setmetatable, raw_time = debug.getmetatable, setmetatable, os.time
 
 local MAX_PRINT = 256 << 10 -- bytes that cross at once
@@ -25,7 +25,7 @@ local function set_metatable(value, meta)
     if metatable_of(value) ~= nil then error("cannot replace a metatable", 2) end
     if meta and rawget(meta, "__gc") ~= nil then error("__gc is not available", 2) end
   end
-  return raw_setmetatable(value, meta)
+  return called("setmetatable", raw_setmetatable, value, meta)
 end
 
 local function print(...)
@@ -37,12 +37,12 @@ end
 
 -- os.time with the reference's defaults: today, and midnight
 local function time(spec)
-  if type(spec) ~= "table" then return raw_time(spec) end
+  if type(spec) ~= "table" then return called("time", raw_time, spec) end
   local now, full = os.date("*t"), {}
   for _, field in ipairs({ "year", "month", "day", "hour", "min", "sec", "isdst" }) do full[field] = spec[field] end
   for _, field in ipairs({ "year", "month", "day" }) do if full[field] == nil then full[field] = now[field] end end
   if full.hour == nil then full.hour = 0 end
-  return raw_time(full)
+  return called("time", raw_time, full)
 end
 
 local old_math = {

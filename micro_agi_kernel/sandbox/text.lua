@@ -1,8 +1,9 @@
 -- Any value as text for people: `tostring` and `string.format` without memory addresses.
 
-local error, rawget, select, type = error, rawget, select, type
+local error, pcall, rawget, select, type = error, pcall, rawget, select, type
 local raw_format, raw_tostring = string.format, tostring
-local getmetatable, unpack = debug.getmetatable, table.unpack
+local getmetatable, pack, unpack = debug.getmetatable, table.pack, table.unpack
+local gsub = string.gsub
 
 local numbers, numbered = setmetatable({}, { __mode = "k" }), 0
 
@@ -25,8 +26,18 @@ local function tostring(value)
   return (type(name) == "string" and name or kind) .. ": " .. numbers[value]
 end
 
+-- Calls a function of Lua's own; what it says of its arguments is said of the tool's line and of `name`.
+-- To be called in a `return`, so that the tool stands directly above it.
+local function called(name, func, ...)
+  local results = pack(pcall(func, ...))
+  if results[1] then return unpack(results, 2, results.n) end
+  local message = results[2]
+  if type(message) ~= "string" or message == "not enough memory" then error(message, 0) end
+  error(gsub(message, "'%?'", "'" .. name .. "'", 1), 2)
+end
+
 local function format(pattern, ...)
-  if type(pattern) ~= "string" then return raw_format(pattern, ...) end
+  if type(pattern) ~= "string" then return called("format", raw_format, pattern, ...) end
   local values, position = { ... }, 0
   for letter in pattern:gmatch("%%[-+ #0-9.]*(.)") do
     if letter == "p" then error("invalid conversion '%p' to 'format'", 2) end
@@ -38,7 +49,7 @@ local function format(pattern, ...)
       end
     end
   end
-  return raw_format(pattern, unpack(values, 1, select("#", ...)))
+  return called("format", raw_format, pattern, unpack(values, 1, select("#", ...)))
 end
 
-return { tostring = tostring, format = format }
+return { called = called, tostring = tostring, format = format }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -136,7 +135,6 @@ def test_the_models_server_is_asked(cli: Callable[..., Result], jupyter: Path, m
     assert "sk-planted" not in detail
 
 
-@pytest.mark.skipif(shutil.which("jupyter-kernelspec") is None, reason="needs the command jupyter-kernelspec")
 def test_install_and_uninstall(cli: Callable[..., Result], jupyter: Path, tmp_path: Path) -> None:
     assert cli("install", "--user").stdout == f"installed in {jupyter}\n"
     elsewhere = tmp_path / "elsewhere"

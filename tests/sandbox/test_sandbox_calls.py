@@ -165,6 +165,21 @@ async def test_errors_keep_what_they_say(lua: Runner, body: str, kind: str, mess
     assert (error.kind, error.message) == (kind, message)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ('string.format("%d", "x")', "bad argument #2 to 'format' (number expected, got string)"),
+        ('("%d"):format("x")', "bad argument #2 to 'format' (number expected, got string)"),
+        ('os.time({year = "x"})', "field 'year' is not an integer"),
+        ("setmetatable(1, {})", "bad argument #1 to 'setmetatable' (table expected, got number)"),
+    ],
+)
+async def test_our_own_functions_blame_the_line_of_the_tool(lua: Runner, call: str, message: str) -> None:
+    outcome = await lua(wrap(f"local x = {call}\nreturn x"))
+    assert outcome.error is not None
+    assert outcome.error.message.endswith(f": {message}") and "sandbox" not in outcome.error.message
+
+
 async def test_retryable_is_kept(lua: Runner) -> None:
     source = wrap("return nil, errors.new({ kind = 'UNAVAILABLE', message = 'm', retryable = input })")
     assert [(await lua.error(source, flag)).retryable for flag in (True, False, None)] == [True, False, None]
