@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import assert_never
 
 from micro_agi_kernel.events import (
@@ -30,7 +31,7 @@ IN_CELL = 1 << 20
 """A Jupyter server drops messages above a megabyte a second, and hundreds of calls may print."""
 
 
-class Transcript:
+class Transcript(ABC):
     """The fold that all front ends share; a subclass says how an answer and a line are shown."""
 
     shows_commits = False
@@ -104,19 +105,19 @@ class Transcript:
         """The turn's last event came; `revision` is the cell's, for a saved notebook."""
         self.close()
 
-    def open_answer(self) -> None:
+    def open_answer(self) -> None:  # noqa: B027 (a hook that not every front end needs)
         """The next item of answer text begins."""
 
+    @abstractmethod
     def answer(self, text: str) -> None:
         """Show the next piece of the open item."""
-        raise NotImplementedError
 
-    def close_answer(self) -> None:
+    def close_answer(self) -> None:  # noqa: B027 (a hook that not every front end needs)
         """The open item is complete."""
 
+    @abstractmethod
     def print(self, text: str, *, new_line: bool) -> None:
         """Show safe text that is no answer, on a line of its own if `new_line`."""
-        raise NotImplementedError
 
 
 class ShownOutput:

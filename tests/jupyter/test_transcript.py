@@ -11,6 +11,9 @@ class Kept(Transcript):
         super().__init__()
         self.text = ""
 
+    def answer(self, text: str) -> None:
+        self.text += text
+
     def print(self, text: str, *, new_line: bool) -> None:
         self.text += text
 
