@@ -162,7 +162,10 @@ class Publisher(Protocol):
 
 
 class ToolCatalog(Protocol):
-    """The registry as an agent sees it: tools, at the newest commit."""
+    """The registry as an agent sees it: tools, at the newest commit or at a pinned one."""
+
+    def pinned(self) -> ToolCatalog:
+        """This catalog at the commit that is the newest now."""
 
     def get(self, id: EntryId) -> Entry | None:
         """The entry, or None. Raises EntryError when its files are broken."""

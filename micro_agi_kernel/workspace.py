@@ -20,7 +20,7 @@ from micro_agi_kernel.host.service import Host, Service
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.publishing import Publishing, install_seed
-from micro_agi_kernel.registry import Person, Registry
+from micro_agi_kernel.registry import Person, Registry, Snapshot
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.settings import Settings, person
 from micro_agi_kernel.values import Value
@@ -61,21 +61,27 @@ class Workspace:
 
 
 class RegistryTools:
-    """The ToolCatalog of an agent: the registry at its newest commit."""
+    """The ToolCatalog of an agent: the registry at its newest commit, or at `snapshot`."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._registry = workspace.registry
-        self._permissions = workspace.permissions
+    def __init__(self, workspace: Workspace, snapshot: Snapshot | None = None) -> None:
+        self._workspace = workspace
+        self._snapshot = snapshot
+
+    def pinned(self) -> RegistryTools:
+        return RegistryTools(self._workspace, self._workspace.registry.snapshot())
 
     def get(self, id: EntryId) -> Entry | None:
-        return self._registry.snapshot().get(id)
+        return self._at().get(id)
 
     def tools(self, namespace: str) -> tuple[Entry, ...]:
-        return tuple(entry for entry in self._registry.snapshot().entries(namespace) if entry.is_tool)
+        return tuple(entry for entry in self._at().entries(namespace) if entry.is_tool)
+
+    def _at(self) -> Snapshot:
+        return self._snapshot or self._workspace.registry.snapshot()
 
     def refuses_load(self, entry: Entry) -> CallError | None:
         try:
-            self._permissions.tool_may(entry, "tool.load", str(entry.id))
+            self._workspace.permissions.tool_may(entry, "tool.load", str(entry.id))
         except Refused as refusal:
             return refusal.as_value()
         return None

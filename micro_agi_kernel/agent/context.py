@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from micro_agi_kernel.entries import Entry, EntryId
@@ -94,15 +94,16 @@ class AgentContext:
 
     def load(self, id: EntryId) -> BoundTool | CallError:
         """Add a tool to the agent, or say why not."""
-        entry = self._catalog.get(id)
+        catalog = self._catalog.pinned()
+        entry = catalog.get(id)
         if entry is None:
             return CallError(ErrorKind.NOT_FOUND, f"not found: {id}")
         if not entry.is_tool:
             return CallError(ErrorKind.INVALID, f"not a tool (meta.type != 'tool'): {id}")
-        if refusal := self._catalog.refuses_load(entry):
+        if refusal := catalog.refuses_load(entry):
             return refusal
         tool = bind(entry)
-        holder = self.refresh()[0].get(tool.spec.name)
+        holder = _toolset(self._entries(catalog)).get(tool.spec.name)
         if holder is not None and holder.id != id:
             return CallError(
                 ErrorKind.ALREADY_EXISTS, f"the name {tool.spec.name!r} belongs to {holder.id}, loaded first"
@@ -112,38 +113,45 @@ class AgentContext:
         return tool
 
     def refresh(self) -> tuple[Toolset, tuple[EntryId, ...]]:
-        """The tools callable now, of two with one name the first; and the loaded tools that are gone.
+        """The tools callable now, all as of one commit, and the loaded tools that are gone.
 
         Loaded tools that the registry no longer has (or that are broken now) are forgotten.
         """
-        entries = list(self._own_entries())
-        gone: list[EntryId] = []
-        for id in self._loaded:
-            if (entry := self._tool(id)) is not None:
-                entries.append(entry)
-            else:
-                gone.append(id)
-        self._loaded = [id for id in self._loaded if id not in gone]
-        tools: dict[str, BoundTool] = {}
-        for entry in entries:
-            tool = bind(entry)
-            tools.setdefault(tool.spec.name, tool)
-        return tools, tuple(gone)
+        entries = self._entries(self._catalog.pinned())
+        found = {entry.id for entry in entries}
+        gone = tuple(id for id in self._loaded if id not in found)
+        self._loaded = [id for id in self._loaded if id in found]
+        return _toolset(entries), gone
 
-    def _own_entries(self) -> Iterator[Entry]:
+    def _entries(self, catalog: ToolCatalog) -> list[Entry]:
+        """The agent's own tools, then those loaded, in the order of their loading."""
+        entries: list[Entry] = []
         for name in self.spec.tools:
             if name.endswith(":*"):
-                yield from self._catalog.tools(name.removesuffix(":*"))
-            elif (entry := self._tool(EntryId.parse(name))) is not None:
-                yield entry
+                entries += catalog.tools(name.removesuffix(":*"))
+            else:
+                entries += _readable_tool(catalog, EntryId.parse(name))
+        for id in self._loaded:
+            entries += _readable_tool(catalog, id)
+        return entries
 
-    def _tool(self, id: EntryId) -> Entry | None:
-        """The entry, when it is a tool that can be read."""
-        try:
-            entry = self._catalog.get(id)
-        except EntryError:
-            return None
-        return entry if entry is not None and entry.is_tool else None
+
+def _readable_tool(catalog: ToolCatalog, id: EntryId) -> list[Entry]:
+    """The entry in a list, when it is a tool that can be read; else nothing."""
+    try:
+        entry = catalog.get(id)
+    except EntryError:
+        return []
+    return [entry] if entry is not None and entry.is_tool else []
+
+
+def _toolset(entries: Iterable[Entry]) -> Toolset:
+    """The tools by name; of two with one name the first keeps it."""
+    tools: dict[str, BoundTool] = {}
+    for entry in entries:
+        tool = bind(entry)
+        tools.setdefault(tool.spec.name, tool)
+    return tools
 
 
 def bind(entry: Entry) -> BoundTool:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house_kit import House, create, finished, git, talking, tool
+from house_kit import House, create, delete, finished, git, id_of, talking, tool
 from model_server import calls, text
 
-from micro_agi_kernel.agent.context import AgentSpec
+from micro_agi_kernel.agent.context import AgentContext, AgentSpec, BoundTool
 from micro_agi_kernel.agent.turn import SIDE_BY_SIDE
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, RegistryError, SettingsError
@@ -19,6 +19,7 @@ from micro_agi_kernel.models.catalog import read_spec
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.settings import Settings, load_settings, person
 from micro_agi_kernel.verify import verify_registry
+from micro_agi_kernel.workspace import RegistryTools
 
 HUGE = int("9" * 400)
 NEW = {"name": "x", "description": "d", "source": "return { handler = function() end }"}
@@ -151,3 +152,15 @@ async def test_a_damaged_tool_breaks_itself_only_and_verify_names_it(house: Hous
     findings = await verify_registry(Settings(registry=str(house.registry.path)))
     failed = {(finding.check, str(finding.id)) for finding in findings if finding.status == "fail"}
     assert ("entries", "app.generated:x") in failed and any(check == "objects" for check, _ in failed)
+
+
+def test_a_tool_that_is_deleted_while_another_is_loaded_is_still_reported(house: House) -> None:
+    house.write(*create(tool("first"), tool("second")))
+    spec = AgentSpec(EntryId("app", "agent"), "", "m", 1, 0.0, None, ("app.tools:*",))
+    agent = AgentContext(spec, RegistryTools(house))
+    assert isinstance(agent.load(id_of("app.generated:first")), BoundTool)
+    house.write(*delete("app.generated:first"))
+    assert isinstance(agent.load(id_of("app.generated:second")), BoundTool)
+    tools, gone = agent.refresh()
+    assert gone == (id_of("app.generated:first"),) and "second" in tools and "first" not in tools
+    assert agent.refresh()[1] == ()
