@@ -1,7 +1,7 @@
 """`registry verify`: the audit of the store, and what only the whole house can check.
 
 Every commit by an agent is judged again by the policies that stood in its parent; of the newest state the
-policies are loaded and every Lua source is compiled.
+policies are loaded, the models read and every Lua source compiled.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from micro_agi_kernel.agent_rules import judge
 from micro_agi_kernel.entries import AGENT, EntryId, Operation
 from micro_agi_kernel.errors import EntryError, Refused, RegistryError
 from micro_agi_kernel.kind_checks import LUA_KINDS
+from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.registry import Finding, Snapshot, audit, history_pairs
 from micro_agi_kernel.settings import Settings
@@ -24,7 +25,7 @@ async def verify_registry(settings: Settings) -> list[Finding]:
     workspace = Workspace(settings)
     findings: list[Finding] = []
     try:
-        findings = await asyncio.to_thread(lambda: [*audit(workspace.registry), *_sound(_replay(workspace))])
+        findings = await asyncio.to_thread(lambda: [*audit(workspace.registry), *_sound(_check(workspace))])
         return findings + await _compile(workspace)
     except RegistryError as error:
         return [*findings, Finding("fail", "objects", str(error))]
@@ -38,6 +39,15 @@ def _sound(findings: Iterator[Finding]) -> Iterator[Finding]:
         yield from findings
     except RegistryError as error:
         yield Finding("fail", "objects", str(error))
+
+
+def _check(workspace: Workspace) -> Iterator[Finding]:
+    yield from _replay(workspace)
+    specs, problems = read_specs(workspace.registry.snapshot().find({"meta.type": MODEL_TYPE}))
+    for problem in problems:
+        yield Finding("fail", "models", problem)
+    if not problems:
+        yield Finding("ok", "models", f"{len(specs)} models can be read")
 
 
 def _replay(workspace: Workspace) -> Iterator[Finding]:

@@ -164,3 +164,12 @@ def test_a_tool_that_is_deleted_while_another_is_loaded_is_still_reported(house:
     tools, gone = agent.refresh()
     assert gone == (id_of("app.generated:first"),) and "second" in tools and "first" not in tools
     assert agent.refresh()[1] == ()
+
+
+async def test_verify_names_a_model_that_cannot_be_read(house: House) -> None:
+    bad = Entry(EntryId("app", "odd"), "registry.entry", {"type": "llm.model"}, {"max_tokens": "lots", "providers": []})
+    house.push_entry(bad)
+    findings = await verify_registry(Settings(registry=str(house.registry.path)))
+    assert [f.message for f in findings if f.check == "models"] == [
+        "app:odd: data.max_tokens must be a whole number of at least 1"
+    ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
+import os
 import sys
 from importlib.util import find_spec
 
@@ -63,6 +62,5 @@ def _start(module: str, *arguments: str) -> None:
         raise MicroAgiError(f"{module} is not installed: pip install jupyterlab jupyter-console")
     if not installed_kernelspecs():
         raise MicroAgiError("Jupyter does not know the kernel: run `micro-agi install`")
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for the front end; ending here would kill it
-    code = subprocess.run([sys.executable, "-P", "-m", module, *arguments], check=False).returncode
-    raise SystemExit(code if code >= 0 else 128 - code)
+    # In our place, not below us: so Ctrl-C and every other signal are the front end's own.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])
