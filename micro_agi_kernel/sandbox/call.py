@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
 from micro_agi_kernel.interfaces import MIB, CallOutcome, HostService, Program
 from micro_agi_kernel.sandbox import frames
-from micro_agi_kernel.sandbox.frames import Ask, End, FrameError, Late, Output
+from micro_agi_kernel.sandbox.frames import FrameError
+from micro_agi_kernel.sandbox.protocol import Ask, End, Late, Output, error_value, parse_child_message
 from micro_agi_kernel.sandbox.workers import Worker, read_message
 from micro_agi_kernel.values import Value
 
@@ -137,8 +138,8 @@ class Call:
         """Listen to the child until its last message or its death."""
         try:
             while (data := await read_message(self._worker.reader)) is not None:
-                parse = frames.parse_child_message
-                message = parse(data) if len(data) <= _INLINE else await asyncio.to_thread(parse, data)
+                inline = len(data) <= _INLINE
+                message = parse_child_message(data) if inline else await asyncio.to_thread(parse_child_message, data)
                 match message:
                     case End():
                         return message
@@ -184,14 +185,14 @@ class Call:
         try:
             answer["value"] = await self._host.request(ask.op, ask.payload)
         except MicroAgiError as error:
-            answer["error"] = frames.error_value(error.as_value())
+            answer["error"] = error_value(error.as_value())
         if paused := self._clock.stood_still():
             answer["paused"] = paused
         try:
             data = frames.pack(frames.dumps(answer))
         except FrameError as error:
             fault = CallError(ErrorKind.INVALID, f"the answer of {ask.op}: {error}")
-            data = frames.pack(frames.dumps({"id": ask.id, "error": frames.error_value(fault)}))
+            data = frames.pack(frames.dumps({"id": ask.id, "error": error_value(fault)}))
         await self._worker.write(data)  # waits while the child does not read
         del self._open[ask.id]
 

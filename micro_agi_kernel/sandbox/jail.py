@@ -21,7 +21,7 @@ import struct
 import sys
 from collections.abc import Callable
 
-from micro_agi_kernel.sandbox.frames import Layer
+from micro_agi_kernel.sandbox.protocol import Layer
 
 MIB = 1 << 20
 HEADROOM = 128 * MIB

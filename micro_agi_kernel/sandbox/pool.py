@@ -24,7 +24,8 @@ from micro_agi_kernel.errors import CallError, ErrorKind, SandboxError
 from micro_agi_kernel.interfaces import CallOutcome, HostService, Limits, Program
 from micro_agi_kernel.sandbox.call import Call, clock_stopped, request_of
 from micro_agi_kernel.sandbox.child import Shape
-from micro_agi_kernel.sandbox.frames import FrameError, Layer
+from micro_agi_kernel.sandbox.frames import FrameError
+from micro_agi_kernel.sandbox.protocol import Layer
 from micro_agi_kernel.sandbox.workers import ForkedWorkers, StartedWorkers, Worker, Workers
 
 __all__ = ["JailedSandbox", "Layer", "clock_stopped"]

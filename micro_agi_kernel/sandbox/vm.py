@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
 from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.sandbox import frames
+from micro_agi_kernel.sandbox.protocol import error_value
 
 if TYPE_CHECKING:
     from lupa.lua54 import LuaRuntime
@@ -153,7 +154,7 @@ class Machine:
         except Exception as error:  # a fault of the module: the tool gets an error value, the process lives on
             message = f"{module.decode()}.{name.decode()}: {type(error).__name__}: {error}"
             fault = CallError(ErrorKind.INTERNAL, message)
-        return frames.dumps({"error": frames.error_value(fault)})
+        return frames.dumps({"error": error_value(fault)})
 
     def _ask(self, payload: bytes) -> None:
         module, op, id, value = payload.split(b"\0", 3)
@@ -164,7 +165,7 @@ class Machine:
 
 def end_with(kind: ErrorKind, message: str) -> bytes:
     """The last message of a call that failed."""
-    return frames.dumps({"t": "end", "error": frames.error_value(CallError(kind, message))})
+    return frames.dumps({"t": "end", "error": error_value(CallError(kind, message))})
 
 
 def _new_lua(memory: int) -> LuaRuntime:

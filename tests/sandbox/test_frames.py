@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from micro_agi_kernel.errors import CallError, ErrorKind
 from micro_agi_kernel.sandbox import frames
-from micro_agi_kernel.sandbox.frames import Ask, End, FrameError, Late, Layer, Output, Ready
+from micro_agi_kernel.sandbox.frames import FrameError
+from micro_agi_kernel.sandbox.protocol import MAX_ERROR_TEXT, Ask, End, Late, Layer, Output, Ready, parse_child_message
 from micro_agi_kernel.sandbox.workers import read_message
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -76,7 +77,7 @@ def test_values_that_cannot_travel() -> None:
 
 
 def test_messages_of_an_honest_child() -> None:
-    assert [frames.parse_child_message(json.dumps(message).encode()) for message in HONEST] == [
+    assert [parse_child_message(json.dumps(message).encode()) for message in HONEST] == [
         Output("hi"),
         Ask(1, "a.b", [1, {"k": "v"}]),
         End(5),
@@ -99,7 +100,7 @@ def test_messages_of_an_honest_child() -> None:
 )  # fmt: skip
 def test_other_messages_are_frame_errors(message: object) -> None:
     with pytest.raises(FrameError):
-        frames.parse_child_message(json.dumps(message).encode())
+        parse_child_message(json.dumps(message).encode())
 
 
 @settings(deadline=None)
@@ -111,13 +112,13 @@ def test_mutilated_messages_are_messages_or_frame_errors(message: object, data: 
         stop = data.draw(st.integers(start, min(len(raw), start + 8)))
         raw[start:stop] = data.draw(st.binary(max_size=8) | st.sampled_from([b"{", b"[", b'"', b"\\ud800", b"1e999"]))
     with contextlib.suppress(FrameError):
-        frames.parse_child_message(bytes(raw))
+        parse_child_message(bytes(raw))
 
 
 def test_long_error_messages_are_cut() -> None:
     message = {"t": "end", "error": {"kind": "INVALID", "message": "x" * 100_000}}
-    parsed = frames.parse_child_message(json.dumps(message).encode())
-    assert isinstance(parsed, End) and parsed.error and len(parsed.error.message) == frames.MAX_ERROR_TEXT
+    parsed = parse_child_message(json.dumps(message).encode())
+    assert isinstance(parsed, End) and parsed.error and len(parsed.error.message) == MAX_ERROR_TEXT
 
 
 async def read(data: bytes) -> bytes | None:

@@ -21,7 +21,7 @@ from micro_agi_kernel.frontends.jupyter.spec import installed_kernelspecs
 from micro_agi_kernel.models import openai
 from micro_agi_kernel.models.endpoint import Endpoint, endpoint_of
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.sandbox.frames import Layer
+from micro_agi_kernel.sandbox.protocol import Layer
 from micro_agi_kernel.settings import Settings, load_settings, secret
 from micro_agi_kernel.values import shorten
 from micro_agi_kernel.workspace import open_registry, open_sandbox
