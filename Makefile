@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/micro-agi demo
 
-test: lint
+test: lint $(VENV)/lua-suite
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-test-full: lint
+test-full: lint $(VENV)/lua-suite
 	MICRO_AGI_FULL=1 $(BIN)/python -m pytest
 
 lint: $(VENV)/.test
@@ -48,6 +48,10 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml
 $(VENV)/.lab: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]'
 	@touch $@
+
+# Lua's own tests, from lupa's source archive. Where PyPI cannot be had, the tests that need them are skipped.
+$(VENV)/lua-suite: $(VENV)/.test
+	$(BIN)/python tests/sandbox/fetch_lua_suite.py $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,test]'

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, EntryId, Operation
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.policy import Decision
 from micro_agi_kernel.registry import Snapshot
@@ -48,11 +49,11 @@ def _check_operation(operation: Operation, built_in: Collection[str]) -> None:
         raise Refused(ErrorKind.PERMISSION_DENIED, f"an agent writes in {GENERATED_NAMESPACE} only, not {id}")
     if entry is None:
         return
-    if entry.kind != "library.lua" and not (entry.kind == "function.lua" and entry.type == "tool"):
+    if entry.kind != LIBRARY_KIND and not (entry.kind == FUNCTION_KIND and entry.type == "tool"):
         raise Refused(
             ErrorKind.PERMISSION_DENIED, f"an agent writes tools and libraries only, not {shorten(entry.kind)!r} {id}"
         )
-    if entry.kind == "library.lua" and "type" in entry.meta:
+    if entry.kind == LIBRARY_KIND and "type" in entry.meta:
         # Models and agents are found by their type, whatever kind of entry says it.
         raise Refused(ErrorKind.PERMISSION_DENIED, f"a library has no meta.type: {id}")
     try:

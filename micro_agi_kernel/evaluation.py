@@ -6,16 +6,17 @@ from collections.abc import Callable
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import CallError, ErrorKind, Refused
-from micro_agi_kernel.functions import FUNCTION_KIND
 from micro_agi_kernel.host.http_client import HttpService
 from micro_agi_kernel.host.service import Grant, Host
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
+from micro_agi_kernel.lua_entries import FUNCTION_KIND
+from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.permissions import HOST_MODULES, ONLY_ON_ALLOW
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import module_names, open_sandbox
 
 
-async def evaluate_program(program: Program, settings: Settings, on_output: Callable[[str], None]) -> CallOutcome:
+async def evaluate_program(program: Program, settings: Settings, on_output: Callable[[Output], None]) -> CallOutcome:
     """Run `program` in the jail without a registry, hence without its policies and the modules of the host.
 
     What only a policy may open (private addresses and the like) stays closed.
@@ -28,7 +29,8 @@ async def evaluate_program(program: Program, settings: Settings, on_output: Call
     entry = Entry(EntryId(GENERATED_NAMESPACE, "eval"), FUNCTION_KIND)
     grant = Grant(entry, program.modules, CallContext(on_output=on_output))
     try:
-        return await sandbox.run(program, Host([http]).for_call(grant), on_output)
+        async with Host([http]).for_call(grant) as host:
+            return await sandbox.run(program, host, on_output)
     finally:
         await http.close()
         await sandbox.close()

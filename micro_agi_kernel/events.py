@@ -7,11 +7,13 @@ lies between the two carries that id too, since calls may run side by side.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.messages import Usage
+from micro_agi_kernel.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,24 @@ class ToolOutput:
 
     call_id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolProgress:
+    """How far a tool is: see outputs.Progress."""
+
+    call_id: str
+    done: float
+    total: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDisplay:
+    """One thing that a tool shows, in one or more forms by MIME type: see outputs.Display."""
+
+    call_id: str
+    data: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +139,8 @@ Event: TypeAlias = (
     | ReasoningDelta
     | ToolStarted
     | ToolOutput
+    | ToolProgress
+    | ToolDisplay
     | ToolFinished
     | ToolLoaded
     | EntryPublished

@@ -14,6 +14,7 @@ from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId
 from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.events import Event
 from micro_agi_kernel.messages import ModelChunk, ModelRequest
+from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.values import Value
 
 MIB = 1 << 20
@@ -28,9 +29,19 @@ class Limits:
     memory: int = 64 * MIB
     """Lua memory in bytes."""
     output: int = 10 * MIB
-    """Printed bytes."""
+    """Bytes printed and displayed."""
     host_calls: int = 1_000
     """Requests to services of the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Lua source that a program may `require`; what its chunk returns is what it gives."""
+
+    source: str
+    chunk_name: str
+    imports: Mapping[str, str] = field(default_factory=dict)
+    """As in Program. It has the modules of the program, whichever it lists itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,10 @@ class Program:
     """None: the chunk is only compiled, not run, and the value is nil."""
     modules: frozenset[str] = frozenset()
     limits: Limits = Limits()
+    imports: Mapping[str, str] = field(default_factory=dict)
+    """What `require` takes beside modules: alias to the key of a library."""
+    libraries: Mapping[str, Library] = field(default_factory=dict)
+    """All that the program and its libraries import, by any key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +93,8 @@ class HostService(Protocol):
 class Sandbox(Protocol):
     """A place where a Program runs, jailed."""
 
-    async def run(self, program: Program, host: HostService, on_output: Callable[[str], None]) -> CallOutcome:
-        """Run `program` in a fresh jailed process. `on_output` gets printed text while it runs.
+    async def run(self, program: Program, host: HostService, on_output: Callable[[Output], None]) -> CallOutcome:
+        """Run `program` in a fresh jailed process. `on_output` gets what it shows while it runs.
 
         Cancelling this coroutine kills the process. Raises SandboxError when the jail cannot be set up.
         """
@@ -89,15 +104,18 @@ class Sandbox(Protocol):
 class LuaModule:
     """A module that Lua may `require`: a Lua chunk, and the Python functions that stand below it.
 
-    The chunk runs in the child with three arguments, `native`, `host` and `sleep`, and returns the module's
-    table. `native(name, ...)` calls `functions[name]` in the child: positional Values in, one Value out; raising
-    Refused gives Lua `nil, err`. `host(op, payload)` asks the host service `op`, which must be in `services`,
-    and gives `value` or `nil, err`. `sleep(seconds)` waits without keeping other coroutines from running.
+    The chunk runs in the child with the arguments `native`, `host`, `sleep`, `timer` and `part`, and returns the
+    module's table. `native(name, ...)` calls `functions[name]` in the child: positional Values in, one Value
+    out; raising Refused gives Lua `nil, err`. `host(op, payload)` asks the host service `op`, which must be in
+    `services`, and gives `value` or `nil, err`. `sleep(seconds)` waits without keeping other coroutines from
+    running. `timer(seconds, every, make)` gives a channel that the clock feeds, see sandbox/timers.lua.
+    `part(name, ...)` runs a chunk of `parts` with the arguments that follow, and gives what it returns.
     Besides the globals of a tool it has `empty_object()` and `is_empty_object(table)`, for empty JSON objects.
     A plain function of the module returns `value` or `nil, error`.
     """
 
     chunk: str
+    parts: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     functions: Mapping[str, Callable[..., Value]] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
 
@@ -123,7 +141,7 @@ class CallContext:
     actor: str = AGENT
     """"service:agent", "user:<name>" or "service:installer". What Lua writes is the agent's, whoever started it."""
     emit: Callable[[Event], None] = _unheard
-    on_output: Callable[[str], None] = _unheard
+    on_output: Callable[[Output], None] = _unheard
     provenance: Provenance = Provenance()
     depth: int = 0
     """Nested calls above this one."""

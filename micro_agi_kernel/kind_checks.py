@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, read_lua
 from micro_agi_kernel.messages import NOT_AT_TOP
 from micro_agi_kernel.policy import check_policy
 from micro_agi_kernel.values import MAX_DEPTH, Json, check_json, shorten
@@ -21,10 +22,7 @@ MAX_SCHEMA_DEPTH = 32
 
 
 def _check_function(entry: Entry) -> None:
-    _check_source(entry)
-    method = entry.data.get("method", "handler")
-    if not isinstance(method, str) or not method.isidentifier():
-        raise EntryError(f"method: the name of a function in the returned table, not {shorten(repr(method))}")
+    _check_lua(entry)
     if entry.type != "tool":
         return
     description = entry.text("llm_description") or entry.text("comment")
@@ -33,14 +31,10 @@ def _check_function(entry: Entry) -> None:
     _check_schema(entry.meta.get("input_schema"))
 
 
-def _check_source(entry: Entry) -> None:
-    if not entry.source:
-        raise EntryError("source: Lua source is required")
-    if len(entry.source) > MAX_SOURCE:
-        raise EntryError(f"source: {len(entry.source)} characters, at most {MAX_SOURCE} are allowed")
-    modules = entry.data.get("modules", [])
-    if not isinstance(modules, list) or not all(isinstance(module, str) for module in modules):
-        raise EntryError("modules: a list of module names is required")
+def _check_lua(entry: Entry) -> None:
+    source = read_lua(entry).source
+    if len(source) > MAX_SOURCE:
+        raise EntryError(f"source: {len(source)} characters, at most {MAX_SOURCE} are allowed")
 
 
 def _check_schema(schema: Json) -> None:
@@ -63,11 +57,9 @@ def _check_schema(schema: Json) -> None:
         raise EntryError(f"input_schema: cannot be checked: {shorten(str(error), 200)}") from error
 
 
-LUA_KINDS = frozenset({"function.lua", "library.lua"})
-
 KIND_CHECKS: Mapping[str, Callable[[Entry], None]] = {
-    "function.lua": _check_function,
-    "library.lua": _check_source,
+    FUNCTION_KIND: _check_function,
+    LIBRARY_KIND: _check_lua,
     "security.policy": check_policy,
     "security.policy.expr": check_policy,
 }

@@ -92,4 +92,4 @@ def denied(action: str, resource: str, decision: Decision) -> Refused:
     reason = decision.refusal(action, shown if shown.isprintable() else repr(shown))
     if not decision.why:
         reason += f" (policy {decision.policy})" if decision.policy else " (no policy allows it)"
-    return Refused(ErrorKind.PERMISSION_DENIED, reason)
+    return Refused(ErrorKind.PERMISSION_DENIED, reason, retryable=False)

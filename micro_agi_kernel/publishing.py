@@ -17,7 +17,8 @@ from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Chan
 from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused
 from micro_agi_kernel.events import EntryPublished
 from micro_agi_kernel.interfaces import CallContext, Program, Published, Sandbox
-from micro_agi_kernel.kind_checks import KIND_CHECKS, LUA_KINDS
+from micro_agi_kernel.kind_checks import KIND_CHECKS
+from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Version, seed_changeset
 from micro_agi_kernel.resources import resource
@@ -104,7 +105,7 @@ class Publishing:
     async def _compile(self, entry: Entry) -> None:
         """Compile the source in the jail, without running it. Raises Refused with Lua's line and reason."""
         program = Program(entry.source or "", entry.id.name, method=None)
-        outcome = await self._sandbox.run(program, _NoHost(), lambda text: None)
+        outcome = await self._sandbox.run(program, _NoHost(), lambda _: None)
         if outcome.error is not None:
             raise Refused(outcome.error.kind, outcome.error.message)
 

@@ -30,10 +30,27 @@ class SandboxSettings:
     memory: int = 64
     """MiB of Lua memory a call may use."""
     output: int = 10
-    """MiB a call may print."""
+    """MiB a call may print and display."""
+    host_calls: int = 1_000
+    """Requests to services of the host that a call may make."""
+    max_timeout: float = 300.0
+    """The most that an entry may ask for in its `meta.limits`, where the setting above is not more anyway."""
+    max_memory: int = 512
+    max_output: int = 100
+    max_host_calls: int = 10_000
 
     def limits(self) -> Limits:
-        return Limits(seconds=self.timeout, memory=self.memory * MIB, output=self.output * MIB)
+        """Those of an entry that asks for none."""
+        return Limits(self.timeout, self.memory * MIB, self.output * MIB, self.host_calls)
+
+    def most(self) -> Limits:
+        """Those that an entry may ask for."""
+        return Limits(
+            max(self.timeout, self.max_timeout),
+            max(self.memory, self.max_memory) * MIB,
+            max(self.output, self.max_output) * MIB,
+            max(self.host_calls, self.max_host_calls),
+        )
 
 
 @dataclass(frozen=True, slots=True)

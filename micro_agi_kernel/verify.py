@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from micro_agi_kernel.agent_rules import judge
 from micro_agi_kernel.entries import AGENT, EntryId, Operation
 from micro_agi_kernel.errors import EntryError, Refused, RegistryError
-from micro_agi_kernel.kind_checks import LUA_KINDS
+from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.registry import Finding, Snapshot, audit, history_pairs

@@ -47,7 +47,13 @@ class Workspace:
             FuncsService(self),
         ]
         self._functions = Functions(
-            self.registry, self.permissions, self.sandbox, Host(services), modules, settings.sandbox.limits()
+            self.registry,
+            self.permissions,
+            self.sandbox,
+            Host(services),
+            modules,
+            settings.sandbox.limits(),
+            settings.sandbox.most(),
         )
 
     async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:

@@ -18,7 +18,7 @@ PACKAGE = ROOT.name
 MODULES = {".".join((PACKAGE, *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")}
 
 VALUES = (
-    *("errors", "values", "yaml_files", "entries", "messages", "events"),
+    *("errors", "values", "yaml_files", "entries", "lua_entries", "messages", "outputs", "events"),
     *("interfaces", "settings", "resources"),
 )
 """In their own order: each imports only what stands before it."""

@@ -7,39 +7,20 @@ model ends the turn with one line for the person. However a turn ends, the conve
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from micro_agi_kernel.agent.context import AgentContext, BoundTool, Toolset
+from micro_agi_kernel.agent.calls import ToolCalls
+from micro_agi_kernel.agent.context import AgentContext, Toolset
 from micro_agi_kernel.agent.conversation import Conversation
-from micro_agi_kernel.agent.results import error_json, failure, outcome_json, to_text
 from micro_agi_kernel.agent.runner import Step, run_step
-from micro_agi_kernel.entries import TOOLS_NAMESPACE, EntryId
-from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, MicroAgiError
-from micro_agi_kernel.events import (
-    Event,
-    Notice,
-    TextDelta,
-    ToolFinished,
-    ToolLoaded,
-    ToolOutput,
-    ToolStarted,
-    TurnFinished,
-)
+from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
+from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Caller, Model
-from micro_agi_kernel.messages import ModelRequest, ToolCall, ToolResult
-from micro_agi_kernel.values import Json, shorten
-
-LOAD_TOOL = EntryId(TOOLS_NAMESPACE, "load_tool")
+from micro_agi_kernel.messages import ModelRequest
 
 RESULT_SHARE = 0.25
 """Part of the model's window that one tool result may fill."""
-
-SIDE_BY_SIDE = 8
-"""Tool calls that run at once; each may hold a process of 64 MiB, and a model may ask for hundreds."""
 
 CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for English and code; only the cut of oversized results depends on it."""
@@ -73,10 +54,9 @@ class Turn:
         self._model = model
         self._agent = agent
         self._conversation = conversation
-        self._caller = caller
         self._limits = limits
-        self._context = context
         self._emit: Callable[[Event], None] = context.emit
+        self._calls = ToolCalls(agent, conversation, caller, context, result_characters=limits.result_characters)
 
     async def run(self, prompt: str) -> TurnFinished:
         """Answer `prompt`. Cancelling leaves a conversation that can be sent."""
@@ -88,9 +68,9 @@ class Turn:
                 if not step.calls:
                     return TurnFinished("ok")
                 if step.cut:
-                    self._refuse_cut_calls(step.calls)
+                    self._calls.refuse(step.calls, self._cut())
                 else:
-                    await self._run_calls(step.calls, toolset)
+                    await self._calls.run(step.calls, toolset)
         except MicroAgiError as error:
             return TurnFinished("error", str(error), type(error).__name__)
         finally:
@@ -139,85 +119,6 @@ class Turn:
             raise
         return step
 
-    def _refuse_cut_calls(self, calls: Iterable[ToolCall]) -> None:
+    def _cut(self) -> CallError:
         limit = self._limits.output_tokens
-        error = CallError(ErrorKind.INVALID, f"your answer was cut at {limit} tokens inside this call; make it shorter")
-        for call in calls:
-            self._emit(ToolStarted(call.id, call.name, call.arguments))
-            self._finish(call, error_json(error), time.monotonic())
-
-    async def _run_calls(self, calls: tuple[ToolCall, ...], toolset: Toolset) -> None:
-        """Run the calls of one answer: neighbours side by side, an exclusive one alone, in the model's order."""
-        together: list[ToolCall] = []
-        for call in calls:
-            tool = toolset.get(call.name)
-            if tool is not None and tool.exclusive:
-                await self._run_together(together, toolset)
-                together = []
-                await self._run_call(call, tool)
-            else:
-                together.append(call)
-        await self._run_together(together, toolset)
-
-    async def _run_together(self, calls: Iterable[ToolCall], toolset: Toolset) -> None:
-        slots = asyncio.Semaphore(SIDE_BY_SIDE)
-
-        async def run(call: ToolCall) -> None:
-            async with slots:
-                await self._run_call(call, toolset.get(call.name))
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for call in calls:
-                    group.create_task(run(call))
-        except BaseExceptionGroup as failures:  # one line for the person, not a tree of them
-            raise failures.exceptions[0] from None
-
-    async def _run_call(self, call: ToolCall, tool: BoundTool | None) -> None:
-        started = time.monotonic()
-        self._emit(ToolStarted(call.id, call.name, call.arguments))
-        try:
-            value = await self._value_of(call, tool)
-            loaded = self._load(value) if tool is not None and tool.id == LOAD_TOOL else None
-        except BaseException as error:  # a start has its end, whatever becomes of the turn
-            stopped = isinstance(error, asyncio.CancelledError)
-            summary = "interrupted" if stopped else failure({"error": str(error)}) or ""
-            seconds = time.monotonic() - started
-            self._emit(ToolFinished(call.id, call.name, "interrupted" if stopped else "error", summary, seconds))
-            raise
-        if isinstance(loaded, CallError):
-            value = error_json(loaded)
-        elif loaded is not None and isinstance(value, dict):
-            value = {**value, "alias": loaded.spec.name}
-        self._finish(call, value, started)
-        if isinstance(loaded, BoundTool):
-            self._emit(ToolLoaded(loaded.id, loaded.spec.name))
-
-    async def _value_of(self, call: ToolCall, tool: BoundTool | None) -> Json:
-        """What the call gives: the tool's value, or the error that the model reads."""
-        if tool is None:
-            return error_json(CallError(ErrorKind.NOT_FOUND, f"no tool {shorten(call.name)!r} is loaded"))
-        try:
-            arguments = json.loads(call.arguments or "{}")
-        except (ValueError, RecursionError) as error:
-            return error_json(CallError(ErrorKind.INVALID, f"the arguments are no JSON: {error}"))
-        if not isinstance(arguments, dict):
-            return error_json(CallError(ErrorKind.INVALID, "the arguments are no JSON object"))
-        context = replace(self._context, on_output=lambda text: self._emit(ToolOutput(call.id, text)))
-        return outcome_json(await self._caller.call(tool.id, arguments, context))
-
-    def _load(self, value: Json) -> BoundTool | CallError | None:
-        """Add the tool that load_tool named. Its word is checked here: the tool is Lua, the agent is not."""
-        if not isinstance(value, dict) or value.get("loaded") is not True:
-            return None
-        try:
-            return self._agent.load(EntryId.parse(str(value.get("id"))))
-        except EntryError as error:
-            return CallError(ErrorKind.INVALID, str(error))
-
-    def _finish(self, call: ToolCall, value: Json, started: float) -> None:
-        reason = failure(value)
-        content = to_text(value, self._limits.result_characters)
-        self._conversation.result(ToolResult(call.id, call.name, content, ok=reason is None))
-        status: Literal["ok", "error"] = "ok" if reason is None else "error"
-        self._emit(ToolFinished(call.id, call.name, status, reason or "", time.monotonic() - started))
+        return CallError(ErrorKind.INVALID, f"your answer was cut at {limit} tokens inside this call; make it shorter")

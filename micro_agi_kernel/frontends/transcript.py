@@ -12,14 +12,18 @@ from micro_agi_kernel.events import (
     ReasoningDelta,
     Revision,
     TextDelta,
+    ToolDisplay,
     ToolFinished,
     ToolLoaded,
     ToolOutput,
+    ToolProgress,
     ToolStarted,
     TurnFinished,
     UsageReport,
 )
+from micro_agi_kernel.frontends.output_text import OutputText
 from micro_agi_kernel.frontends.text import one_line, plain
+from micro_agi_kernel.outputs import Display, Output, Printed, Progress
 
 SHOWN = 32_768
 """Characters of one call's output that are shown, from its start and as many from its end."""
@@ -47,9 +51,11 @@ class Transcript(ABC):
             case TextDelta(text):
                 self._answer(text)
             case ToolOutput(call_id, text):
-                if call_id not in self._outputs:
-                    self._outputs[call_id] = ShownOutput(SHOWN if self._shown < IN_CELL else SHOWN_LATE)
-                self._show(self._outputs[call_id].add(text))
+                self._tell(call_id, Printed(text))
+            case ToolProgress(call_id, done, total, text):
+                self._tell(call_id, Progress(done, total, text))
+            case ToolDisplay(call_id, data):
+                self._tell(call_id, Display(data))
             case ToolFinished(call_id, name, status, summary):
                 if output := self._outputs.pop(call_id, None):
                     self._show(output.end())
@@ -67,6 +73,11 @@ class Transcript(ABC):
                 pass
             case _:
                 assert_never(event)
+
+    def _tell(self, call_id: str, output: Output) -> None:
+        if call_id not in self._outputs:
+            self._outputs[call_id] = ShownOutput(SHOWN if self._shown < IN_CELL else SHOWN_LATE)
+        self._show(self._outputs[call_id].add(output))
 
     def _show(self, output: str) -> None:
         self._shown += len(output)
@@ -126,15 +137,16 @@ class ShownOutput:
 
     def __init__(self, most: int) -> None:
         """`most`: characters that are shown from the start, and from the end."""
+        self._text = OutputText()
         self._room = self._most = most
         self._missing = 0
         self._tail = ""
         self._line_start = True
         self._held = ""
 
-    def add(self, text: str) -> str:
-        """What to show of the next piece, which may be hostile, now."""
-        text = self._held + text
+    def add(self, output: Output) -> str:
+        """What to show of the next output, which may be hostile, now."""
+        text = self._held + self._text.add(output)
         self._held = "\r" if text.endswith("\r") else ""  # its newline may come with the next piece
         text = plain(text.removesuffix("\r"))
         head, rest = text[: self._room], text[self._room :]

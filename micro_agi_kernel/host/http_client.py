@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, cast
 
 from micro_agi_kernel.entries import Entry
+from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.host import service
+from micro_agi_kernel.host.http_call import HttpCall
 from micro_agi_kernel.host.service import Grant, Operation, Payload
+from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.values import Value
 
 if TYPE_CHECKING:
     from micro_agi_kernel.host.http import GuardedHttp
 
+MAX_BATCH = 16
+MAX_BATCH_BODIES = 4 * MIB
+"""Bytes of all bodies that one batch gives, since they travel together."""
+MAX_READ = MIB
+DEFAULT_READ = 64 * 1024
+
 
 class HttpService:
-    """Answers `http.request`. The client is loaded with the first request."""
+    """Answers `http.*`. The client is loaded with the first request."""
 
     module = "http_client"
 
@@ -23,22 +33,97 @@ class HttpService:
         """`check` raises Refused unless the tool may do the action on the resource."""
         self._check = check
         self._client: GuardedHttp | None = None
-        self.operations: Mapping[str, Operation] = {"http.request": self._request}
+        self._calls: dict[Grant, HttpCall] = {}
+        self.operations: Mapping[str, Operation] = {
+            "http.request": self._request,
+            "http.batch": self._batch,
+            "http.open": self._open,
+            "http.read": self._read,
+            "http.close": self._close,
+        }
 
-    async def _request(self, payload: Payload, grant: Grant) -> Value:
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def _request(self, payload: Payload, grant: Grant) -> dict[str, Value]:
+        client = await self._loaded()
+        async with self._call(grant).turns:
+            return await client.request(dict(payload), self._allows(grant))
+
+    async def _batch(self, payload: Payload, grant: Grant) -> Value:
+        """payload: {requests = {{method, url, ...}, ...}}.
+
+        Returns a list of {response = {...}} or {error = {kind, message, retryable}} in their order.
+        """
+        requests = payload.get("requests")
+        if not isinstance(requests, list) or not 1 <= len(requests) <= MAX_BATCH:
+            raise Refused(ErrorKind.INVALID, f"a batch has 1 to {MAX_BATCH} requests")
+        left = MAX_BATCH_BODIES
+
+        async def one(request: Value) -> Value:
+            nonlocal left
+            try:
+                if not isinstance(request, dict):
+                    raise Refused(ErrorKind.INVALID, "each request of a batch is a table")
+                response = await self._request(request, grant)
+                body = response["body"]
+                left -= len(body.encode() if isinstance(body, str) else cast(bytes, body))
+                if left < 0:
+                    raise Refused(ErrorKind.INVALID, f"the bodies of the batch have more than {MAX_BATCH_BODIES} bytes")
+            except MicroAgiError as error:
+                fault = error.as_value()
+                return {"error": {"kind": str(fault.kind), "message": fault.message, "retryable": fault.retryable}}
+            return {"response": response}
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(request)) for request in requests]
+        return [task.result() for task in tasks]
+
+    async def _open(self, payload: Payload, grant: Grant) -> Value:
+        """Takes what http.request takes. Returns {stream = number, size = bytes or -1} in place of the body."""
+        client, call = await self._loaded(), self._call(grant)
+        allows = self._allows(grant)
+        async with call.turns:
+            number, stream = await call.add(lambda most: client.open(dict(payload), allows, most))
+        return {**stream.head.as_value(stream.url), "stream": number, "size": stream.size}
+
+    async def _read(self, payload: Payload, grant: Grant) -> Value:
+        """payload: {stream, size? = bytes}. Returns bytes; None at the end."""
+        most = service.count(payload, "size", DEFAULT_READ, MAX_READ)
+        return await self._call(grant).read(_number(payload), most) or None
+
+    async def _close(self, payload: Payload, grant: Grant) -> Value:
+        await self._call(grant).end(_number(payload))
+        return None
+
+    def _call(self, grant: Grant) -> HttpCall:
+        call = self._calls.get(grant)
+        if call is None:
+            call = self._calls[grant] = HttpCall()
+            grant.closing.push_async_callback(self._end, grant)
+        return call
+
+    async def _end(self, grant: Grant) -> None:
+        await self._calls.pop(grant).close()
+
+    def _allows(self, grant: Grant) -> Callable[[str, str], Awaitable[bool]]:
         async def allows(action: str, resource: str) -> bool:
             # It raises, and so names the policy; it may read the registry, hence the thread.
             await asyncio.to_thread(self._check, grant.entry, action, resource)
             return True
 
+        return allows
+
+    async def _loaded(self) -> GuardedHttp:
         if self._client is None:
             client = await asyncio.to_thread(_client_class)
             self._client = self._client or client()  # another request may have been first
-        return await self._client.request(dict(payload), allows)
+        return self._client
 
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
+
+def _number(payload: Payload) -> int:
+    return service.count(payload, "stream", 0, 1_000_000)
 
 
 def _client_class() -> type[GuardedHttp]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, cast
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Protocol, Self, cast
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
@@ -21,13 +22,15 @@ from micro_agi_kernel.values import Value, shorten
 Payload = Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Grant:
-    """One call: which entry runs, with which modules, on whose behalf."""
+    """One call: which entry runs, with which modules, on whose behalf. It equals no other."""
 
     entry: Entry
     modules: frozenset[str]
     context: CallContext
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What a service wants done when the call has ended, however it ended."""
 
 
 Reading = Callable[[Payload, Grant], Value]
@@ -51,7 +54,7 @@ class Service(Protocol):
 
 
 class Host:
-    """All services. `for_call` gives the view that one call has of them."""
+    """All services. `async with host.for_call(grant)` gives one call its view of them, for as long as it runs."""
 
     def __init__(self, services: Iterable[Service]) -> None:
         self._operations = {
@@ -68,6 +71,12 @@ class _HostOfCall:
     def __init__(self, operations: Mapping[str, tuple[str, Operation]], grant: Grant) -> None:
         self._operations = operations
         self._grant = grant
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._grant.closing.aclose()
 
     async def request(self, op: str, payload: Value) -> Value:
         module, operation = self._operations.get(op, ("", None))

@@ -2,7 +2,8 @@
 
 `NAME.py` exposes `MODULE: LuaModule`. Its Lua chunk stands in `NAME.lua` beside it (the field is BESIDE
 then) or inline. A file whose name begins with an underscore is a helper of the others. The chunk gets
-`native, host, sleep` and returns the module's table (see `interfaces.LuaModule`); the globals of a tool,
+`native, host, sleep, timer, part` and returns the module's table (see `interfaces.LuaModule`). A chunk too long for
+one file has parts, `NAME_PART.lua`, which it opens with `part("PART", ...)`. The globals of a tool,
 `errors` among them, are there for it too, and two more: `empty_object()` makes a table that goes to Python
 as `{}`, where an empty table goes as `[]`, and `is_empty_object(table)` tells one.
 
@@ -28,7 +29,6 @@ def load_all() -> dict[str, LuaModule]:
     import dataclasses
     import importlib
     import pkgutil
-    from pathlib import Path
 
     modules: dict[str, LuaModule] = {}
     for found in pkgutil.iter_modules(__path__):
@@ -37,9 +37,18 @@ def load_all() -> dict[str, LuaModule]:
         python = importlib.import_module(f"{__name__}.{found.name}")
         module: LuaModule = python.MODULE
         if module.chunk == BESIDE:
-            lua = Path(__path__[0], f"{found.name}.lua")
-            module = dataclasses.replace(module, chunk=lua.read_text(encoding="utf-8"))
+            chunk, parts = _lua_files(found.name)
+            module = dataclasses.replace(module, chunk=chunk, parts=parts)
         if hasattr(python, "preload"):
             python.preload()
         modules[found.name] = module
     return modules
+
+
+def _lua_files(name: str) -> tuple[str, dict[str, str]]:
+    """The text of `NAME.lua`, and by PART those of the files `NAME_PART.lua`."""
+    from pathlib import Path
+
+    folder = Path(__path__[0])
+    parts = {file.stem.removeprefix(f"{name}_"): file.read_text("utf-8") for file in folder.glob(f"{name}_*.lua")}
+    return Path(folder, f"{name}.lua").read_text("utf-8"), parts

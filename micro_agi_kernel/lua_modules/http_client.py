@@ -29,5 +29,5 @@ def _timeout(value: Value) -> Value:
 MODULE = LuaModule(
     chunk=BESIDE,
     functions={"timeout": _timeout},
-    services=frozenset({"http.request"}),
+    services=frozenset({"http.request", "http.batch", "http.open", "http.read", "http.close"}),
 )

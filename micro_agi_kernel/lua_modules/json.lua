@@ -93,6 +93,9 @@ function write(out, value, above, depth)
   if kind == "table" then
     -- An object that has a text (an error, a Time) is that text. The metatable of errors shows as "error".
     local meta = getmetatable(value)
+    if meta == "channel" or meta == "channel case" then
+      return failure(errors.INTERNAL, "a " .. meta .. " is no value")
+    end
     local speaks = meta == "error" or type(meta) == "table" and rawget(meta, "__tostring")
     if speaks then return write_string(out, tostring(value)) end
     return write_table(out, value, above, depth)

@@ -7,20 +7,23 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from typing import Any
 
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
 from micro_agi_kernel.interfaces import MIB, CallOutcome, HostService, Program
+from micro_agi_kernel.outputs import Display, Output, Printed, Progress
 from micro_agi_kernel.sandbox import frames
 from micro_agi_kernel.sandbox.frames import FrameError
-from micro_agi_kernel.sandbox.protocol import Ask, End, Late, Output, error_value, parse_child_message
+from micro_agi_kernel.sandbox.protocol import Ask, End, Place, error_value, parse_child_message
 from micro_agi_kernel.sandbox.workers import Worker, read_message
 from micro_agi_kernel.values import Value
 
 _GRACE = 0.2
 """Seconds between the time limit, when Lua is told, and the kill."""
 _MAX_OPEN = 64
+"""Host calls of one child that are worked on at once; the others wait for their turn."""
 _MAX_OPEN_BYTES = 16 << 20
-"""Host calls (their number, their size) that one child may have open before we stop reading from it."""
+"""Bytes of the host calls that one child may have open before we stop reading from it."""
 _INLINE = 1 << 20
 """Messages above this are parsed in a thread, so that the event loop stays free."""
 
@@ -28,15 +31,16 @@ _INLINE = 1 << 20
 class Clock:
     """The running time of one call; can be stopped while the call waits for another one or a person."""
 
-    def __init__(self, seconds: float, expire: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, warn: Callable[[], None], expire: Callable[[], None]) -> None:
+        """`warn` is called when the seconds are over, `expire` _GRACE later."""
         self._seconds = seconds
+        self._warn = warn
         self._expire = expire
         self._loop = asyncio.get_running_loop()
         self._used = 0.0
         self._since = self._loop.time()
         self._stops = 0
-        self._untold = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self._over = False
         self._arm()
 
@@ -54,14 +58,8 @@ class Clock:
     def go(self) -> None:
         self._stops -= 1
         if not self._stops:
-            self._untold += self._loop.time() - self._since
             self._since = self._loop.time()
             self._arm()
-
-    def stood_still(self) -> float:
-        """Seconds that the clock stood still since the last time this was asked."""
-        seconds, self._untold = self._untold, 0.0
-        return seconds
 
     def end(self) -> None:
         self._over = True
@@ -69,11 +67,13 @@ class Clock:
 
     def _arm(self) -> None:
         if not self._over:
-            self._timer = self._loop.call_later(self._seconds + _GRACE - self._used, self._expire)
+            left = self._seconds - self._used
+            later = self._loop.call_later
+            self._timers = (later(left, self._warn), later(left + _GRACE, self._expire))
 
     def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
 
 
 _clock: ContextVar[Clock | None] = ContextVar("micro_agi_call_clock", default=None)
@@ -96,19 +96,22 @@ def clock_stopped() -> Iterator[None]:
 class Call:
     """One call: main's end of the conversation with one child, which is hostile."""
 
-    def __init__(self, program: Program, host: HostService, on_output: Callable[[str], None], worker: Worker) -> None:
+    def __init__(
+        self, program: Program, host: HostService, on_output: Callable[[Output], None], worker: Worker
+    ) -> None:
         self._limits = program.limits
         self._host = host
         self._on_output = on_output
         self._worker = worker
-        self._clock = Clock(program.limits.seconds, self._expired)
-        self._printed = 0
+        self._clock = Clock(program.limits.seconds, self._warn, self._expired)
+        self._shown = 0
         self._asked = 0
+        self._slots = asyncio.Semaphore(_MAX_OPEN)
         self._open: dict[int, int] = {}  # id of a host call -> bytes of its request
         self._answers: set[asyncio.Task[None]] = set()
         self._stopped: CallError | None = None
         self._bug: BaseException | None = None
-        self._late = ""
+        self._place = ""
 
     async def run(self, request: bytes) -> CallOutcome:
         try:
@@ -130,9 +133,18 @@ class Call:
             self._stopped = CallError(kind, message)
         self._worker.kill()
 
+    def _stop_at_limit(self, kind: ErrorKind, limit: str) -> None:
+        where = f" at {self._place}" if self._place else ""
+        self._stop(kind, f"{limit} reached{where}")
+
+    def _warn(self) -> None:
+        """Tell the child that the time is over, so that it ends with the line that it has reached."""
+        task = asyncio.create_task(self._worker.write(frames.TIME_IS_OVER))
+        self._answers.add(task)
+        task.add_done_callback(self._answered)
+
     def _expired(self) -> None:
-        where = f" at {self._late}" if self._late else ""
-        self._stop(ErrorKind.TIMEOUT, f"time limit of {self._limits.seconds:g} s reached{where}")
+        self._stop_at_limit(ErrorKind.TIMEOUT, f"time limit of {self._limits.seconds:g} s")
 
     async def _converse(self) -> End:
         """Listen to the child until its last message or its death."""
@@ -143,12 +155,14 @@ class Call:
                 match message:
                     case End():
                         return message
-                    case Output(text):
+                    case Printed(text):
                         self._print(text)
+                    case Progress() | Display():
+                        self._show(message, len(data))
                     case Ask():
                         await self._ask(message, len(data))
-                    case Late(where):
-                        self._late = where
+                    case Place(where):
+                        self._place = where
                     case _:
                         raise FrameError("a message out of order")
         except FrameError as error:
@@ -157,18 +171,30 @@ class Call:
 
     def _print(self, text: str) -> None:
         data = text.encode()
-        left = self._limits.output - self._printed
-        self._printed += len(data)
-        if len(data) > left:
-            text = data[:left].decode(errors="ignore")
-            self._stop(ErrorKind.OUTPUT_LIMIT, f"output limit of {_size(self._limits.output)} reached")
-        if text and left > 0:
-            self._on_output(text)
+        left = self._take_output(len(data))
+        if left < len(data):
+            text = data[: max(left, 0)].decode(errors="ignore")
+        if text:
+            self._on_output(Printed(text))
+
+    def _show(self, output: Progress | Display, size: int) -> None:
+        if self._take_output(size) >= size:
+            self._on_output(output)
+
+    def _take_output(self, size: int) -> int:
+        """The bytes that were left of the output limit; ends the call when they are fewer than `size`."""
+        left = self._limits.output - self._shown
+        self._shown += size
+        if size > left:
+            self._stop_at_limit(ErrorKind.OUTPUT_LIMIT, f"output limit of {_size(self._limits.output)}")
+        return left
 
     async def _ask(self, ask: Ask, size: int) -> None:
+        if self._stopped is not None:  # what the child still said before its end
+            return
         self._asked += 1
         if self._asked > self._limits.host_calls:
-            self._stop(ErrorKind.CALL_LIMIT, f"limit of {self._limits.host_calls} host calls reached")
+            self._stop_at_limit(ErrorKind.CALL_LIMIT, f"limit of {self._limits.host_calls} host calls")
             return
         if ask.id in self._open:
             raise FrameError("an id twice")
@@ -176,18 +202,21 @@ class Call:
         answer = asyncio.create_task(self._answer(ask))
         self._answers.add(answer)
         answer.add_done_callback(self._answered)
-        while len(self._open) > _MAX_OPEN or sum(self._open.values()) > _MAX_OPEN_BYTES:
-            await asyncio.wait(self._answers, return_when=asyncio.FIRST_COMPLETED)
+        while sum(self._open.values()) > _MAX_OPEN_BYTES and not self._worker.exited.done():
+            some: set[asyncio.Future[Any]] = {*self._answers, self._worker.exited}
+            await asyncio.wait(some, return_when=asyncio.FIRST_COMPLETED)
 
     async def _answer(self, ask: Ask) -> None:
+        async with self._slots:
+            await self._answer_now(ask)
+
+    async def _answer_now(self, ask: Ask) -> None:
         _clock.set(self._clock)  # of this task alone
         answer: dict[str, Value] = {"id": ask.id}
         try:
             answer["value"] = await self._host.request(ask.op, ask.payload)
         except MicroAgiError as error:
             answer["error"] = error_value(error.as_value())
-        if paused := self._clock.stood_still():
-            answer["paused"] = paused
         try:
             data = frames.pack(frames.dumps(answer))
         except FrameError as error:
@@ -205,16 +234,22 @@ class Call:
 
 def request_of(program: Program) -> bytes:
     """The two messages that a child waits for: what Python needs to know, and what Lua needs to know."""
-    seconds = program.limits.seconds
     source: dict[str, Value] = {
         "source": program.source,
         "name": program.chunk_name,
         "method": program.method,
         "input": program.input,
-        "seconds": seconds,
+        "seconds": program.limits.seconds,
         "memory": program.limits.memory,
+        "output": program.limits.output,
+        "host_calls": program.limits.host_calls,
+        "imports": {**program.imports},
+        "libraries": {
+            key: {"source": library.source, "name": library.chunk_name, "imports": {**library.imports}}
+            for key, library in program.libraries.items()
+        },
     }
-    header = frames.dumps({"modules": [*sorted(program.modules)], "seconds": seconds})
+    header = frames.dumps({"modules": [*sorted(program.modules)]})
     return frames.pack(header) + frames.pack(frames.dumps(source))
 
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import codecs
-import heapq
 import json
 import os
 import select
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
 from micro_agi_kernel.errors import ErrorKind
-from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.sandbox import frames, jail
+from micro_agi_kernel.sandbox.timers import Timers
 from micro_agi_kernel.sandbox.vm import Machine, end_with
 
 _FLUSH_EVERY = 0.005
 """Seconds between two frames of output; the first line after a pause goes at once."""
 _FLUSH_BYTES = 64 << 10
+_REPORT_EVERY = 0.05
+"""Seconds between two frames of progress; the last one is never lost."""
+_READ = 256 << 10
+"""Bytes that are read at once."""
+_SPARE_AFTER = 0.002
+"""Seconds after which a child without a program takes itself for a spare, with time to prepare."""
+
+_LONGEST_WAIT = 3_600.0
+"""Seconds that one poll waits; more than a day or so is more than it can take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +42,19 @@ class Channel:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        os.set_blocking(fd, False)
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
-        self._timers: list[tuple[float, int]] = []
+        self._poll_both = select.poll()
+        self._poll_both.register(fd, select.POLLIN | select.POLLOUT)
+        self._received = bytearray()
+        self.timers = Timers()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._printed: list[bytes] = []
         self._size = 0
         self._flushed = 0.0
+        self._progress = b""
+        self._reported = 0.0
 
     def send(self, message: bytes) -> None:
         self.flush()
@@ -61,15 +74,30 @@ class Channel:
         self._printed.append(data)
         self._size += len(data)
         if self._size >= _FLUSH_BYTES:
-            self.flush()
+            self._flush_printed()
         else:
             self.flush_if_due()
 
+    def report(self, progress: bytes) -> None:
+        """Send a message of progress; a later one replaces it while it waits."""
+        self._progress = progress
+        self.flush_if_due()
+
     def flush_if_due(self) -> None:
-        if self._printed and time.monotonic() - self._flushed >= _FLUSH_EVERY:
+        now = time.monotonic()
+        if self._progress and now - self._reported >= _REPORT_EVERY:
             self.flush()
+        elif self._printed and now - self._flushed >= _FLUSH_EVERY:
+            self._flush_printed()
 
     def flush(self) -> None:
+        """Send all that waits."""
+        self._flush_printed()
+        if self._progress:
+            progress, self._progress, self._reported = self._progress, b"", time.monotonic()
+            self._write(progress)
+
+    def _flush_printed(self) -> None:
         if not self._printed:
             return
         text = self._decoder.decode(b"".join(self._printed))
@@ -77,56 +105,96 @@ class Channel:
         if text:
             self._write(frames.dumps({"t": "out", "text": text}))
 
-    def set_timer(self, id: int, seconds: float) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + seconds, id))
+    def next_answer(self, wait: bool = True) -> bytes | None:
+        """The next answer from main, or that of a timer that is due: `{"id": ...}`. None instead of waiting."""
+        if wait:
+            self.flush()
+        while True:
+            seconds = max(self.timers.until_next(), 0) if wait else 0
+            if self._received or self._poll.poll(min(seconds, _LONGEST_WAIT) * 1000):
+                return self.receive()
+            if self.timers.until_next() <= 0:
+                return b'{"id":%d}' % self.timers.take()
+            if not wait:
+                return None
 
-    def next_answer(self) -> bytes:
-        """The next answer from main, or that of a timer that is due: `{"id": ...}`."""
-        self.flush()
-        if self._timers:
-            wait = self._timers[0][0] - time.monotonic()
-            if wait <= 0 or not self._poll.poll(wait * 1000):
-                return b'{"id":%d}' % heapq.heappop(self._timers)[1]
-        return self.receive()
+    def time_is_over(self) -> bool:
+        """Whether main has said so: its clock is the only one, since it alone knows when that stands still."""
+        while self._poll.poll(0):
+            self._take_in()
+        start = 0
+        while start + 4 <= len(self._received):
+            frame = self._received[start : start + len(frames.TIME_IS_OVER)]
+            if frame == frames.TIME_IS_OVER:
+                return True
+            start += 4 + frames.unpack_header(bytes(frame[:4]), 0)[0]
+        return False
+
+    def is_idle(self, seconds: float) -> bool:
+        """Whether main says nothing for so long."""
+        return not self._poll.poll(seconds * 1000)
+
+    def end(self, message: bytes) -> NoReturn:
+        """Send the last message, and end once main has hung up: what it still sends must not meet a closed pipe."""
+        self.send(message)
+        while True:
+            self._received.clear()
+            self._poll.poll()
+            self._take_in()
 
     def _read(self, count: int) -> bytes:
-        parts: list[bytes] = []
-        while count:
-            part = os.read(self._fd, count)
-            if not part:
-                os._exit(0)
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+        while len(self._received) < count:
+            self._poll.poll()
+            self._take_in()
+        data = bytes(memoryview(self._received)[:count])
+        del self._received[:count]
+        return data
+
+    def _take_in(self) -> None:
+        """Add to what was received, if there is anything."""
+        try:
+            part = os.read(self._fd, _READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            part = b""
+        if not part:  # main is gone
+            os._exit(0)
+        self._received += part
 
     def _write(self, message: bytes) -> None:
         left = memoryview(frames.pack(message))
-        try:
-            while left:
+        while left:
+            try:
                 left = left[os.write(self._fd, left) :]
-        except OSError:  # main is gone
-            os._exit(0)
+            except BlockingIOError:
+                # The pipe is full. Main may read on only when we have taken answers from it.
+                if self._poll_both.poll()[0][1] & select.POLLIN:
+                    self._take_in()
+            except OSError:  # main is gone
+                os._exit(0)
 
 
-def run(fd: int, modules: Mapping[str, LuaModule], shape: Shape, parent: int | None, size: int) -> NoReturn:
+def run(fd: int, machine: Machine, shape: Shape, parent: int | None, size: int) -> NoReturn:
     """Live as the child at the other end of `fd`: jail, get ready, take one call, end."""
-    layers = jail.apply(parent, size, shape.memory, shape.cpu_seconds)
     channel = Channel(fd)
+    layers = jail.apply(parent, size, shape.memory, shape.cpu_seconds)
     try:
-        machine = Machine(channel, modules, shape.memory)
+        machine.connect(channel, shape.memory)
         channel.send(
             frames.dumps({"t": "ready", "layers": [[layer.name, layer.active, layer.detail] for layer in layers]})
         )
+        if channel.is_idle(_SPARE_AFTER):
+            machine.touch()
         header, program = json.loads(channel.receive()), channel.receive()
-        end = machine.run(program, frozenset(header["modules"]), header["seconds"])
+        end = machine.run(program, frozenset(header["modules"]))
     except Exception as error:  # the last thing this process does is to say what went wrong
         end = end_with(ErrorKind.CRASHED, f"the sandbox failed: {type(error).__name__}: {error}")
-    channel.send(end)
-    os._exit(0)
+    channel.end(end)
 
 
 def main(fd: int, modules_package: str, memory: int, cpu: float) -> NoReturn:
     """A child that was started, not forked: the way of systems without a zygote."""
     from micro_agi_kernel.sandbox.zygote import preload
 
-    run(fd, preload(modules_package), Shape(memory, cpu), None, jail.address_space())
+    run(fd, Machine(preload(modules_package)), Shape(memory, cpu), None, jail.address_space())

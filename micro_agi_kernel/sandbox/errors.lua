@@ -10,7 +10,7 @@ local KINDS = {
   "NOT_FOUND", "ALREADY_EXISTS", "INVALID", "PERMISSION_DENIED", "UNAVAILABLE", "INTERNAL",
   "CANCELED", "CONFLICT", "TIMEOUT", "RATE_LIMITED", "UNKNOWN",
 }
-local KNOWN = { MEMORY_LIMIT = true, OUTPUT_LIMIT = true, CALL_LIMIT = true, CRASHED = true, SYNTAX = true }
+local KNOWN = {} -- what a tool may call an error of its own; limits and the like have other kinds
 for _, kind in ipairs(KINDS) do KNOWN[kind] = true end
 
 local facts = setmetatable({}, { __mode = "k" }) -- error object -> { kind, message, retryable, details, frames }
@@ -34,7 +34,7 @@ end
 local function new_error(kind, message, retryable, details)
   local object = setmetatable({}, error_meta)
   facts[object] = {
-    kind = KNOWN[kind] and kind or "UNKNOWN",
+    kind = kind,
     message = message,
     retryable = retryable,
     details = details,
@@ -76,12 +76,12 @@ function library.new(spec)
   if type(message) ~= "string" then error("errors.new takes a message or a table with the field 'message'", 2) end
   local retryable = spec.retryable
   if type(retryable) ~= "boolean" then retryable = nil end
-  return new_error(spec.kind, message, retryable, spec.details)
+  return new_error(KNOWN[spec.kind] and spec.kind or "UNKNOWN", message, retryable, spec.details)
 end
 
 function library.wrap(err, context)
   if type(context) ~= "string" then error("errors.wrap takes an error and a text", 2) end
-  local fact = facts[err] or { message = text.tostring(err) }
+  local fact = facts[err] or { kind = "UNKNOWN", message = text.tostring(err) }
   return new_error(fact.kind, context .. ": " .. fact.message, fact.retryable, fact.details)
 end
 

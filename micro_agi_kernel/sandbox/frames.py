@@ -1,7 +1,8 @@
 """What travels between main and a child: length-prefixed JSON, and the checks that make it safe to read.
 
 A frame is a u32 (big-endian) and that many bytes, at most MAX_FRAME. The top bit of the u32 says that the
-message goes on in the next frame; a message is at most MAX_MESSAGE. A message is one JSON object.
+message goes on in the next frame, which only a full one may say; a message is at most MAX_MESSAGE. A message is
+one JSON object.
 
 Values in a message are JSON with one addition: bytes are `{"$b": text}`, one character U+00XX for each byte.
 A key of an honest object that begins with "$" travels with a second "$" before it, so the two cannot be
@@ -12,7 +13,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Collection
 from typing import Any
+
+import jiter
 
 from micro_agi_kernel.values import MAX_DEPTH, Value
 
@@ -21,9 +26,16 @@ MAX_VALUE = 8 << 20
 """Bytes of JSON that one value may take (a result, an input, a request, an answer)."""
 MAX_MESSAGE = MAX_VALUE + (64 << 10)
 
+MAX_ITEMS = 2_000_000
+"""Commas and opening brackets of one message: a small text can stand for a hundred times as much memory."""
+
 _MORE = 1 << 31
 _ENVELOPE_DEPTH = 2
 """Levels that a message adds above a value."""
+
+
+TIME_IS_OVER = b'\0\0\0\x08{"id":0}'
+"""The one message of main that is no answer, as the frame that it is."""
 
 
 class FrameError(Exception):
@@ -51,7 +63,8 @@ def unpack_header(header: bytes, so_far: int) -> tuple[int, bool]:
     """(length of the frame, whether the message goes on after it), for a message of `so_far` bytes until now."""
     word = int.from_bytes(header)
     length, more = word & ~_MORE, bool(word & _MORE)
-    if not 0 < length <= MAX_FRAME or so_far + length > MAX_MESSAGE:
+    # A message in many tiny frames would cost the reader far more than its size.
+    if not 0 < length <= MAX_FRAME or (more and length < MAX_FRAME) or so_far + length > MAX_MESSAGE:
         raise FrameError(f"a frame of {length} bytes after {so_far}")
     return length, more
 
@@ -59,12 +72,15 @@ def unpack_header(header: bytes, so_far: int) -> tuple[int, bool]:
 # -- values
 
 
+_compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+
+
 def dumps(value: Value) -> bytes:
     """The JSON of `value`. Raises FrameError when it is no Value: other types, cycles, lone surrogates."""
     try:
         try:
             text = _compact(value)
-        except (TypeError, ValueError):  # bytes, NaN, a cycle: rare, so only now look at each value
+        except (TypeError, ValueError):  # bytes, NaN: rare, so only now look at each value
             text = _compact(_tagged(value, 0))
         else:
             if '"$' in text:
@@ -73,21 +89,32 @@ def dumps(value: Value) -> bytes:
     except UnicodeEncodeError as error:
         raise FrameError("text with a lone surrogate") from error
     except RecursionError as error:
-        raise FrameError(f"nested deeper than {MAX_DEPTH}") from error
+        raise FrameError(f"nested deeper than {MAX_DEPTH}, or a cycle") from error
 
 
 def loads(data: bytes) -> Value:
     """The inverse of `dumps`. Raises FrameError for whatever `dumps` would not have written."""
+    if _items(data) > MAX_ITEMS:
+        raise FrameError("too many values")
     try:
-        return _checked(json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse_constant), 0)
-    except RecursionError as error:
-        raise FrameError("nested too deep") from error
+        value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+        _check([value], 0)
+        return _untagged(value) if b'"$' in data or rb"\u0024" in data else value
     except ValueError as error:
         raise FrameError(f"no JSON of ours: {error}") from error
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def _items(data: bytes) -> int:
+    """The commas and opening brackets of a JSON text, but for those in its strings."""
+    items = _marks(data)
+    return items if items <= MAX_ITEMS else _marks(_STRING.sub(b"", data))
+
+
+def _marks(data: bytes) -> int:
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def _tagged(value: object, depth: int) -> object:
@@ -113,52 +140,40 @@ def _tagged_key(key: object) -> str:
     return "$" + key if key.startswith("$") else key
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key twice")
-    return found
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _checked(value: Any, depth: int) -> Value:
-    """`value` without tags. Raises ValueError (UnicodeEncodeError is one) for what no honest side sends."""
-    if depth > MAX_DEPTH + _ENVELOPE_DEPTH:
+def _check(items: Collection[Any], depth: int) -> None:
+    """Raise ValueError for JSON that no honest side sends: the parser knows neither our depth nor our numbers."""
+    if depth > MAX_DEPTH + _ENVELOPE_DEPTH and items:
         raise ValueError("nested too deep")
-    match value:
-        case None | bool():
-            return value
-        case str():
-            return _text(value)
-        case int():
-            if not -(1 << 63) <= value < 1 << 63:
+    for item in items:
+        kind = type(item)
+        if kind is str:  # the parser has refused lone surrogates
+            continue
+        if kind is dict:
+            _check(item.values(), depth + 1)
+        elif kind is list:
+            _check(item, depth + 1)
+        elif kind is int:
+            if not -(1 << 63) <= item < 1 << 63:
                 raise ValueError("an integer beyond 64 bits")
-            return value
-        case float():
-            if not math.isfinite(value):
-                raise ValueError("a number beyond a double")
-            return value
+        elif kind is float and not math.isfinite(item):
+            raise ValueError("a number beyond a double")
+
+
+def _untagged(value: Value) -> Value:
+    """`value` with bytes for tags and keys as they were. Raises ValueError for a tag that `dumps` does not make."""
+    match value:
         case list():
-            return [_checked(item, depth + 1) for item in value]
-    if value.keys() == {"$b"}:
-        if not isinstance(value["$b"], str):
-            raise ValueError("a bad tag")
-        return value["$b"].encode("latin-1")
-    return {_untagged_key(key): _checked(item, depth + 1) for key, item in value.items()}
-
-
-def _text(text: str) -> str:
-    if not text.isascii():
-        text.encode()
-    return text
+            return [_untagged(item) for item in value]
+        case {"$b": str(text), **rest} if not rest:
+            return text.encode("latin-1")
+        case dict():
+            return {_untagged_key(key): _untagged(item) for key, item in value.items()}
+    return value
 
 
 def _untagged_key(key: str) -> str:
     if not key.startswith("$"):
-        return _text(key)
+        return key
     if not key.startswith("$$"):
         raise ValueError("a bad tag")
-    return _text(key[1:])
+    return key[1:]

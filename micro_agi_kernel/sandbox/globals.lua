@@ -1,13 +1,12 @@
 -- The globals of a tool: copies of what is harmless in Lua, and functions of our own in place of the rest.
 
-local raw, text, errors, scheduler = ... -- raw(op, payload): see boot.lua; a print has no answer to settle
+local text, errors, showing, coroutine, channel = ...
 
-local error, ipairs, next, rawget, select, type = error, ipairs, next, rawget, select, type
+local error, ipairs, next, rawget, type = error, ipairs, next, rawget, type
 local string, table, math, utf8, os = string, table, math, utf8, os
-local called, concat, tostring = text.called, table.concat, text.tostring
+local called, tostring = text.called, text.tostring
 local metatable_of, raw_setmetatable, raw_time = debug.getmetatable, setmetatable, os.time
 
-local MAX_PRINT = 256 << 10 -- bytes that cross at once
 local HARMLESS = {
   _VERSION = _VERSION, assert = assert, error = error, getmetatable = getmetatable, ipairs = ipairs, next = next,
   pairs = pairs, pcall = pcall, rawequal = rawequal, rawget = rawget, rawlen = rawlen, rawset = rawset,
@@ -26,13 +25,6 @@ local function set_metatable(value, meta)
     if meta and rawget(meta, "__gc") ~= nil then error("__gc is not available", 2) end
   end
   return called("setmetatable", raw_setmetatable, value, meta)
-end
-
-local function print(...)
-  local parts = {}
-  for index = 1, select("#", ...) do parts[index] = tostring((select(index, ...))) end
-  local line = concat(parts, "\t") .. "\n"
-  for start = 1, #line, MAX_PRINT do raw("print", line:sub(start, start + MAX_PRINT - 1)) end
 end
 
 -- os.time with the reference's defaults: today, and midnight
@@ -68,9 +60,10 @@ end
 -- A new set of globals: each tool has one, the modules have one.
 local function globals()
   local env = copy(HARMLESS, {
-    print = print, setmetatable = set_metatable, tostring = tostring,
+    print = showing.print, progress = showing.progress, display = showing.display,
+    setmetatable = set_metatable, tostring = tostring,
     string = copy(string), table = copy(table), math = copy(math, old_math), utf8 = copy(utf8),
-    coroutine = copy(scheduler.coroutine), errors = copy(errors.library),
+    coroutine = copy(coroutine), channel = copy(channel), errors = copy(errors.library),
     os = { time = time, date = os.date, clock = os.clock, difftime = os.difftime },
   })
   env._G = env

@@ -11,6 +11,7 @@ Linux 5.13 and later offers everything, x86-64 and aarch64. Elsewhere there are 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import math
@@ -53,6 +54,13 @@ _ALLOWED = {
 _ALLOWED_WITHOUT_EXEC = {"x86_64": {"mmap": 9, "mprotect": 10}, "aarch64": {"mmap": 222, "mprotect": 226}}
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _PROT_EXEC = 4
+
+
+def prepare() -> None:
+    """Do beforehand, once, what every fork can inherit: the C library opened, the filter compiled."""
+    for inherited in (_libc, _filter):
+        with contextlib.suppress(OSError, LookupError):  # the layer that needs it will say so
+            inherited()
 
 
 def apply(parent: int | None, size: int, memory: int, cpu_seconds: float) -> list[Layer]:
@@ -132,18 +140,21 @@ def system_call_filter() -> str:
 
     The last layer, since none of the others could be set up under it.
     """
+    filters, allowed = _filter()
+    header = struct.pack("HxxxxxxP", len(filters) // 8, ctypes.addressof(filters))
+    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
+    return f"{allowed} system calls allowed"
+
+
+@functools.cache
+def _filter() -> tuple[ctypes.Array[ctypes.c_char], int]:
+    """The BPF program, and how many calls it allows.
+
+    It reads struct seccomp_data: call number at 0, architecture at 4, arguments from 16.
+    """
     machine = platform.machine()
     if sys.platform != "linux" or machine not in _ALLOWED:
         raise LookupError(f"no table of system calls for {sys.platform} on {machine}")
-    program = _filter(machine)
-    filters = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(filters))
-    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
-    return f"{len(_ALLOWED[machine]) + len(_ALLOWED_WITHOUT_EXEC[machine])} system calls allowed"
-
-
-def _filter(machine: str) -> bytes:
-    """The BPF program, over struct seccomp_data: call number at 0, architecture at 4, arguments from 16."""
     load, equal, any_bit, answer = 0x20, 0x15, 0x45, 0x06
     allow, refuse, kill = 0x7FFF0000, 0x00050001, 0x80000000  # ALLOW, ERRNO | EPERM, KILL_PROCESS
 
@@ -156,7 +167,9 @@ def _filter(machine: str) -> bytes:
     for number in _ALLOWED_WITHOUT_EXEC[machine].values():  # the third argument is the protection
         steps += [step(equal, number, 0, 4), step(load, 16 + 8 * 2), step(any_bit, _PROT_EXEC, 1, 0)]
         steps += [step(answer, allow), step(answer, refuse)]
-    return b"".join([*steps, step(answer, refuse)])
+    program = b"".join([*steps, step(answer, refuse)])
+    allowed = len(_ALLOWED[machine]) + len(_ALLOWED_WITHOUT_EXEC[machine])
+    return ctypes.create_string_buffer(program, len(program)), allowed
 
 
 def address_space() -> int:

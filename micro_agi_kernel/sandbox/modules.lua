@@ -1,9 +1,14 @@
--- What `require` gives: a module's table, which its chunk makes from a way to Python and a way to the host.
+-- What `require` gives: a module's table, which its chunk makes from a way to Python and a way to the host;
+-- or what the chunk of a library returned, which has globals of its own and the modules of the program.
 
-local host, errors, values, scheduler, globals = ...
+local host, errors, values, scheduler, timer, globals = ...
 
-local assert, error, load, select, type = assert, error, load, select, type
+local assert, error, load, pcall, select, type = assert, error, load, pcall, select, type
 local concat, encode, decode = table.concat, values.encode, values.decode
+
+local running = coroutine.running
+
+local calls, most_calls = 0, 0 -- requests to the host, and what the limit allows
 
 local function failed(fault) return nil, errors.new(fault.kind, fault.message, fault.retryable) end
 
@@ -25,6 +30,8 @@ local function host_of(module)
   return function(op, payload)
     local text, problem = encode(payload, "request")
     if not text then return nil, errors.invalid(problem) end
+    calls = calls + 1
+    if calls == most_calls + 1 then scheduler.mark((running())) end -- main counts too, and ends the call
     local id = scheduler.next_id()
     host("ask", module .. "\0" .. op .. "\0" .. id .. "\0" .. text)
     local answer = scheduler.await(id)
@@ -37,17 +44,59 @@ local modules = {}
 local env = globals() -- what the chunks of modules see; out of every tool's reach
 env.empty_object, env.is_empty_object = values.empty_object, values.is_empty_object
 
-local function require(name)
-  if type(name) ~= "string" then error("require takes the name of a module", 2) end
+-- Opens the file NAME_PART.lua of the module NAME, with the arguments that are given.
+local function part_of(module)
+  return function(part, ...)
+    local chunk = host("module_part", module .. "\0" .. part)
+    return assert(load(chunk, "=[module " .. module .. "_" .. part .. "]", "t", env))(...)
+  end
+end
+
+local function module(name)
   if modules[name] == nil then
     local chunk = host("module", name)
-    if not chunk then
-      error("module '" .. name:sub(1, 80) .. "' is not available here: it is not among this entry's modules", 2)
-    end
+    if not chunk then return nil end
     local body = assert(load(chunk, "=[module " .. name .. "]", "t", env))
-    modules[name] = body(native_of(name), host_of(name), scheduler.sleep)
+    modules[name] = body(native_of(name), host_of(name), scheduler.sleep, timer, part_of(name))
   end
   return modules[name]
 end
 
-return require
+local libraries -- those of the program by key: { source, name, imports }
+local loaded, LOADING = {}, {} -- by key: what a library gave
+local require_of
+
+local function library(key)
+  if loaded[key] == LOADING then error("the library " .. key .. " is being loaded: it imports itself", 3) end
+  if loaded[key] == nil then
+    local found, lua = libraries[key], globals()
+    lua.require = require_of(found.imports)
+    local chunk, problem = load(found.source, "=" .. found.name, "t", lua)
+    if not chunk then error(errors.new("SYNTAX", problem), 0) end
+    loaded[key] = LOADING
+    local ok, value = pcall(chunk)
+    loaded[key] = nil
+    if not ok then error(value, 0) end
+    loaded[key] = value == nil and true or value
+  end
+  return loaded[key]
+end
+
+-- The `require` of a chunk that knows libraries by the aliases of `imports`.
+function require_of(imports)
+  return function(name)
+    if type(name) ~= "string" then error("require takes the name of a module", 2) end
+    if imports[name] then return library(imports[name]) end
+    local found = module(name)
+    if found == nil then
+      error("module '" .. name:sub(1, 80) .. "' is not available here: it is not among this entry's modules", 2)
+    end
+    return found
+  end
+end
+
+-- The `require` of the program.
+return function(program)
+  libraries, most_calls = program.libraries, program.host_calls
+  return require_of(program.imports)
+end

@@ -22,6 +22,7 @@ from typing import Literal
 
 from micro_agi_kernel.errors import CallError, ErrorKind, SandboxError
 from micro_agi_kernel.interfaces import CallOutcome, HostService, Limits, Program
+from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.sandbox.call import Call, clock_stopped, request_of
 from micro_agi_kernel.sandbox.child import Shape
 from micro_agi_kernel.sandbox.frames import FrameError
@@ -38,19 +39,20 @@ class JailedSandbox:
     runs unless every layer of the jail is active. `spares` children are kept forked and jailed in advance.
     """
 
-    def __init__(self, modules_package: str, *, require: Literal["limits", "full"] = "limits", spares: int = 2) -> None:
+    def __init__(self, modules_package: str, *, require: Literal["limits", "full"] = "limits", spares: int = 4) -> None:
         self._modules_package = modules_package
         self._require = require
         self._wanted = spares
         self._workers: Workers | None = None
         self._start: asyncio.Task[Workers] | None = None
         self._refilling = asyncio.Lock()
+        self._waiting = 0  # calls whose child is being forked
         self._spares: list[Worker] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def run(self, program: Program, host: HostService, on_output: Callable[[str], None]) -> CallOutcome:
-        """Run `program` in a fresh jailed process. `on_output` gets printed text while it runs.
+    async def run(self, program: Program, host: HostService, on_output: Callable[[Output], None]) -> CallOutcome:
+        """Run `program` in a fresh jailed process. `on_output` gets what it shows while it runs.
 
         Cancelling this coroutine kills the process. Raises SandboxError when the jail cannot be set up. There
         is no limit to the calls at once: a nested call never waits for what its caller holds, and the clock
@@ -131,12 +133,15 @@ class JailedSandbox:
             if spare.shape == shape and not spare.exited.done():
                 self._spares.remove(spare)
                 return spare
+        self._waiting += 1
         try:
             return await workers.spawn(shape)
         except SandboxError:
             if workers.alive:
                 raise
-        return await (await self._started()).spawn(shape)  # the zygote died just now: once more with a new one
+            return await (await self._started()).spawn(shape)  # the zygote died just now: once more with a new one
+        finally:
+            self._waiting -= 1
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -144,11 +149,14 @@ class JailedSandbox:
         task.add_done_callback(self._tasks.discard)
 
     async def _replace(self, used: Worker) -> None:
-        """Bury a child, and have `spares` in waiting again, the latest shape among them."""
+        """Bury a child, and have `spares` in waiting again, the latest shape among them.
+
+        No spare is made while a call waits for its child: that call will see to the spares when it is over.
+        """
         await used.end()
         async with self._refilling:
             with contextlib.suppress(SandboxError):  # closed, or broken: then the next call says so
-                while self._wanted and not self._enough(used.shape):
+                while self._wanted and not self._waiting and not self._enough(used.shape):
                     workers = await self._started()
                     spare = await workers.spawn(used.shape)
                     self._spares.append(spare)

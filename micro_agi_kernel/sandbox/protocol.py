@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from micro_agi_kernel.errors import CallError, ErrorKind
+from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS, Display, Output, Printed, Progress
 from micro_agi_kernel.sandbox.frames import FrameError, loads
-from micro_agi_kernel.values import Value
+from micro_agi_kernel.values import Value, shorten
 
 MAX_ERROR_TEXT = 8 << 10
 """Characters of an error message that are kept."""
+
+MAX_PROGRESS_TEXT = 200
+"""Characters of a progress text that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,6 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """Printed text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Ask:
     """A request to a service of the host; answered by `id`, in any order."""
 
@@ -46,8 +43,8 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
-    """The time is over, and this is the place that Lua had reached: "NAME:LINE"."""
+class Place:
+    """A limit is reached, and this is where: "NAME:LINE"."""
 
     where: str
 
@@ -60,7 +57,8 @@ class End:
     error: CallError | None = None
 
 
-ChildMessage: TypeAlias = Ready | Output | Ask | Late | End
+ChildMessage: TypeAlias = Ready | Output | Ask | Place | End
+"""What a child says. What it shows is asked of the same check in the child, so that an honest one learns of faults."""
 
 
 def parse_child_message(data: bytes) -> ChildMessage:
@@ -68,15 +66,19 @@ def parse_child_message(data: bytes) -> ChildMessage:
     message = loads(data)
     match message:
         case {"t": "out", "text": str(text), **rest} if not rest:
-            return Output(text)
+            return Printed(text)
+        case {"t": "progress", "value": value, **rest} if not rest:
+            return _progress(value)
+        case {"t": "display", "value": value, **rest} if not rest:
+            return _display(value)
         case {"t": "ask", "id": int(id), "op": str(op), "payload": payload, **rest} if not rest and id is not True:
             return Ask(id, op, payload)
         case {"t": "end", "value": value, **rest} if not rest:
             return End(value)
         case {"t": "end", "error": dict(error), **rest} if not rest:
             return End(error=_call_error(error))
-        case {"t": "late", "where": str(where), **rest} if not rest:
-            return Late(where[:MAX_ERROR_TEXT])
+        case {"t": "at", "where": str(where), **rest} if not rest:
+            return Place(where[:MAX_ERROR_TEXT])
         case {"t": "ready", "layers": list(layers), **rest} if not rest:
             return Ready(tuple(_layer(layer) for layer in layers))
     raise FrameError("no message that a child sends")
@@ -101,3 +103,41 @@ def _layer(layer: Value) -> Layer:
         case [str(name), bool(active), str(detail)]:
             return Layer(name, active, detail)
     raise FrameError("no layer that a child sends")
+
+
+def _progress(value: Value) -> Progress:
+    value = value or {}  # an empty table of Lua is a list
+    if not isinstance(value, dict) or not value.keys() <= {"done", "total", "text"}:
+        raise FrameError("progress takes done, total and text")
+    done, total, text = value.get("done"), value.get("total"), value.get("text", "")
+    if not _is_count(done):
+        raise FrameError("progress: done is a number, 0 or more")
+    if total is not None and not _is_count(total):
+        raise FrameError("progress: total is a number, 0 or more, or nil")
+    if not isinstance(text, str):
+        raise FrameError("progress: text is UTF-8 text, or nil")
+    return Progress(done, total, text[:MAX_PROGRESS_TEXT])
+
+
+def _is_count(value: Value) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def _display(value: Value) -> Display:
+    if not isinstance(value, dict) or not value:
+        raise FrameError('display takes a table by MIME type, such as {["text/plain"] = "..."}')
+    for form, content in value.items():
+        if form in TEXT_FORMS:
+            if not isinstance(content, str):
+                raise FrameError(f"display: {form} is UTF-8 text")
+        elif form in PICTURE_FORMS:
+            data = content.encode() if isinstance(content, str) else content
+            if not isinstance(data, bytes) or not data.startswith(PICTURE_FORMS[form]):
+                raise FrameError(f"display: {form} is the bytes of such a picture (not base64: decode it)")
+        elif form in JSON_FORMS:
+            if not isinstance(content, (list, dict)):
+                raise FrameError(f"display: {form} is a table")
+        else:
+            known = ", ".join(sorted(TEXT_FORMS | PICTURE_FORMS.keys() | JSON_FORMS))
+            raise FrameError(f"display: there is no form {shorten(form)!r}; there are: {known}")
+    return Display(value)

@@ -1,45 +1,62 @@
--- Who runs when: coroutines as a tool sees them, the tasks below them, waiting, and the time limit.
+-- Who runs when: the tasks of a call (the handler, and what it spawned), what they wait for, and the time limit.
+--
+-- A task is a coroutine that only this file resumes. It runs until it waits: what waits makes a table, the wait,
+-- hands it to `block`, and is back once somebody has called `wake` on it.
 
-local host, errors, values = ...
+local host, errors, values, queue = ...
 
-local error, rawequal, tostring, type = error, rawequal, tostring, type
+local error, ipairs, next, tonumber, tostring = error, ipairs, next, tonumber, tostring
 local math, table, raw_coroutine = math, table, coroutine
 local getinfo, running, sethook = debug.getinfo, coroutine.running, debug.sethook
+local isyieldable, raw_yield = coroutine.isyieldable, coroutine.yield
 
 local HOOK_EVERY = 100000 -- instructions between two looks at the clock: about a millisecond
-local TOKEN = {} -- what a waiting coroutine yields; a tool never gets to see it
-local tasks = {} -- coroutines that the scheduler resumes
-local waiting = {} -- coroutines that must not be resumed or closed by a tool
-local waiters = {} -- id -> the task that waits for its answer
-local ready, last_id = {}, 0
-local chunk_name, time_limit, timeout
+local LOOK_EVERY = 64 -- turns of busy tasks between two looks at the clock and at what main has sent
+local MAX_TASKS = 10000 -- at once; one that waits takes about three kilobytes
+local MAX_NAMED = 5 -- tasks that the error of a deadlock names
 
--- Names the tool's chunk and the seconds (as text) for that error; the host looks at the clock.
-local function set_limit(name, seconds)
-  chunk_name, time_limit = name, seconds
-end
+local OURS = "=[" -- so begin the names of these files and of the modules
+local TOKEN = {} -- what a waiting coroutine yields; a tool never gets to see it
+local tasks, living, last_task = {}, 0, 0 -- coroutine -> its task
+local first, current -- the task of the handler, the one that runs
+local ready = queue.new()
+local pending, outstanding, last_id = {}, 0, 0 -- id -> what to do with the answer of main or of the clock
+local time_limit, timeout
+
+-- Names the seconds (as text) for that error; the host looks at the clock.
+local function set_limit(seconds) time_limit = seconds end
 
 -- The error of the time limit, once it was reached: a tool that catches it is late all the same.
 local function late() return timeout end
 
--- The line of the tool that runs.
-local function place()
-  local level = 3
+-- The line of the tool, or of a library of its, that a coroutine has reached.
+local function place(co)
+  local level = 0
   while true do
-    local info = getinfo(level, "Sl")
+    local info = getinfo(co, level, "Sl")
     if not info then return nil end
-    if info.source == chunk_name then return info.short_src .. ":" .. info.currentline end
+    if info.what ~= "C" and info.source:sub(1, 2) ~= OURS then return info.short_src .. ":" .. info.currentline end
     level = level + 1
   end
 end
 
-local function tick()
-  if not host("tick") then return end
-  local where = place()
-  if where then host("late", where) end
+-- Tells main the line of `co`, for the error of a limit that is reached; gives it too.
+local function mark(co)
+  local where = place(co)
+  if where then host("at", where) end
+  return where
+end
+
+-- The error of the time limit; `co` is what reached it, if that is known.
+local function time_over(co)
+  local where = co and mark(co)
   local message = "time limit of " .. time_limit .. " s reached" .. (where and " at " .. where or "")
   timeout = timeout or errors.new("TIMEOUT", message)
-  error(timeout, 0)
+  return timeout
+end
+
+local function tick()
+  if host("tick") then error(time_over((running())), 0) end
 end
 
 local function create(body)
@@ -48,127 +65,149 @@ local function create(body)
   return co
 end
 
--- An answer from main as a table with its id. "paused" says how long our clock stood still meanwhile.
-local function receive(text)
-  local message = values.decode(text)
-  if message.paused then host("paused", tostring(message.paused)) end
-  return message
-end
-
-local function deliver(message)
-  local task = waiters[message.id]
-  if not task then return end
-  waiters[message.id] = nil
-  ready[#ready + 1] = { task = task, message = message }
-end
-
--- The answer to `id`: yields to the scheduler, or blocks all where Lua cannot yield (in gsub, sort ...).
-local function await(id)
-  if raw_coroutine.isyieldable() then return raw_coroutine.yield(TOKEN, id) end
-  while true do
-    local message = receive(host("poll"))
-    if message.id == id then return message end
-    deliver(message)
-  end
-end
-
--- What a resumed coroutine gave; when it waits, all below wait with it, and its answer goes up to it.
-local function pass(co, ok, first, ...)
-  if not (ok and rawequal(first, TOKEN)) then return ok, first, ... end
-  waiting[co] = true
-  local message = await(...)
-  waiting[co] = nil
-  return pass(co, raw_coroutine.resume(co, message))
-end
-
-local function check_coroutine(co, what)
-  if type(co) ~= "thread" then error("bad argument #1 to '" .. what .. "' (coroutine expected)", 3) end
-end
-
-local function resume(co, ...)
-  check_coroutine(co, "resume")
-  if waiting[co] or tasks[co] then return false, "cannot resume non-suspended coroutine" end
-  return pass(co, raw_coroutine.resume(co, ...))
-end
-
-local function close(co)
-  check_coroutine(co, "close")
-  if waiting[co] or tasks[co] then error("cannot close a running coroutine", 2) end
-  return raw_coroutine.close(co)
-end
-
-local function unwrap(co, ok, ...)
-  if ok then return ... end
-  if raw_coroutine.status(co) == "dead" then raw_coroutine.close(co) end
-  error((...), 0)
-end
-
--- The coroutines of a tool.
-local coroutine = { create = create, resume = resume, close = close }
-
-function coroutine.wrap(body)
+-- A new task; nil when there are too many. It begins after the running one. When `body` gives a text, the call is
+-- over and that is its last message.
+local function spawn(body)
+  if living == MAX_TASKS then return nil end
   local co = create(body)
-  return function(...) return unwrap(co, resume(co, ...)) end
+  local task = { co = co, number = last_task + 1, stopped = co }
+  tasks[co], living, last_task = task, living + 1, task.number
+  first = first or task
+  queue.push(ready, task)
+  return co
 end
 
-function coroutine.yield(...)
-  if tasks[running()] then error("attempt to yield from outside a coroutine", 2) end
-  return raw_coroutine.yield(...)
+local function expect(id, action)
+  pending[id], outstanding = action, outstanding + 1
 end
 
-function coroutine.status(co)
-  check_coroutine(co, "status")
-  return waiting[co] and "normal" or raw_coroutine.status(co)
+-- Takes an answer, as text; true when it is none, but says that the time is over.
+local function take(text)
+  local message = values.decode(text)
+  if message.id == 0 then return true end
+  local action = pending[message.id]
+  if not action then return end
+  pending[message.id], outstanding = nil, outstanding - 1
+  action(message)
 end
 
-function coroutine.running()
-  local co = running()
-  return co, tasks[co] ~= nil
+-- Stops the running task until its wait is over; gives true then. Where Lua cannot yield (in gsub, sort ...) all
+-- tasks stop, so what only they could do will not come: false when `wait.hopeless()` says so.
+local function block(wait)
+  if not wait.task then wait.task, current.stopped = current, running() end
+  if isyieldable() then return raw_yield(TOKEN, wait) end
+  while not wait.over do
+    if wait.hopeless and wait.hopeless(wait) then return false end
+    if take(host("poll")) then error(time_over((running())), 0) end
+  end
+  return true
 end
 
-function coroutine.isyieldable() return not tasks[running()] and raw_coroutine.isyieldable() end
+local function wake(wait)
+  local task = wait.task
+  if task and task ~= current then queue.push(ready, task) end -- the current one waits in place
+  wait.over = true
+end
 
 local function next_id()
   last_id = last_id + 1
   return last_id
 end
 
+-- The answer to the request `id`.
+local function await(id)
+  local wait = {}
+  expect(id, function(message)
+    wait.answer = message
+    wake(wait)
+  end)
+  block(wait)
+  return wait.answer
+end
+
+-- Calls `action` in some seconds, between two turns; gives an id for `cancel`.
+local function after(seconds, action)
+  local id = next_id()
+  host("timer", id .. " " .. seconds)
+  expect(id, action)
+  return id
+end
+
+local function cancel(id)
+  pending[id], outstanding = nil, outstanding - 1
+  host("cancel", tostring(id))
+end
+
+local function clock() return tonumber(host("clock")) end
+
 local function sleep(seconds)
   if math.type(seconds) == nil or not (seconds >= 0 and seconds < 1e9) then
     error("sleep takes seconds, 0 or more", 2)
   end
-  local id = next_id()
-  host("timer", id .. " " .. seconds)
-  await(id)
+  local wait = {}
+  after(seconds, function() wake(wait) end)
+  block(wait)
 end
 
--- A new task that runs `body`; it begins with the next `run`.
-local function spawn(body)
-  local task = create(body)
-  tasks[task] = true
-  ready[#ready + 1] = { task = task }
-  return task
+-- Lets the other tasks run; the running coroutine must be the task itself.
+local function give_way()
+  if not isyieldable() then error("attempt to yield across a C-call boundary", 3) end
+  queue.push(ready, current)
+  raw_yield(TOKEN)
 end
 
--- Lets every task run that can. Gives true and what `main` gave (as pcall does) once it is over; nil when all wait.
-local function run(main)
-  while #ready > 0 do
-    local turn = table.remove(ready, 1)
-    local ok, first, second = raw_coroutine.resume(turn.task, turn.message)
-    if raw_coroutine.status(turn.task) ~= "dead" then
-      waiters[second] = turn.task -- only await yields from a task, so first is TOKEN
-    elseif turn.task == main then
-      return true, ok, first
+-- All tasks wait, and nothing is on its way that could wake one.
+local function deadlock()
+  local waiting, named = {}, {}
+  for _, task in next, tasks do waiting[#waiting + 1] = task end
+  table.sort(waiting, function(a, b) return a.number < b.number end)
+  for index, task in ipairs(waiting) do
+    if index > MAX_NAMED then named[index] = "..." break end
+    local where = place(task.stopped)
+    named[index] = (task.number == 1 and "the handler" or "a spawned one") .. (where and " at " .. where or "")
+  end
+  local list = table.concat(named, ", ")
+  local message = #waiting == 1 and list .. " waits for a channel that nothing is left to reach"
+    or "all " .. #waiting .. " coroutines wait for channels: " .. list
+  return errors.new("INTERNAL", "deadlock: " .. message, false)
+end
+
+-- Takes what main or the clock has for us; the error of the time limit if it is reached.
+local function look()
+  local text = outstanding > 0 and host("look")
+  if text and take(text) or host("tick") then return time_over() end
+end
+
+-- Lets the tasks run until one gives the last message: true and that. Or false and why there is none.
+local function run()
+  local turns = 0
+  while true do
+    local task = queue.pop(ready)
+    if task then
+      current = task
+      local ok, last = raw_coroutine.resume(task.co, true)
+      current = nil
+      if raw_coroutine.status(task.co) == "dead" then
+        tasks[task.co], living = nil, living - 1
+        if not ok or last ~= nil then return ok, last end
+      end
+      turns = turns + 1
+      local problem = turns % LOOK_EVERY == 0 and look()
+      if problem then return false, problem end
+    elseif outstanding == 0 then
+      return false, deadlock()
+    elseif take(host("poll")) then
+      return false, time_over(first.stopped)
     end
   end
 end
 
--- Hands an answer from main, as text, to the task that waits for it.
-local function take(text) deliver(receive(text)) end
+-- The task whose own coroutine runs, or nil: then it is one that a tool made.
+local function task_of(co) return tasks[co] end
 
 return {
-  coroutine = coroutine,
-  set_limit = set_limit, late = late,
-  spawn = spawn, run = run, take = take,
+  TOKEN = TOKEN, MAX_TASKS = MAX_TASKS, set_limit = set_limit, late = late, place = place, mark = mark,
+  create = create, spawn = spawn, run = run, task_of = task_of, give_way = give_way,
+  block = block, wake = wake, after = after, cancel = cancel, clock = clock,
   next_id = next_id, await = await, sleep = sleep,
 }

@@ -7,7 +7,9 @@ local gsub = string.gsub
 
 local numbers, numbered = setmetatable({}, { __mode = "k" }), 0
 
-local function tostring(value)
+local function tostring(...)
+  if select("#", ...) == 0 then error("bad argument #1 to 'tostring' (value expected)", 2) end
+  local value = ...
   local kind = type(value)
   if kind == "string" then return value end
   if kind ~= "table" and kind ~= "function" and kind ~= "thread" then return raw_tostring(value) end
@@ -15,7 +17,7 @@ local function tostring(value)
   local custom = meta and rawget(meta, "__tostring")
   if custom ~= nil then
     local text = custom(value)
-    if type(text) ~= "string" then error("'__tostring' must return a string", 2) end
+    if type(text) ~= "string" then error("'__tostring' must return a string", 0) end
     return text
   end
   if not numbers[value] then

@@ -2,13 +2,19 @@
 
 local errors = ...
 
-local ipairs, next, rawget, rawlen, setmetatable, tonumber, tostring, type =
-  ipairs, next, rawget, rawlen, setmetatable, tonumber, tostring, type
+local error, next, pcall, rawequal, rawget, rawlen, setmetatable, tonumber, tostring, type =
+  error, next, pcall, rawequal, rawget, rawlen, setmetatable, tonumber, tostring, type
+local gethook, sethook = debug.gethook, debug.sethook
 local math, string, table, utf8 = math, string, table, utf8
-local concat, format, facts = table.concat, string.format, errors.facts
+local concat, find, format, match, sort = table.concat, string.find, string.format, string.match, table.sort
+local math_type, facts, getmetatable = math.type, errors.facts, debug.getmetatable
 
 local MAX_DEPTH = 128
 local MAX_SIZE = 8 << 20
+local MAX_PIECES = 4000 -- as many as stay in a fast cache
+local MAX_FOLDS = 475 -- 1.9 million pieces: frames.py takes 2 million commas and brackets, and each is one here
+local TOO_MANY = {}
+local KIND = {} -- a field in the metatables of objects that are no values: what they are
 
 local empty_objects = setmetatable({}, { __mode = "k" }) -- an empty table that came as {}, not as []
 
@@ -29,101 +35,165 @@ for byte = 0, 255 do
   UNESCAPES[utf8.char(byte)] = UNESCAPES[utf8.char(byte)] or char
 end
 
+-- What stands for itself, then what does not and the next of the former: long runs are what a pattern is fast at.
+local PLAIN, SPECIAL = '^[]-\255#-[ -!]*()', '([^]-\255#-[ -!])([]-\255#-[ -!]*)'
+
+local function escape(special, plain) return ESCAPES[special] .. plain end
+
 local function quote(text)
   if not utf8.len(text) then return '{"$b":"' .. text:gsub('[%c"\\\128-\255]', BYTES) .. '"}' end
-  if not text:find('[%c"\\]') then return '"' .. text .. '"' end
-  return '"' .. text:gsub('[%c"\\]', ESCAPES) .. '"'
+  local stop = match(text, PLAIN)
+  if stop > #text then return '"' .. text .. '"' end
+  return '"' .. text:sub(1, stop - 1) .. text:sub(stop):gsub(SPECIAL, escape) .. '"'
 end
 
-local function number(value)
-  if math.type(value) == "integer" then return format("%d", value) end
+local function float(value)
   if value ~= value or value == math.huge or value == -math.huge then return "null" end
   local text = format("%.17g", value)
-  return text:find("[.e]") and text or text .. ".0"
+  return value // 1 == value and not find(text, "e", 1, true) and text .. ".0" or text
 end
 
-local put
+-- What `put` and its like add to: `out` is the latest pieces of the text and `last` their number; `known` is the text
+-- before them, and has each key's text, and true for each table that is open. `hook` looks at the clock.
+local put, last, hook
 
-local function put_list(out, list, depth, open)
-  for index = 1, rawlen(list) do
-    out[#out + 1] = index > 1 and "," or "["
-    local problem = put(out, rawget(list, index), depth, open)
-    if problem then return "[" .. index .. "]" .. problem end
-  end
-  out[#out + 1] = "]"
+local function fold(out, known)
+  known[#known + 1] = concat(out, "", 1, last)
+  last = 0
+  if #known == MAX_FOLDS then error(TOO_MANY, 0) end
+  if hook then hook() end
 end
 
--- Sorted by key, so that the same value is the same text in every run.
-local function put_map(out, map, depth, open)
-  local keys = {}
-  for key in next, map do keys[#keys + 1] = key end
-  table.sort(keys)
-  for index, key in ipairs(keys) do
-    if not utf8.len(key) then return ": a key that is not UTF-8 text" end
-    out[#out + 1] = (index > 1 and "," or "{") .. quote(key:byte() == 36 and "$" .. key or key) .. ":"
-    local problem = put(out, rawget(map, key), depth, open)
-    if problem then return "." .. key:sub(1, 40) .. problem end
-  end
-  out[#out + 1] = "}"
-end
-
--- "list", "map" or "empty"; or nil and what is wrong with the keys
-local function shape(value)
+-- What is wrong with the keys of a table that is neither a list nor a map.
+local function key_problem(value)
   local texts, integers, highest = 0, 0, 0
   for key in next, value do
     if type(key) == "string" then
       texts = texts + 1
-    elseif math.type(key) == "integer" and key > 0 then
+    elseif math_type(key) == "integer" and key > 0 then
       integers = integers + 1
       if key > highest then highest = key end
     else
-      local kind = math.type(key) == "integer" and "number below 1" or math.type(key) or type(key)
-      return nil, ": a table with a key that is a " .. kind
+      local kind = math_type(key) == "integer" and "number below 1" or math_type(key) or type(key)
+      return ": a table with a key that is a " .. kind
     end
   end
-  if texts > 0 and integers > 0 then return nil, ": a mixed table (text keys and list items)" end
-  if highest > integers then
-    return nil, format(": a sparse list (%d items, the last at %d)", integers, highest)
-  end
-  return texts > 0 and "map" or integers > 0 and "list" or "empty"
+  if texts > 0 and integers > 0 then return ": a mixed table (text keys and list items)" end
+  return format(": a sparse list (%d items, the last at %d)", integers, highest)
 end
 
-function put(out, value, depth, open)
+-- The keys of a map, or nil when one is no text.
+local function keys_of(map)
+  local keys, count = {}, 0
+  for key in next, map do
+    if type(key) ~= "string" then return nil end
+    count = count + 1
+    keys[count] = key
+  end
+  return keys
+end
+
+-- Whether the keys are 1 to the length. Most lists give them in that order; else each is looked up.
+local function is_list(value)
+  local count, ordered = 0, true
+  for key in next, value do
+    count = count + 1
+    if key ~= count then ordered = false end
+  end
+  if not ordered then
+    for index = 1, count do
+      if rawget(value, index) == nil then return false end
+    end
+  end
+  return true
+end
+
+local function put_list(list, depth, out, known)
+  if not is_list(list) then return key_problem(list) end
+  for index = 1, rawlen(list) do
+    last = last + 1
+    out[last] = index > 1 and "," or "["
+    local problem = put(rawget(list, index), depth, out, known)
+    if problem then return "[" .. index .. "]" .. problem end
+  end
+  last = last + 1
+  out[last] = "]"
+end
+
+-- Sorted by key, so that the same value is the same text in every run.
+local function put_map(map, depth, out, known)
+  local keys = keys_of(map)
+  if not keys then return key_problem(map) end
+  sort(keys)
+  for index = 1, #keys do
+    local key = keys[index]
+    if not known[key] then
+      if not utf8.len(key) then return ": a key that is not UTF-8 text" end
+      known[key] = quote(key:byte() == 36 and "$" .. key or key) .. ":"
+    end
+    out[last + 1] = index > 1 and "," or "{"
+    out[last + 2] = known[key]
+    last = last + 2
+    local problem = put(rawget(map, key), depth, out, known)
+    if problem then return "." .. key:sub(1, 40) .. problem end
+  end
+  last = last + 1
+  out[last] = "}"
+end
+
+local function put_table(value, depth, out, known)
+  if known[value] then return ": a cycle" end
+  if depth == MAX_DEPTH then return ": nested deeper than " .. MAX_DEPTH end
+  local first, problem = next(value), nil
+  known[value] = true
+  if type(first) == "string" then
+    problem = put_map(value, depth + 1, out, known)
+  elseif first == nil then
+    local meta = getmetatable(value)
+    if meta and rawget(meta, KIND) then return ": a " .. rawget(meta, KIND) .. " is no value" end
+    last = last + 1
+    out[last] = empty_objects[value] and "{}" or "[]"
+  else
+    problem = put_list(value, depth + 1, out, known)
+  end
+  known[value] = nil
+  return problem
+end
+
+-- Adds `value`; gives what is wrong with it, if anything.
+function put(value, depth, out, known)
+  if last > MAX_PIECES then fold(out, known) end
   local kind = type(value)
+  if kind == "table" and not facts[value] then return put_table(value, depth, out, known) end
+  last = last + 1
   if kind == "string" then
     if #value > MAX_SIZE then return ": larger than 8 MiB" end
-    out[#out + 1] = quote(value)
+    out[last] = quote(value)
   elseif kind == "number" then
-    out[#out + 1] = number(value)
+    out[last] = math_type(value) == "float" and float(value) or value
   elseif kind == "boolean" or kind == "nil" then
-    out[#out + 1] = value == nil and "null" or tostring(value)
+    out[last] = value == nil and "null" or tostring(value)
   elseif facts[value] then
-    out[#out + 1] = quote(errors.text(value))
-  elseif kind ~= "table" then
-    return ": a " .. kind .. " is no value"
-  elseif open[value] then
-    return ": a cycle"
-  elseif depth == MAX_DEPTH then
-    return ": nested deeper than " .. MAX_DEPTH
+    out[last] = quote(errors.text(value))
   else
-    local form, problem = shape(value)
-    if form == "empty" then
-      out[#out + 1] = empty_objects[value] and "{}" or "[]"
-    elseif form then
-      open[value] = true
-      problem = (form == "list" and put_list or put_map)(out, value, depth + 1, open)
-      open[value] = nil
-    end
-    return problem
+    return ": a " .. kind .. " is no value"
   end
 end
 
 -- the text of `value`, or nil and what is wrong with it; `name` opens that message
 local function encode(value, name)
-  local out = {}
-  local problem = put(out, value, 0, {})
+  local out, known = {}, {}
+  local mask, count
+  hook, mask, count = gethook()
+  sethook() -- a hook that counts makes every instruction slower: fold looks at the clock instead
+  last = 0
+  local ok, problem = pcall(put, value, 0, out, known)
+  sethook(hook, mask, count)
+  if rawequal(problem, TOO_MANY) then return nil, name .. ": too many values, about a million is the most" end
+  if not ok then error(problem, 0) end
   if problem then return nil, name .. problem end
-  local text = concat(out)
+  known[#known + 1] = concat(out, "", 1, last)
+  local text = concat(known)
   if #text > MAX_SIZE then return nil, name .. ": larger than 8 MiB" end
   return text
 end
@@ -133,66 +203,67 @@ local function unescape(mark, rest)
   return (UNESCAPES[mark] or mark) .. rest
 end
 
+-- The text that begins at `start`, behind its quote, and where it ends.
 local function read_text(text, start)
-  local stop, escaped = text:find('["\\]', start), false
-  while text:byte(stop) == 92 do
-    escaped = true
-    stop = text:find('["\\]', stop + 2)
-  end
-  local found = text:sub(start, stop - 1)
-  if escaped then found = found:gsub("\\(.)([^\\]*)", unescape) end
+  local found, stop = match(text, '^([^"\\]*)"()', start)
+  if found then return found, stop end
+  stop = match(text, '^[^"\\]*()', start)
+  while text:byte(stop) == 92 do stop = match(text, '^[^"\\]*()', stop + 2) end
+  found = text:sub(start, stop - 1):gsub("\\(.)([^\\]*)", unescape)
   return found, stop + 1
 end
 
+local WORDS = { ["true"] = true, ["false"] = false } -- null is nil
+
 local read
 
+-- `position` is behind the bracket
 local function read_list(text, position)
   local list, count = {}, 0
-  if text:byte(position) == 93 then return list, position + 1 end
-  repeat
+  local delimiter, mark, start = match(text, '^(%]?)(["%[{]?)()', position)
+  while delimiter ~= "]" do
     count = count + 1
-    list[count], position = read(text, position)
-    position = position + 1
-  until text:byte(position - 1) == 93
-  return list, position
+    list[count], position = read(text, mark, start)
+    delimiter, mark, start = match(text, '^([,%]])(["%[{]?)()', position)
+  end
+  return list, position + 1
 end
 
 local function read_map(text, position)
   if text:byte(position) == 125 then return empty_object(), position + 1 end
   local map = {}
   repeat
-    local key
-    key, position = read_text(text, position + 1)
-    if key == "$b" then
-      key, position = read_text(text, position + 2)
-      return key:gsub("[\194\195][\128-\191]", UNESCAPES), position + 1
+    local key, mark, start = match(text, '^"([^"\\$]*)":(["%[{]?)()', position)
+    if not key then
+      key, start = read_text(text, position + 1)
+      if key == "$b" then
+        key, position = read_text(text, start + 2)
+        return key:gsub("[\194\195][\128-\191]", UNESCAPES), position + 1
+      end
+      if key:byte() == 36 then key = key:sub(2) end
+      mark, start = match(text, '^:(["%[{]?)()', start)
     end
-    if key:byte() == 36 then key = key:sub(2) end
-    map[key], position = read(text, position + 1)
+    map[key], position = read(text, mark, start)
     position = position + 1
   until text:byte(position - 1) == 125
   return map, position
 end
 
--- the value that begins at `position`, and where it ends; trusts the text, which is ours
-function read(text, position)
-  local byte = text:byte(position)
-  if byte == 34 then return read_text(text, position + 1) end
-  if byte == 123 then return read_map(text, position + 1) end
-  if byte == 91 then return read_list(text, position + 1) end
-  if byte == 116 then return true, position + 4 end
-  if byte == 102 then return false, position + 5 end
-  if byte == 110 then return nil, position + 4 end
-  local stop = text:find("[^-+.eE0-9]", position) or #text + 1
-  return tonumber(text:sub(position, stop - 1)), stop
+-- The value that begins with `mark`, if that says anything of it, and where it ends. Trusts the text, which is ours.
+function read(text, mark, position)
+  if mark == '"' then return read_text(text, position) end
+  if mark == "{" then return read_map(text, position) end
+  if mark == "[" then return read_list(text, position) end
+  local word, stop = match(text, "^([^,%]}]*)()", position)
+  return tonumber(word) or WORDS[word], stop
 end
 
 local function decode(text)
-  local value = read(text, 1)
+  local value = read(text, match(text, '^(["%[{]?)()'))
   return value
 end
 
 return {
-  encode = encode, decode = decode, quote = quote,
+  KIND = KIND, encode = encode, decode = decode, quote = quote,
   empty_object = empty_object, is_empty_object = is_empty_object,
 }

@@ -9,6 +9,7 @@ Lua side (boot.lua and the files that it opens) after it is to "settle" the limi
 from __future__ import annotations
 
 import os
+import struct
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -17,26 +18,23 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
 from micro_agi_kernel.interfaces import LuaModule
+from micro_agi_kernel.outputs import Progress
 from micro_agi_kernel.sandbox import frames
-from micro_agi_kernel.sandbox.protocol import error_value
+from micro_agi_kernel.sandbox.protocol import error_value, parse_child_message
+from micro_agi_kernel.sandbox.timers import Timers
 
 if TYPE_CHECKING:
     from lupa.lua54 import LuaRuntime
 
 _PUSH_RESERVE = 1 << 20
+_BOOT_MEMORY = 16 << 20
+"""The limit until a child connects: boot.lua and its files need a quarter of a megabyte."""
 
 
 @cache
 def lua_side() -> Mapping[bytes, bytes]:
-    """The Lua files beside this one by name, compiled: once, and before the jail, where none could be opened.
-
-    Lua does not verify bytecode, so a child loads none but this; all else is loaded as text.
-    """
-    from lupa.lua54 import LuaRuntime
-
-    dump = LuaRuntime(encoding=None).eval(b"function(text, name) return string.dump(assert(load(text, name, 't'))) end")
-    files = Path(__file__).parent.glob("*.lua")
-    return {path.stem.encode(): dump(path.read_bytes(), b"=[sandbox] " + path.name.encode()) for path in files}
+    """The Lua files beside this one by name: read before the jail, where none could be opened."""
+    return {path.stem.encode(): path.read_bytes() for path in Path(__file__).parent.glob("*.lua")}
 
 
 class Line(Protocol):
@@ -44,53 +42,64 @@ class Line(Protocol):
 
     def send(self, message: bytes) -> None: ...
     def print(self, data: bytes) -> None: ...
+    def report(self, progress: bytes) -> None: ...
     def flush_if_due(self) -> None: ...
-    def set_timer(self, id: int, seconds: float) -> None: ...
-    def next_answer(self) -> bytes: ...
+    def next_answer(self, wait: bool = True) -> bytes | None: ...
+    def time_is_over(self) -> bool: ...
+    def end(self, message: bytes) -> NoReturn: ...
+    @property
+    def timers(self) -> Timers: ...
 
 
 class Machine:
-    """A fresh Lua with boot.lua in it; runs one program."""
+    """A fresh Lua with boot.lua in it; runs one program, for the one child that `connect`s it."""
 
-    def __init__(self, line: Line, modules: Mapping[str, LuaModule], memory: int) -> None:
-        self._line = line
+    def __init__(self, modules: Mapping[str, LuaModule]) -> None:
+        self._line: Line
         self._modules = modules
         self._allowed: frozenset[str] = frozenset()
-        self._deadline = float("inf")
-        self._limit = memory
+        self._limit = _BOOT_MEMORY
         self._ops: dict[bytes, Callable[[bytes], bytes | bool | None]] = {
             b"settle": self._settle,
             b"tick": self._tick,
-            b"late": self._late,
-            b"print": self._line.print,
-            b"paused": self._paused,
+            b"at": self._at,
+            b"show": self._show,
             b"timer": self._timer,
+            b"cancel": lambda id: self._line.timers.stop(int(id)),
+            b"clock": lambda _: b"%r" % time.monotonic(),
             b"poll": lambda _: self._line.next_answer(),
-            b"seed": lambda _: os.urandom(16),
+            b"look": lambda _: self._line.next_answer(wait=False),
             b"part": lua_side().get,
             b"module": self._module,
+            b"module_part": self._module_part,
             b"native": self._native,
             b"ask": self._ask,
         }
-        self._lua = _new_lua(memory)
-        self._start, self._step = self._lua.execute(lua_side()[b"boot"], self._call, mode=b"b")
+        self._lua = _new_lua(self._limit)
+        self._seed = self._lua.eval(b"math.randomseed")
+        self._run = self._lua.execute(lua_side()[b"boot"], self._call, name=b"=[sandbox] boot.lua", mode=b"t")
 
-    def run(self, program: bytes, allowed: frozenset[str], seconds: float) -> bytes:
+    def connect(self, line: Line, memory: int) -> None:
+        """Become the machine of one child: the others that were forked with a copy of it share nothing with it."""
+        self._line = line
+        self._ops[b"print"] = line.print
+        self._limit = memory
+        self._seed(*struct.unpack("=qq", os.urandom(16)))
+
+    def touch(self) -> None:
+        """Have the system copy Lua's pages now: a forked child shares them until it writes, which a collection does."""
+        self._lua.gccollect()
+
+    def run(self, program: bytes, allowed: frozenset[str]) -> bytes:
         """Run `program` (the JSON that `pool` makes of it); gives the call's last message."""
         from lupa.lua54 import LuaMemoryError
 
         self._allowed = allowed
-        self._deadline = time.monotonic() + seconds
         try:
             self._make_room(program)
-            end = self._start(program)
-            while end is None:
-                answer = self._line.next_answer()
-                self._make_room(answer)
-                end = self._step(answer)
+            return bytes(self._run(program))
         except (LuaMemoryError, MemoryError):
             return self.memory_error()
-        return bytes(end)
 
     def memory_error(self) -> bytes:
         message = f"memory limit of {self._limit / (1 << 20):g} MiB reached"
@@ -109,8 +118,7 @@ class Machine:
             return self._die(end_with(ErrorKind.CRASHED, f"the sandbox failed: {type(error).__name__}: {error}"))
 
     def _die(self, end: bytes) -> NoReturn:
-        self._line.send(end)
-        os._exit(0)
+        self._line.end(end)
 
     def _make_room(self, push: bytes) -> None:
         self._lua.set_max_memory(self._limit + len(push) + _PUSH_RESERVE, True)
@@ -122,21 +130,34 @@ class Machine:
 
     def _tick(self, _: bytes) -> bool | None:
         self._line.flush_if_due()
-        return time.monotonic() > self._deadline or None
+        return self._line.time_is_over() or None
 
-    def _late(self, where: bytes) -> None:
-        self._line.send(frames.dumps({"t": "late", "where": where.decode(errors="replace")}))
+    def _at(self, where: bytes) -> None:
+        self._line.send(frames.dumps({"t": "at", "where": where.decode(errors="replace")}))
 
-    def _paused(self, seconds: bytes) -> None:
-        self._deadline += float(seconds)
+    def _show(self, message: bytes) -> bytes | None:
+        """Pass a display or a progress on; what is wrong with it where main would refuse it."""
+        try:
+            shown = parse_child_message(message)
+        except frames.FrameError as error:
+            return str(error).encode()
+        if isinstance(shown, Progress):
+            self._line.report(message)
+        else:
+            self._line.send(message)
+        return None
 
     def _timer(self, payload: bytes) -> None:
         id, seconds = payload.split()
-        self._line.set_timer(int(id), float(seconds))
+        self._line.timers.start(int(id), float(seconds))
 
     def _module(self, name: bytes) -> bytes | None:
         wanted = name.decode(errors="replace")
         return self._modules[wanted].chunk.encode() if wanted in self._allowed & self._modules.keys() else None
+
+    def _module_part(self, payload: bytes) -> bytes:
+        module, part = payload.decode().split("\0")
+        return self._modules[module].parts[part].encode()
 
     def _native(self, payload: bytes) -> bytes:
         module, name, arguments = payload.split(b"\0", 2)

@@ -35,13 +35,13 @@ def main(control_fd: int, modules_package: str) -> NoReturn:
     """Serve the control socket until it ends."""
     control = socket.socket(fileno=control_fd)
     try:
-        modules = preload(modules_package)
+        machine = vm.Machine(preload(modules_package))
     except Exception as error:  # whatever it is, main is the one to tell the user
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"[:2000]}).encode())
         os._exit(1)
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page of these objects
-    Zygote(control, modules).serve()
+    Zygote(control, machine).serve()
 
 
 def preload(modules_package: str) -> Mapping[str, LuaModule]:
@@ -53,7 +53,7 @@ def preload(modules_package: str) -> Mapping[str, LuaModule]:
             importlib.import_module(module.name)
         except ImportError:  # a codec of another system
             continue
-    vm.lua_side()
+    jail.prepare()
     modules: Mapping[str, LuaModule] = importlib.import_module(modules_package).load_all()
     return modules
 
@@ -61,9 +61,9 @@ def preload(modules_package: str) -> Mapping[str, LuaModule]:
 class Zygote:
     """The loop between main, on the control socket, and the children."""
 
-    def __init__(self, control: socket.socket, modules: Mapping[str, LuaModule]) -> None:
+    def __init__(self, control: socket.socket, machine: vm.Machine) -> None:
         self._control = control
-        self._modules = modules
+        self._machine = machine
         self._children: dict[int, int] = {}  # id -> pid
         self._size = jail.address_space()
         self._wakeup, wakeup_end = socket.socketpair()
@@ -111,7 +111,7 @@ class Zygote:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for end in (self._control, self._wakeup, self._wakeup_end):
                 end.close()
-            child.run(fd, self._modules, shape, parent, self._size)
+            child.run(fd, self._machine, shape, parent, self._size)
         finally:  # never return into the zygote's loop
             os._exit(70)
 

@@ -12,6 +12,8 @@ from click.testing import Result
 from model_server import ModelServer
 
 from micro_agi_kernel.frontends.jupyter.spec import install_kernelspec
+from micro_agi_kernel.sandbox import pool
+from micro_agi_kernel.sandbox.workers import StartedWorkers
 
 
 def test_docs_search(cli: Callable[..., Result]) -> None:
@@ -88,6 +90,17 @@ def test_a_healthy_installation(cli: Callable[..., Result], home: Path, jupyter:
     assert found["model"][0] == "warn" and "set OPENAI_API_KEY" in found["model"][1]
     layers = {what.removeprefix("sandbox, ") for what in found if what.startswith("sandbox, ")}
     assert layers >= {"landlock", "seccomp", "rlimits"}
+
+
+def test_a_missing_layer_is_a_warning_or_a_failure_where_all_are_required(
+    cli: Callable[..., Result], jupyter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_new_workers", StartedWorkers)  # as on a system that cannot fork them
+    status, detail = examine(cli)["sandbox, pdeathsig"]
+    assert (status, detail) == ("warn", "this process was started, not forked; it ends with its pipe")
+    monkeypatch.setenv("MICRO_AGI_SANDBOX_REQUIRE", "full")
+    found = examine(cli)
+    assert (found["sandbox, pdeathsig"][0], found["sandbox, seccomp"][0]) == ("fail", "ok")
 
 
 def test_the_kernel_is_not_registered_or_its_python_is_gone(cli: Callable[..., Result], jupyter: Path) -> None:

@@ -202,3 +202,12 @@ def test_call_of_what_cannot_be_called(cli: Callable[..., Result], id: str, line
     assert (result.exit_code, result.stdout) == (1, "") and result.stderr.startswith(line)
     if not line.startswith("Error: "):
         assert json.loads(cli("call", id, "--json").stdout)["error"]["kind"] == line.partition(":")[0]
+
+
+def test_what_a_program_displays_is_shown_as_text(cli: Callable[..., Result]) -> None:
+    source = """print("a") progress(1, 2, "half") display({["text/markdown"] = "*b*"})
+    display({["image/png"] = "\\x89PNG\\r\\n\\x1a\\n"}) return 1"""
+    text = "a\n[1/2] half\n*b*\n<image/png, 8 bytes>\n"
+    assert cli("eval", "-", input=source).stdout == text + "1\n"
+    document = json.loads(cli("eval", "-", "--json", input=source).stdout)
+    assert (document["result"], document["output"]) == (1, text)

@@ -21,6 +21,7 @@ from micro_agi_kernel.entries import AGENT, INSTALLER, Changeset, Entry, EntryId
 from micro_agi_kernel.events import Event, TextDelta, ToolFinished, ToolStarted, TurnFinished
 from micro_agi_kernel.host.service import Grant
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Provenance
+from micro_agi_kernel.outputs import Output, Printed
 from micro_agi_kernel.registry import CommitMessage, Person, Version
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.session import Session
@@ -136,8 +137,9 @@ class House(Workspace):
         return self.registry.head()
 
     def context(self, actor: str = AGENT, **origin: Any) -> CallContext:
-        def on_output(text: str) -> None:
-            self.output += text
+        def on_output(output: Output) -> None:
+            if isinstance(output, Printed):
+                self.output += output.text
 
         return CallContext(actor, self.events.append, on_output, Provenance(**origin))
 

@@ -9,8 +9,8 @@ import pytest
 from house_kit import House, create, delete, finished, git, id_of, talking, tool
 from model_server import calls, text
 
+from micro_agi_kernel.agent.calls import SIDE_BY_SIDE
 from micro_agi_kernel.agent.context import AgentContext, AgentSpec, BoundTool
-from micro_agi_kernel.agent.turn import SIDE_BY_SIDE
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, RegistryError, SettingsError
 from micro_agi_kernel.events import ToolFinished, ToolStarted

@@ -133,12 +133,27 @@ BROKEN: dict[str, tuple[dict[str, bytes | None], ErrorKind, str]] = {
     "source-of-numbers": (
         {"app/generated/x.yaml": b"kind: function.lua\ndata:\n  source: 5\n"},
         ErrorKind.INVALID,
-        "data.source and data.method are text",
+        "app.generated:x: source: Lua source is required",
     ),
     "method": (
         {"app/generated/x.yaml": b"kind: function.lua\ndata:\n  source: return {}\n  method: [1]\n"},
         ErrorKind.INVALID,
-        "data.source and data.method are text",
+        "app.generated:x: method: the name of a function",
+    ),
+    "modules": (
+        {"app/generated/x.yaml": b"kind: function.lua\ndata:\n  source: return {}\n  modules: time\n"},
+        ErrorKind.INVALID,
+        "app.generated:x: modules: a list of module names",
+    ),
+    "imports": (
+        {"app/generated/x.yaml": b"kind: function.lua\ndata:\n  source: return {}\n  imports: {a b: app:x}\n"},
+        ErrorKind.INVALID,
+        "app.generated:x: imports: 'a b' is no alias",
+    ),
+    "limits": (
+        {"app/generated/x.yaml": b"kind: function.lua\nmeta:\n  limits: {memory: 0}\ndata:\n  source: return {}\n"},
+        ErrorKind.INVALID,
+        "app.generated:x: meta.limits.memory: a number, 1 or more, is required",
     ),
     "syntax": (
         {"app/generated/x.yaml": b"kind: function.lua\ndata:\n  source: 'return = 1'\n"},

@@ -35,9 +35,11 @@ from micro_agi_kernel.events import (
     Notice,
     Revision,
     TextDelta,
+    ToolDisplay,
     ToolFinished,
     ToolLoaded,
     ToolOutput,
+    ToolProgress,
     ToolStarted,
     TurnFinished,
     UsageReport,
@@ -428,7 +430,7 @@ async def test_a_policy_forbids_to_load(house: House) -> None:
         events = await talk.say("go")
         (result,) = talk.results()
         reason = "policy denied: tool.load on app.generated:secret (policy app:unloadable)"
-        assert result["error"] == {"kind": "PERMISSION_DENIED", "message": reason}
+        assert result["error"] == {"kind": "PERMISSION_DENIED", "message": reason, "retryable": False}
         assert finished(events) == [("load_tool", "error")] and not any(isinstance(e, ToolLoaded) for e in events)
 
 
@@ -604,3 +606,19 @@ async def test_a_named_tool_that_is_broken_is_left_out(house: House) -> None:
     async with talking(house, [text("ok")]) as talk:
         assert words(await talk.say("go")) == "ok"
         assert [t["function"]["name"] for t in talk.requests[0].body["tools"]] == ["load_tool"]
+
+
+async def test_what_a_tool_shows_becomes_events_of_its_call(house: House) -> None:
+    source = """print("a") progress(1, 2, "half") display({["image/png"] = "\\x89PNG\\r\\n\\x1a\\n"}) return "done\""""
+    house.write(*create(tool("app.tools:shows", f"return {{handler = function() {source} end}}")))
+    async with talking(house, [calls(("shows", {})), text("Done.")]) as talk:
+        events = await talk.say("show")
+        call = next(event.call_id for event in events if isinstance(event, ToolStarted))
+        shown = [event for event in events if isinstance(event, ToolOutput | ToolProgress | ToolDisplay)]
+        assert shown == [
+            ToolOutput(call, "a\n"),
+            ToolProgress(call, 1, 2, "half"),
+            ToolDisplay(call, {"image/png": b"\x89PNG\r\n\x1a\n"}),
+        ]
+        [result] = talk.results()
+        assert result == "done"

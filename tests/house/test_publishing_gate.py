@@ -28,6 +28,7 @@ from micro_agi_kernel.entries import Changeset, FileChange
 from micro_agi_kernel.errors import Conflict, EntryError, MicroAgiError, Refused
 from micro_agi_kernel.events import EntryPublished
 from micro_agi_kernel.interfaces import CallOutcome, HostService, Program
+from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.publishing import Publishing
 from micro_agi_kernel.values import MAX_DEPTH
 from micro_agi_kernel.workspace import module_names
@@ -450,7 +451,7 @@ class Interference:
         self._house = house
         self._meanwhile: Callable[[], object] | None = meanwhile
 
-    async def run(self, program: Program, host: HostService, on_output: Callable[[str], None]) -> CallOutcome:
+    async def run(self, program: Program, host: HostService, on_output: Callable[[Output], None]) -> CallOutcome:
         if self._meanwhile is not None:
             self._meanwhile()
             self._meanwhile = None

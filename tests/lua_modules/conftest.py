@@ -8,6 +8,7 @@ import pytest_asyncio
 from lua_double import ALL_MODULES, Host, Ran, RunLua
 
 from micro_agi_kernel.interfaces import Program
+from micro_agi_kernel.outputs import Output, Printed
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.values import Value
 
@@ -22,10 +23,11 @@ async def run_lua() -> AsyncIterator[RunLua]:
 
     async def run(source: str, input: Value = None) -> Ran:
         host = Host()
-        printed: list[str] = []
+        shown: list[Output] = []
         program = Program(source, "test", input=input, modules=frozenset(ALL_MODULES))
-        outcome = await sandbox.run(program, host, printed.append)
-        return Ran(outcome, "".join(printed), host.asked)
+        outcome = await sandbox.run(program, host, shown.append)
+        printed = "".join(output.text for output in shown if isinstance(output, Printed))
+        return Ran(outcome, printed, host.asked)
 
     yield run
     await sandbox.close()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.host.http_request import HttpLimits, parse_request
 from micro_agi_kernel.interfaces import CallOutcome
 from micro_agi_kernel.values import Value
 
@@ -34,11 +35,50 @@ def _not_found(id: Value) -> Refused:
     return Refused(ErrorKind.NOT_FOUND, f"not found: {id}", retryable=False)
 
 
-def _http(payload: dict[str, Value]) -> Value:
-    if "192.168." in str(payload["url"]):
+def _http(payload: dict[str, Value]) -> dict[str, Value]:
+    """Checked as the host does; the answer is the request's body, or that of the page asked for."""
+    request = parse_request(payload, HttpLimits())
+    if "192.168." in str(request.target):
         raise Refused(ErrorKind.PERMISSION_DENIED, "not allowed: private IP 192.168.1.1", retryable=False)
-    headers: Value = {"content-type": "application/json", "x-request-id": "7"}
-    return {"status_code": 200, "headers": headers, "body": payload.get("body", ""), "url": payload["url"]}
+    headers: Value = {"Content-Type": "application/json", "X-Request-Id": "7"}
+    body = PAGES.get(str(request.target), payload.get("body", ""))
+    return {"status_code": 200, "headers": headers, "cookies": {"id": "8"}, "body": body, "url": str(request.target)}
+
+
+def _batch(payload: dict[str, Value]) -> Value:
+    def one(request: Value) -> Value:
+        assert isinstance(request, dict)
+        try:
+            return {"response": _http(request)}
+        except Refused as error:
+            return {"error": {"kind": str(error.kind), "message": str(error), "retryable": error.retryable}}
+
+    assert isinstance(payload["requests"], list)
+    return [one(request) for request in payload["requests"]]
+
+
+def _open(payload: dict[str, Value]) -> Value:
+    response = _http(payload)
+    body = response.pop("body")
+    unread = body if isinstance(body, bytes) else str(body).encode()
+    number = len(_streams) + 1
+    _streams[number] = unread
+    return {**response, "stream": number, "size": len(unread)}
+
+
+def _read(payload: dict[str, Value]) -> Value:
+    number, size = payload["stream"], payload.get("size", 64)
+    assert isinstance(number, int) and isinstance(size, int)
+    data, _streams[number] = _streams[number][:size], _streams[number][size:]
+    return data or None
+
+
+PAGES: dict[str, Value] = {
+    "https://api.example.com/lines": "first\r\nsecond\n\nfourth",
+    "https://api.example.com/bytes": b"ab\xff\xe2\x82\xac\xe2\x82",
+    "https://api.example.com/large": "x" * 1000,
+}
+_streams: dict[int, bytes] = {}
 
 
 def _get(payload: dict[str, Value]) -> Value:
@@ -83,6 +123,10 @@ _ROW: dict[str, Value] = {
 
 ANSWERS: dict[str, Callable[[dict[str, Value]], Value]] = {
     "http.request": _http,
+    "http.batch": _batch,
+    "http.open": _open,
+    "http.read": _read,
+    "http.close": lambda payload: None,
     "registry.get": _get,
     "registry.find": lambda payload: {"entries": [_HEAD], "total": 1} if payload.get("heads") else [ENTRY],
     "registry.entries": lambda payload: [ENTRY],

@@ -299,61 +299,6 @@ async def test_base64_is_strict(run_lua: RunLua) -> None:
 # -- host modules
 
 
-async def test_http_client_asks_the_host_for_exactly_what_was_said(run_lua: RunLua) -> None:
-    ran = await run_lua("""
-        local http_client = require("http_client")
-        local response = http_client.request("put", "https://example.com/a", {
-          headers = {["X-A"] = "1"}, query = {page = 2, all = true}, body = "\\xff", timeout = "1m30s"})
-        http_client.get("https://example.com/", {headers = {}, query = {}, timeout = 5})
-        http_client.post("https://example.com/")
-        return {response.headers["x-request-id"], response.headers["X-Request-Id"], response.headers.nothing == nil}
-    """)
-    assert ran.value == ["7", "7", True]
-    assert ran.asked == [
-        (
-            "http.request",
-            {
-                "method": "PUT",
-                "url": "https://example.com/a",
-                "headers": {"X-A": "1"},
-                "query": {"page": "2", "all": "true"},
-                "body": b"\xff",
-                "timeout": 90.0,
-            },
-        ),
-        ("http.request", {"method": "GET", "url": "https://example.com/", "timeout": 5.0}),
-        ("http.request", {"method": "POST", "url": "https://example.com/"}),
-    ]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "",
-        "5",
-        '"", {}',
-        '"https://e", 5',
-        '"https://e", {form = {}}',
-        '"https://e", {"list"}',
-        '"https://e", {headers = 1}',
-        '"https://e", {headers = {"x"}}',
-        '"https://e", {query = {a = {}}}',
-        '"https://e", {body = {}}',
-        '"https://e", {timeout = 0}',
-        '"https://e", {timeout = -1}',
-        '"https://e", {timeout = 1/0}',
-        '"https://e", {timeout = "soon"}',
-        '"https://e", {timeout = true}',
-        '"https://e", {timeout = {}}',
-    ],
-)
-async def test_http_client_refuses(arguments: str, run_lua: RunLua) -> None:
-    ran = await run_lua(f'return require("http_client").get({arguments})')
-    assert ran.outcome.error is not None
-    assert ran.outcome.error.kind is ErrorKind.INVALID
-    assert ran.asked == []
-
-
 async def test_registry_asks_the_host_for_exactly_what_was_said(run_lua: RunLua) -> None:
     ran = await run_lua("""
         local registry = require("registry")

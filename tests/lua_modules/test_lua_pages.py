@@ -79,9 +79,10 @@ _RANGES = {
 @pytest.mark.parametrize("name", ALL_MODULES)
 def test_a_chunk_uses_exactly_what_its_module_declares(name: str) -> None:
     module = MODULES[name]
-    used = set(re.findall(r'host\("([a-z_.]+)"', module.chunk))
+    text = "".join((module.chunk, *module.parts.values()))
+    used = set(re.findall(r'host\("([a-z_.]+)"', text))
     assert used == module.services
-    natives = set(re.findall(r'native\("([a-z_0-9]+)"', module.chunk))
+    natives = set(re.findall(r'native\("([a-z_0-9]+)"', text))
     assert natives == set(module.functions)
 
 

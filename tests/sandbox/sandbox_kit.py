@@ -9,6 +9,7 @@ from typing import Any
 
 from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.interfaces import CallOutcome, Limits, Program
+from micro_agi_kernel.outputs import Output, Printed
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.values import Value
 
@@ -23,11 +24,12 @@ class EchoHost:
 
 
 class Runner:
-    """`await runner(source)` runs Lua; the printed text of the last call is in `output`."""
+    """`await runner(source)` runs Lua; the printed text of the last call is in `output`, the rest in `shown`."""
 
     def __init__(self, sandbox: JailedSandbox) -> None:
         self.sandbox = sandbox
         self.output = ""
+        self.shown: list[Output] = []
 
     async def __call__(
         self,
@@ -40,10 +42,17 @@ class Runner:
         on_output: Callable[[str], None] | None = None,
         **limits: Any,
     ) -> CallOutcome:
-        printed: list[str] = []
+        shown: list[Output] = []
+
+        def hear(output: Output) -> None:
+            if on_output is not None and isinstance(output, Printed):
+                on_output(output.text)
+            shown.append(output)
+
         program = Program(source, "tool", input, method, modules, Limits(**limits))
-        outcome = await self.sandbox.run(program, host or EchoHost(), on_output or printed.append)
-        self.output = "".join(printed)
+        outcome = await self.sandbox.run(program, host or EchoHost(), hear)
+        self.output = "".join(output.text for output in shown if isinstance(output, Printed))
+        self.shown = [output for output in shown if not isinstance(output, Printed)]
         return outcome
 
     async def value(self, source: str, input: Value = None, **more: Any) -> Value:

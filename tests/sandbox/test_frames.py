@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micro_agi_kernel.errors import CallError, ErrorKind
+from micro_agi_kernel.outputs import Printed, Progress
 from micro_agi_kernel.sandbox import frames
 from micro_agi_kernel.sandbox.frames import FrameError
-from micro_agi_kernel.sandbox.protocol import MAX_ERROR_TEXT, Ask, End, Late, Layer, Output, Ready, parse_child_message
+from micro_agi_kernel.sandbox.protocol import MAX_ERROR_TEXT, Ask, End, Layer, Place, Ready, parse_child_message
 from micro_agi_kernel.sandbox.workers import read_message
+from micro_agi_kernel.values import MAX_DEPTH, Value
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 LEAVES = st.none() | st.booleans() | INT64 | st.floats(allow_nan=False, allow_infinity=False) | st.binary(max_size=20)
@@ -28,7 +31,7 @@ HONEST = [
     {"t": "ask", "id": 1, "op": "a.b", "payload": [1, {"k": "v"}]},
     {"t": "end", "value": 5},
     {"t": "end", "error": {"kind": "INVALID", "message": "no", "retryable": False}},
-    {"t": "late", "where": "tool:3"},
+    {"t": "at", "where": "tool:3"},
     {"t": "ready", "layers": [["seccomp", True, ""]]},
 ]
 
@@ -78,11 +81,11 @@ def test_values_that_cannot_travel() -> None:
 
 def test_messages_of_an_honest_child() -> None:
     assert [parse_child_message(json.dumps(message).encode()) for message in HONEST] == [
-        Output("hi"),
+        Printed("hi"),
         Ask(1, "a.b", [1, {"k": "v"}]),
         End(5),
         End(error=CallError(ErrorKind.INVALID, "no", False)),
-        Late("tool:3"),
+        Place("tool:3"),
         Ready((Layer("seccomp", True),)),
     ]
 
@@ -134,14 +137,23 @@ async def test_framing_survives(size: int) -> None:
     assert await read(frames.pack(message)) == message
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\5abc", b"\x80\0\0\2ab", b"\x80\0\0\2ab\0\0"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\0", b"\0\0\0\5abc", b"\x80\x10\0\0ab", b"\x80\x10\0\0" + b"x" * (1 << 20) + b"\0"]
+)
 async def test_half_a_frame_is_the_end(data: bytes) -> None:
     assert await read(data) is None
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"\0\0\0\0", b"\0\x10\0\1", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", (b"\x80\x10\0\0" + b"x" * (1 << 20)) * 9],
+    [
+        b"\0\0\0\0",
+        b"\x80\0\0\2ab",
+        b"\0\x10\0\1",
+        b"\x7f\xff\xff\xff",
+        b"\xff\xff\xff\xff",
+        (b"\x80\x10\0\0" + b"x" * (1 << 20)) * 9,
+    ],
 )
 async def test_bad_lengths_are_frame_errors(data: bytes) -> None:
     with pytest.raises(FrameError):
@@ -151,3 +163,121 @@ async def test_bad_lengths_are_frame_errors(data: bytes) -> None:
 def test_too_large_a_message_is_not_sent() -> None:
     with pytest.raises(FrameError):
         frames.pack(b"x" * (frames.MAX_MESSAGE + 1))
+
+
+HOSTILE_OUTPUTS: list[object] = [
+    {"t": "progress", "value": {"done": 1, "more": 1}},
+    {"t": "progress", "value": [1]},
+    {"t": "progress", "value": {"done": 1, "total": True}},
+    {"t": "progress", "value": {"done": 1}, "more": 1},
+    {"t": "display", "value": []},
+    {"t": "display", "value": {"text/plain": None}},
+    {"t": "display", "value": {"image/png": "<svg onload=...>"}},
+    {"t": "display", "value": {"text/javascript": "alert(1)"}},
+    {"t": "display"},
+]
+
+
+@pytest.mark.parametrize("message", HOSTILE_OUTPUTS, ids=json.dumps)
+def test_outputs_of_a_hostile_child_are_found_out(message: dict[str, object]) -> None:
+    with pytest.raises(FrameError):
+        parse_child_message(json.dumps(message).encode())
+
+
+def test_a_long_progress_text_is_cut() -> None:
+    shown = parse_child_message(frames.dumps({"t": "progress", "value": {"done": 1, "text": "x" * 10_000}}))
+    assert shown == Progress(1, None, "x" * 200)
+    assert parse_child_message(frames.dumps({"t": "out", "text": "x"})) == Printed("x")
+
+
+def slowly(value: object, depth: int = 0) -> object:
+    """What `loads` should make of what `json` made of it, said in the plainest way. Raises ValueError."""
+    if depth > MAX_DEPTH + 2:
+        raise ValueError("nested too deep")
+    match value:
+        case str():
+            value.encode()
+        case bool():
+            pass
+        case int() if not -(1 << 63) <= value < 1 << 63:
+            raise ValueError("beyond 64 bits")
+        case float() if not math.isfinite(value):
+            raise ValueError("beyond a double")
+        case list():
+            return [slowly(item, depth + 1) for item in value]
+        case {"$b": str(text), **rest} if not rest:
+            return text.encode("latin-1")
+        case dict():
+            if any(key.startswith("$") and not key.startswith("$$") for key in value):
+                raise ValueError("a bad tag")
+            return {slowly(key.removeprefix("$")): slowly(item, depth + 1) for key, item in value.items()}
+    return value
+
+
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key twice")
+    return dict(pairs)
+
+
+def refused(constant: str) -> object:
+    raise ValueError(constant)
+
+
+def agree(data: bytes) -> None:
+    """The same value from the fast parser as from Python's with every check, or refused by both."""
+    try:
+        parsed = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refused)
+        expected = slowly(parsed)
+    except (ValueError, RecursionError):
+        with pytest.raises(FrameError):
+            frames.loads(data)
+    else:
+        assert exactly(frames.loads(data)) == exactly(expected)
+
+
+# What makes numbers, tags, escapes and nesting at the edge of what is allowed, and beyond it.
+EDGES = r"""
+[ ] { } , : "a" "$b" "$$b" "$x" "\u0024b" "\u0024\u0024" {"$b":"\u00ff"} {"$b":"é"} {"$b":"Ā"} {"\u0024b":"x"}
+"a":1, "\u0061":2, "\ud800" "\udc00" "\ud83d\ude00" "\u0000" "\/" "\x" "é" é
+0 - -0 -0.0 01 1. .5 1e5 1E+308 1e309 -1e999 1e-400 5e-324 0.1 2.2250738585072011e-308 123456789012345678901234567890.5
+9223372036854775807 -9223372036854775808 9223372036854775808 -9223372036854775809 18446744073709551616
+NaN Infinity -Infinity null true nul
+"""
+PIECES = [*EDGES.split(), " ", "\n", "\t", "\f", "\ufeff", "\0", '"\x7f"', '"\x1f"']
+PIECES += ["[" * 65, "]" * 65, '{"a":' * 65, "}" * 65]
+
+
+@settings(deadline=None, max_examples=5000 if os.environ.get("MICRO_AGI_FULL") else 500)
+@given(VALUES, st.data())
+def test_the_fast_parser_and_a_plain_one_agree(value: Value, data: st.DataObject) -> None:
+    text = frames.dumps(value).decode()
+    for _ in range(data.draw(st.integers(0, 3))):
+        start = data.draw(st.integers(0, len(text)))
+        stop = data.draw(st.integers(start, min(len(text), start + 4)))
+        text = text[:start] + "".join(data.draw(st.lists(st.sampled_from(PIECES), max_size=4))) + text[stop:]
+    agree(text.encode())
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_each_piece_alone_and_as_key_and_item(piece: str) -> None:
+    for text in (piece, f"[{piece}]", f'{{"x":{piece}}}', f"{{{piece}:1}}", f'{{"a":0,{piece}:1}}'):
+        agree(text.encode())
+
+
+@pytest.mark.parametrize("depth", range(128, 133))
+def test_the_depth_at_which_both_stop(depth: int) -> None:
+    for inner in ("", "1", '"text"', "{}"):
+        agree(b"[" * depth + inner.encode() + b"]" * depth)
+        agree(b'{"a":' * depth + (inner.encode() or b"[]") + b"}" * depth)
+
+
+def test_values_that_would_take_a_hundred_times_their_text_are_refused() -> None:
+    for value in (
+        b"[" + b"[]," * 1_500_000 + b"1]",
+        b"[" + b"{}," * 1_500_000 + b"1]",
+        b"[" + b"1," * 2_500_000 + b"1]",
+    ):
+        with pytest.raises(FrameError, match="too many values"):
+            frames.loads(value)
+    assert frames.loads(b'["' + b'[{,\\"' * 1_000_000 + b'"]') == ['[{,"' * 1_000_000]

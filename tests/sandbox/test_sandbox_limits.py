@@ -9,6 +9,7 @@ import pytest
 from sandbox_kit import Runner
 
 from micro_agi_kernel.errors import ErrorKind
+from micro_agi_kernel.sandbox.pool import clock_stopped
 from micro_agi_kernel.values import Value
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -24,7 +25,11 @@ MIB = 1 << 20
         ("coroutine.wrap(function()\n\nwhile true do end end)()", " at tool:3"),
         ("coroutine.resume(coroutine.create(function() while true do end end)) return 'caught'", " at tool:1"),
         ("return ('a'):rep(30000):find(('.-'):rep(8) .. 'b')", ""),  # in C: only the kill ends it
-        ("require('service').sleep(60)", ""),
+        ("local service = require('service')\nservice.sleep(60)", " at tool:2"),
+        ("local service = require('service')\nwhile true do pcall(service.sleep, 60) end", " at tool:2"),
+        ("coroutine.wrap(function()\n\nrequire('service').sleep(60) end)()", " at tool:3"),
+        ("local sleep = require('service').sleep\n;('x'):gsub('.', function() sleep(60) end)", " at tool:2"),
+        ("coroutine.spawn(function() require('service').sleep(60) end)\nchannel.new():receive()", " at tool:2"),
     ],
 )
 async def test_time(lua: Runner, source: str, where: str) -> None:
@@ -99,9 +104,9 @@ async def test_python_memory_in_the_child(lua: Runner) -> None:
 
 async def test_output(lua: Runner) -> None:
     error = await lua.error("while true do print('x') end", output=1000)
-    assert (error.kind, error.message) == (ErrorKind.OUTPUT_LIMIT, "output limit of 1000 bytes reached")
+    assert (error.kind, error.message) == (ErrorKind.OUTPUT_LIMIT, "output limit of 1000 bytes reached at tool:1")
     assert lua.output == "x\n" * 500
-    assert (await lua.error("print(('é'):rep(1e6))", output=MIB)).message == "output limit of 1 MiB reached"
+    assert (await lua.error("print(('é'):rep(1e6))", output=MIB)).message == "output limit of 1 MiB reached at tool:1"
     assert lua.output == "é" * (MIB // 2)
     await lua.value("io = print io(('x'):rep(999))", output=1000)
 
@@ -109,9 +114,36 @@ async def test_output(lua: Runner) -> None:
 async def test_host_calls(lua: Runner) -> None:
     source = "for n = 1, 5 do print(require('service').ask(n)) end"
     error = await lua.error(source, host_calls=4)
-    assert (error.kind, error.message) == (ErrorKind.CALL_LIMIT, "limit of 4 host calls reached")
+    assert (error.kind, error.message) == (ErrorKind.CALL_LIMIT, "limit of 4 host calls reached at tool:1")
     assert lua.output == "1\n2\n3\n4\n"
     await lua.value(source, host_calls=5)
+
+
+async def test_the_clock_of_a_busy_handler_stands_still_too(lua: Runner) -> None:
+    """While a coroutine waits for what is not its own, such as a nested call, the handler works on."""
+    release = asyncio.Event()
+
+    class Nested:
+        async def request(self, op: str, payload: Value) -> Value:
+            with clock_stopped():
+                await release.wait()
+            return payload
+
+    def on_output(text: str) -> None:
+        if "long ago" in text:
+            release.set()
+
+    source = """
+        local got
+        coroutine.spawn(function() got = require("service").ask("answer") end)
+        require("service").sleep(0.01)
+        local began = os.clock()
+        while os.clock() < began + 0.9 do end
+        print("long ago")
+        while not got do require("service").sleep(0.01) end
+        return got
+    """
+    assert await lua.value(source, host=Nested(), on_output=on_output, seconds=0.5) == "answer"
 
 
 async def test_output_arrives_while_the_program_runs(lua: Runner) -> None:

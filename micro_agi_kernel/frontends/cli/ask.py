@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import sys
 from collections.abc import AsyncGenerator
@@ -119,6 +120,8 @@ def _json(value: object) -> Json:
             return str(value.value)
         case str() | EntryId():
             return str(value)
+        case bytes():
+            return base64.b64encode(value).decode()
         case Entry():
             return value.as_json()
         case tuple() | list():

@@ -102,8 +102,9 @@ def _sandbox(settings: Settings) -> Iterator[Line]:
         finally:
             await sandbox.close()
 
+    missing: Status = "fail" if settings.sandbox.require == "full" else "warn"  # "fail": no call would run
     for layer in asyncio.run(layers()):
-        yield Line("ok" if layer.active else "warn", f"sandbox, {layer.name}", layer.detail)
+        yield Line("ok" if layer.active else missing, f"sandbox, {layer.name}", layer.detail)
 
 
 def _registry(settings: Settings) -> Iterator[Line]:

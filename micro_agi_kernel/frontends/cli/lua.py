@@ -21,7 +21,9 @@ from micro_agi_kernel.frontends.cli.output import (
     read_json,
     registry_option,
 )
+from micro_agi_kernel.frontends.output_text import OutputText
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
+from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.values import Json, as_value
 from micro_agi_kernel.workspace import Workspace
@@ -29,14 +31,16 @@ from micro_agi_kernel.workspace import Workspace
 input_option = click.option("--input", "input_text", metavar="JSON", help="What the function is given; {} unless set.")
 
 
-class Printed:
-    """What a program prints: shown as it comes, or kept for the JSON document."""
+class Shown:
+    """What a program prints and shows: shown as it comes, or kept for the JSON document."""
 
     def __init__(self, keep: bool) -> None:
         self._keep = keep
+        self._text = OutputText()
         self._pieces: list[str] = []
 
-    def __call__(self, text: str) -> None:
+    def __call__(self, output: Output) -> None:
+        text = self._text.add(output)
         if self._keep:
             self._pieces.append(text)
         else:
@@ -78,8 +82,8 @@ def evaluate(
         raise click.ClickException(f"{name}: larger than {MAX_FILE_BYTES} bytes, which no tool may be")
     names = frozenset(module.strip() for module in modules.split(",") if module.strip())
     program = Program(decoded(content, name), name, given, method, names, settings.sandbox.limits())
-    printed = Printed(keep=as_json)
-    _show(evaluate_program(program, settings, printed), printed, as_json)
+    shown = Shown(keep=as_json)
+    _show(evaluate_program(program, settings, shown), shown, as_json)
 
 
 @click.command(short_help="Call an entry of the registry.")
@@ -92,28 +96,28 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
     given = as_value(read_json(input_text, "--input"))
     entry = EntryId.parse(id)
     settings = load_settings(registry=registry_path)
-    printed = Printed(keep=as_json)
+    shown = Shown(keep=as_json)
 
     async def work() -> CallOutcome:
         workspace = Workspace(settings)
         try:
-            return await workspace.call(entry, given, CallContext(on_output=printed))
+            return await workspace.call(entry, given, CallContext(on_output=shown))
         finally:
             await workspace.close()
 
-    _show(work(), printed, as_json)
+    _show(work(), shown, as_json)
 
 
-def _show(work: Coroutine[Any, Any, CallOutcome], printed: Printed, as_json: bool) -> None:
+def _show(work: Coroutine[Any, Any, CallOutcome], shown: Shown, as_json: bool) -> None:
     """Run a call to its end and print how it ended. Exits with 1 when it failed; Ctrl-C ends the call too."""
     try:
         outcome = asyncio.run(work)
     except KeyboardInterrupt:
         if as_json:
-            _print_document(CallOutcome(error=CallError(ErrorKind.CANCELED, "interrupted")), printed)
+            _print_document(CallOutcome(error=CallError(ErrorKind.CANCELED, "interrupted")), shown)
         raise
     if as_json:
-        _print_document(outcome, printed)
+        _print_document(outcome, shown)
     elif outcome.error is not None:
         print_text(f"{outcome.error.kind}: {outcome.error.message}", to_stderr=True)
     elif (value := outcome_json(outcome)) is not None:
@@ -122,12 +126,12 @@ def _show(work: Coroutine[Any, Any, CallOutcome], printed: Printed, as_json: boo
         raise SystemExit(1)
 
 
-def _print_document(outcome: CallOutcome, printed: Printed) -> None:
+def _print_document(outcome: CallOutcome, shown: Shown) -> None:
     value = outcome_json(outcome)
     if outcome.ok:
-        document: dict[str, Json] = {"ok": True, "result": value, "output": printed.text}
+        document: dict[str, Json] = {"ok": True, "result": value, "output": shown.text}
         document["ms"] = round(outcome.seconds * 1000, 1)
     else:
         assert isinstance(value, dict)
-        document = {"ok": False, **value, "output": printed.text}
+        document = {"ok": False, **value, "output": shown.text}
     print_json(document)

@@ -67,6 +67,25 @@ local function check_policies(action, id, modules)
     end
 end
 
+-- The aliases are for the host to check, as the ids are when the tool runs: that one is there is for a clear answer.
+local function check_imports(imports, snapshot)
+    if type(imports) ~= "table" then
+        return "imports: a table of alias and id is required"
+    end
+    for alias, id in pairs(imports) do
+        if type(id) ~= "string" then
+            return "imports." .. alias .. ": the id of a library is required"
+        end
+        local library, err = snapshot:get(id)
+        if err then
+            return "imports." .. alias .. ": " .. err:message()
+        end
+        if library.kind ~= "library.lua" then
+            return "imports." .. alias .. ": " .. id .. " is not a library"
+        end
+    end
+end
+
 local function handler(input)
     local problem = check_input(input)
     if problem then
@@ -85,6 +104,10 @@ local function handler(input)
     local existing, get_err = snapshot:get(id)
     if get_err and not errors.is(get_err, errors.NOT_FOUND) then
         return { error = get_err:message() }
+    end
+    local imports_problem = input.imports ~= nil and check_imports(input.imports, snapshot)
+    if imports_problem then
+        return { error = imports_problem }
     end
     local modules = input.modules or {}
     local denied = check_policies(existing and "registry.update" or "registry.create", id, modules)
@@ -106,6 +129,7 @@ local function handler(input)
         data = {
             source = input.source,
             modules = modules,
+            imports = input.imports,
             method = "handler",
         },
     }

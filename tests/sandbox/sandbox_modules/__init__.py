@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes  # noqa: F401  (the probes of test_jail.py import these: nothing can be loaded inside the jail)
-import mmap  # noqa: F401
+import ctypes  # the probes of jail_probes.py import these too: nothing can be loaded inside the jail
+import mmap
+import platform
 import resource  # noqa: F401
 import socket  # noqa: F401
+import sys
 
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.interfaces import LuaModule
@@ -52,3 +54,21 @@ def run_python(source: str) -> Value:
     scope: dict[str, Value] = {}
     exec(source, scope)
     return scope.get("result")
+
+
+def gate(number: int) -> int:
+    """The i386 system call `number`, by code that was made before the jail. On Linux, x86-64, only."""
+    assert _CODE is not None
+    address = ctypes.addressof(ctypes.c_char.from_buffer(_CODE))
+    return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(address)(number)
+
+
+def _make_gate() -> mmap.mmap | None:
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        return None
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(bytes.fromhex("89f8 53 cd80 5b c3"))  # mov eax, edi; push rbx; int 0x80; pop rbx; ret
+    return page
+
+
+_CODE = _make_gate()

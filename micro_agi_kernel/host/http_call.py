@@ -1,0 +1,74 @@
+"""What one call of a tool has under way on the network: requests that take turns, and open streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.interfaces import MIB
+
+if TYPE_CHECKING:
+    from micro_agi_kernel.host.http_stream import HttpStream
+
+MAX_AT_ONCE = 8
+"""Requests under way; more wait, so that other calls get their turn too."""
+MAX_STREAMS = 8
+MAX_STREAMED = 64 * MIB
+"""Bytes that all streams of the call may give together."""
+
+
+class HttpCall:
+    """The turns and the streams of one call. `close` ends the streams; requests end with their tasks."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(MAX_AT_ONCE)
+        self._streams: dict[int, HttpStream] = {}
+        self._opening = 0
+        self._last = 0
+        self._left = MAX_STREAMED
+
+    async def add(self, open: Callable[[int], Awaitable[HttpStream]]) -> tuple[int, HttpStream]:
+        """A new stream and its number; `open` is told how many bytes it may give. Raises Refused: there are enough."""
+        if len(self._streams) + self._opening >= MAX_STREAMS:
+            raise Refused(ErrorKind.INVALID, f"a call may have {MAX_STREAMS} streams open: close one first")
+        if self._left <= 0:
+            raise _too_much()
+        self._opening += 1
+        try:
+            stream = await open(self._left)
+        finally:
+            self._opening -= 1
+        self._last += 1
+        self._streams[self._last] = stream
+        return self._last, stream
+
+    async def read(self, number: int, most: int) -> bytes:
+        """See HttpStream.read. At its end a stream is closed."""
+        stream = self._streams.get(number)
+        if stream is None:
+            raise stream_closed()
+        data = await stream.read(most)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _too_much()
+        if not data:
+            await self.end(number)
+        return data
+
+    async def end(self, number: int) -> None:
+        """Close a stream; harmless when repeated."""
+        if (stream := self._streams.pop(number, None)) is not None:
+            await stream.close()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(self.end(number) for number in list(self._streams)))
+
+
+def stream_closed() -> Refused:
+    return Refused(ErrorKind.INTERNAL, "the stream is closed", retryable=False)
+
+
+def _too_much() -> Refused:
+    return Refused(ErrorKind.INVALID, f"the streams of one call give at most {MAX_STREAMED} bytes")

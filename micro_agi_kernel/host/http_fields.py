@@ -1,0 +1,96 @@
+"""Checks of the fields of an http_client payload, which is hostile: what is wrong is INVALID, with one line."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.values import Value, shorten
+
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+"""A name in HTTP (RFC 9110): of a method, a header, a cookie."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header may hold: with a line break, it would end and another one begin."""
+
+MAX_ITEMS = 10_000
+"""Values in one table; looking at as many takes 10 ms."""
+
+
+def invalid(message: str) -> Refused:
+    return Refused(ErrorKind.INVALID, message)
+
+
+def text(value: Value, name: str) -> str:
+    """`value` if it is text that UTF-8 can carry."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return value
+    raise invalid(f"{name}: UTF-8 text is wanted")
+
+
+def optional_text(value: Value, name: str) -> str | None:
+    return None if value is None else text(value, name)
+
+
+def octets(value: Value, name: str) -> bytes:
+    """A Lua string as the bytes it is."""
+    return value if isinstance(value, bytes) else text(value, name).encode()
+
+
+def header_text(value: Value, name: str) -> str:
+    """Text that may stand in a header line."""
+    found = text(value, name)
+    if CONTROL.search(found):
+        raise invalid(f"{name}: holds a line break or control character")
+    return found
+
+
+def whole(value: Value, name: str, most: int) -> int:
+    """A whole number from 0 to `most`, which it is cut to; Lua may say it as 3.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise invalid(f"{name}: a whole number, 0 or more, is wanted")
+    return min(value, most)
+
+
+def record(value: Value, name: str, fields: tuple[str, ...]) -> dict[str, Value]:
+    """A Lua table that has some of `fields` and nothing else; an empty table may come as a list."""
+    if value == []:
+        return {}
+    if not isinstance(value, dict):
+        raise invalid(f"{name}: a table with {', '.join(fields)} is wanted")
+    unknown = sorted(set(value) - set(fields))
+    if unknown:
+        raise invalid(f"{name}: there is no {shorten(unknown[0])!r}; there are {', '.join(fields)}")
+    return value
+
+
+def table(value: Value, name: str) -> list[tuple[str, list[str]]]:
+    """The pairs of a Lua table by name, each value as a list of texts; an empty table may come as a list."""
+    if value is None or value == []:
+        return []
+    if not isinstance(value, dict):
+        raise invalid(f"{name}: a table of names and values is wanted, not a {type(value).__name__}")
+    if sum(len(items) if isinstance(items, list) else 1 for items in value.values()) > MAX_ITEMS:
+        raise invalid(f"{name}: more than {MAX_ITEMS} values")
+    pairs = [(text(key, name), items if isinstance(items, list) else [items]) for key, items in sorted(value.items())]
+    return [(key, [_scalar(item, f"{name}.{shorten(key)}") for item in items]) for key, items in pairs]
+
+
+def _scalar(value: Value, name: str) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float() if math.isfinite(value):
+            return str(int(value)) if value.is_integer() else repr(value)
+        case _:
+            return text(value, name)

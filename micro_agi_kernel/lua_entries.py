@@ -1,0 +1,87 @@
+"""A Lua entry as a call needs it: source, method, modules, imports and limits, whoever wrote them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.values import Json, shorten
+
+FUNCTION_KIND = "function.lua"
+LIBRARY_KIND = "library.lua"
+LUA_KINDS = frozenset({FUNCTION_KIND, LIBRARY_KIND})
+
+DEFAULT_METHOD = "handler"
+
+MAX_IMPORTS = 32
+"""Libraries of one entry: far above any tool."""
+
+LIMITS = {"timeout": 0.001, "memory": 1, "output": 1, "host_calls": 1}
+"""What `meta.limits` may name, as the settings do, and the least of each: seconds, MiB, MiB, a number."""
+
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class LuaEntry:
+    """What a Lua entry says of how it is to be run."""
+
+    source: str
+    method: str
+    modules: tuple[str, ...]
+    imports: Mapping[str, EntryId]
+    """Libraries, by the name that the source requires them by."""
+    limits: Mapping[str, float]
+    """Some of LIMITS; within what the settings allow, they stand for the settings."""
+
+
+def read_lua(entry: Entry) -> LuaEntry:
+    """What `entry`, of a kind in LUA_KINDS, says. Raises EntryError with the field that its author must mend."""
+    if not entry.source:
+        raise EntryError("source: Lua source is required")
+    method = entry.data.get("method", DEFAULT_METHOD)
+    if not isinstance(method, str) or not method.isidentifier():
+        raise EntryError(f"method: the name of a function in the returned table, not {shorten(repr(method))}")
+    modules = entry.data.get("modules", [])
+    if not isinstance(modules, list) or not all(isinstance(module, str) for module in modules):
+        raise EntryError("modules: a list of module names is required")
+    imports = _imports(entry.data.get("imports", {}))
+    if clash := sorted(imports.keys() & entry.modules):
+        raise EntryError(f"imports: {clash[0]!r} is also among modules; choose another alias")
+    return LuaEntry(entry.source, method, entry.modules, imports, _limits(entry.meta.get("limits", {})))
+
+
+def _imports(value: Json) -> dict[str, EntryId]:
+    if value == []:  # an empty table of Lua
+        return {}
+    if not isinstance(value, dict):
+        raise EntryError('imports: a mapping of alias to entry id is required, such as {"helpers": "app.lib:helpers"}')
+    if len(value) > MAX_IMPORTS:
+        raise EntryError(f"imports: at most {MAX_IMPORTS} are allowed")
+    imports = {}
+    for alias, id in value.items():
+        if not _ALIAS.fullmatch(alias):
+            raise EntryError(f"imports: {shorten(alias)!r} is no alias: a letter or _, then letters, digits or _")
+        if not isinstance(id, str):
+            raise EntryError(f"imports.{alias}: the id of a {LIBRARY_KIND} entry is required")
+        try:
+            imports[alias] = EntryId.parse(id)
+        except EntryError as error:
+            raise EntryError(f"imports.{alias}: {error}") from error
+    return imports
+
+
+def _limits(value: Json) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise EntryError(f"meta.limits: a mapping of some of {', '.join(LIMITS)} is required")
+    limits = {}
+    for name, number in value.items():
+        if name not in LIMITS:
+            raise EntryError(f"meta.limits: there is no limit {shorten(name)!r}; there are: {', '.join(LIMITS)}")
+        if not isinstance(number, (int, float)) or isinstance(number, bool) or not LIMITS[name] <= number < 1e9:
+            raise EntryError(f"meta.limits.{name}: a number, {LIMITS[name]} or more, is required")
+        limits[name] = number
+    return limits

@@ -1,0 +1,32 @@
+-- time: what its parts share to check arguments.
+
+local function invalid(message)
+  return errors.new({kind = errors.INVALID, message = message, retryable = false})
+end
+
+-- For functions that return a value only: an error there is raised, with its kind.
+local function must(value, err)
+  if err then error(err) end
+  return value
+end
+
+local function is(value, class)
+  return type(value) == "table" and getmetatable(value) == class
+end
+
+local function check(class, self, call)
+  if not is(self, class) then error(invalid("call it with a colon: " .. call)) end
+end
+
+-- A number as an integer, its fraction cut off; nil for anything else.
+local function whole(value)
+  if math.type(value) == "integer" then return value end
+  if math.type(value) ~= "float" or value ~= value then return nil end
+  return math.tointeger(value < 0 and math.ceil(value) or math.floor(value))
+end
+
+local function integer(value, name)
+  return whole(value) or error(invalid(name .. " must be a number"))
+end
+
+return {invalid = invalid, must = must, is = is, check = check, whole = whole, integer = integer}

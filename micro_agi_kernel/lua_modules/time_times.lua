@@ -1,0 +1,176 @@
+-- time: instants, each with the location whose clock shows it.
+local native, arguments, durations, locations = ...
+
+local invalid, must, is, check, integer =
+  arguments.invalid, arguments.must, arguments.is, arguments.check, arguments.integer
+local utc, localtz = locations.utc, locations.localtz
+
+local RFC3339 = "2006-01-02T15:04:05Z07:00"
+
+local Time = {}
+Time.__index = Time
+
+local function new_time(instant, place)
+  return setmetatable({_seconds = instant[1], _nanosecond = instant[2], _place = place}, Time)
+end
+
+local function now() return new_time(native("now"), localtz) end
+
+local function unix(seconds, nanoseconds)
+  local rest = nanoseconds == nil and 0 or integer(nanoseconds, "nanoseconds")
+  return new_time(must(native("add", integer(seconds, "seconds"), 0, rest)), localtz)
+end
+
+local PARTS = {"year", "month", "day", "hour", "minute", "second", "nanosecond"}
+
+local function date(...)
+  local fields, given = {}, {...}
+  for i, name in ipairs(PARTS) do
+    -- Year, month and day must be given; the time of day may be left out from the right.
+    fields[i] = i > 3 and given[i] == nil and 0 or integer(given[i], name)
+  end
+  local place = locations.location(given[8])
+  return new_time(must(native("date", fields, place._zone, place._offset)), place)
+end
+
+local function fields(self)
+  local place = self._place
+  return must(native("fields", self._seconds, self._nanosecond, place._zone, place._offset))
+end
+
+local function format(self, layout)
+  local place = self._place
+  return must(native("format", self._seconds, self._nanosecond, place._zone, place._offset, layout))
+end
+
+local function moved(self, place)
+  return new_time({self._seconds, self._nanosecond}, place)
+end
+
+for _, name in ipairs({"year", "month", "day", "hour", "minute", "second", "weekday", "year_day"}) do
+  Time[name] = function(self)
+    check(Time, self, "t:" .. name .. "()")
+    return fields(self)[name]
+  end
+end
+
+function Time:nanosecond()
+  check(Time, self, "t:nanosecond()")
+  return self._nanosecond
+end
+
+function Time:date()
+  check(Time, self, "t:date()")
+  local at = fields(self)
+  return at.year, at.month, at.day
+end
+
+function Time:clock()
+  check(Time, self, "t:clock()")
+  local at = fields(self)
+  return at.hour, at.minute, at.second
+end
+
+function Time:unix()
+  check(Time, self, "t:unix()")
+  return self._seconds
+end
+
+function Time:unix_nano()
+  check(Time, self, "t:unix_nano()")
+  return self._seconds * 1000000000 + self._nanosecond
+end
+
+function Time:is_zero()
+  check(Time, self, "t:is_zero()")
+  return self._seconds == -62135596800 and self._nanosecond == 0
+end
+
+function Time:format(layout)
+  check(Time, self, "t:format(layout)")
+  return format(self, layout)
+end
+
+function Time:format_rfc3339()
+  check(Time, self, "t:format_rfc3339()")
+  return format(self, RFC3339)
+end
+
+function Time:__tostring() return format(self, "2006-01-02 15:04:05.999999999 -0700 MST") end
+
+function Time:utc()
+  check(Time, self, "t:utc()")
+  return moved(self, utc)
+end
+
+function Time:in_local()
+  check(Time, self, "t:in_local()")
+  return moved(self, localtz)
+end
+
+function Time:in_location(place)
+  check(Time, self, "t:in_location(location)")
+  if place == nil then error(invalid("location must be a Location, such as time.utc")) end
+  return moved(self, locations.location(place))
+end
+
+function Time:location()
+  check(Time, self, "t:location()")
+  return self._place
+end
+
+function Time:add(duration)
+  check(Time, self, "t:add(duration)")
+  local nanoseconds = must(durations.nanoseconds_of(duration))
+  return new_time(must(native("add", self._seconds, self._nanosecond, nanoseconds)), self._place)
+end
+
+function Time:add_date(years, months, days)
+  check(Time, self, "t:add_date(years, months, days)")
+  local at = fields(self)
+  return date(
+    at.year + integer(years, "years"), at.month + integer(months, "months"), at.day + integer(days, "days"),
+    at.hour, at.minute, at.second, self._nanosecond, self._place)
+end
+
+local function other_time(value)
+  if not is(value, Time) then error(invalid("the other time must be a Time")) end
+  return value
+end
+
+function Time:sub(other)
+  check(Time, self, "t:sub(time)")
+  other = other_time(other)
+  return durations.new(must(native("sub", self._seconds, self._nanosecond, other._seconds, other._nanosecond)))
+end
+
+function Time:before(other)
+  check(Time, self, "t:before(time)")
+  other = other_time(other)
+  if self._seconds ~= other._seconds then return self._seconds < other._seconds end
+  return self._nanosecond < other._nanosecond
+end
+
+function Time:after(other)
+  check(Time, self, "t:after(time)")
+  return other_time(other):before(self)
+end
+
+function Time:equal(other)
+  check(Time, self, "t:equal(time)")
+  other = other_time(other)
+  return self._seconds == other._seconds and self._nanosecond == other._nanosecond
+end
+
+for name, nearest in pairs({round = true, truncate = false}) do
+  Time[name] = function(self, duration)
+    check(Time, self, "t:" .. name .. "(duration)")
+    if not is(duration, durations.class) then
+      error(invalid("duration must be a Duration, from time.parse_duration"))
+    end
+    local step = duration._nanoseconds
+    return new_time(must(native("multiple", self._seconds, self._nanosecond, step, nearest)), self._place)
+  end
+end
+
+return {RFC3339 = RFC3339, now = now, unix = unix, date = date}
