@@ -239,7 +239,8 @@ async def test_hostile_frames_from_a_real_child(lua: Runner, python: str, kind: 
             return None
 
     source = f"return require('python').run([==[{WRITE}{python}]==])"
-    error = await lua.error(source, seconds=1, host=NeverAnswers())
+    seconds = 1 if kind is ErrorKind.TIMEOUT else 30
+    error = await lua.error(source, seconds=seconds, host=NeverAnswers())
     assert error.kind is kind
 
 
