@@ -1,8 +1,8 @@
 -- The start of a fresh Lua in a child: opens the files beside it, each with the parts that it builds on.
 --
--- Gives the function that runs a program, and leaves the real _G empty. What these files need of Lua they keep in
--- locals, and a tool gets copies, so nothing that a tool can reach is used by them or by the modules. Values that a
--- tool made are compared with rawequal only, since == could run a metamethod of the tool.
+-- Gives two functions, one that runs a program and one that tells where it failed, and leaves the real _G empty. What
+-- these files need of Lua they keep in locals, and a tool gets copies, so nothing that a tool can reach is used by them
+-- or by the modules. Values that a tool made are compared with rawequal only, since == could run a metamethod of it.
 
 local raw = ...
 -- raw(op, payload): the one function of the host. Takes two strings; gives a string, true or nil; never raises.
@@ -36,4 +36,4 @@ local require_of = open("modules", host, errors, values, scheduler, timer, globa
 local run = open("program", host, errors, values, scheduler, ending, showing, globals, require_of)
 
 for key in next, _G do _G[key] = nil end
-return run
+return run, scheduler.where_failed

@@ -2,7 +2,7 @@
 
 local scheduler, ending = ...
 
-local error, pcall, rawequal, type = error, pcall, rawequal, type
+local error, rawequal, type = error, rawequal, type
 local pack, unpack, raw_coroutine, running = table.pack, table.unpack, coroutine, coroutine.running
 local TOKEN, block, create, task_of = scheduler.TOKEN, scheduler.block, scheduler.create, scheduler.task_of
 
@@ -76,9 +76,11 @@ end
 function coroutine.spawn(body, ...)
   if type(body) ~= "function" then error("bad argument #1 to 'spawn' (function expected)", 2) end
   local arguments, where = pack(...), scheduler.place((running()))
-  local co = scheduler.spawn(function()
-    return ending.of_spawned(where, pcall(body, unpack(arguments, 1, arguments.n)))
-  end)
+  local function task()
+    body(unpack(arguments, 1, arguments.n))
+    return ending.of_late()
+  end
+  local co = scheduler.spawn(task, " (in a coroutine spawned" .. (where and " at " .. where or "") .. ")")
   return co or error("limit of " .. scheduler.MAX_TASKS .. " coroutines at once reached", 2)
 end
 

@@ -2,10 +2,11 @@
 
 local text, errors, values, scheduler = ...
 
-local getmetatable, rawget, tostring, type = debug.getmetatable, rawget, tostring, type
+local getmetatable, rawequal, rawget, tostring, type = debug.getmetatable, rawequal, rawget, tostring, type
 local format, utf8 = string.format, utf8
 local facts, encode = errors.facts, values.encode
 
+local OUT_OF_MEMORY = "not enough memory" -- what Lua raises
 local MAX_ERROR_TEXT = 8 << 10
 local memory_limit -- what the error of the memory limit says
 
@@ -29,7 +30,7 @@ end
 local function fault(err)
   local fact = facts[err]
   if fact then return fact.kind, fact.message, fact.retryable end
-  if err == "not enough memory" then return "MEMORY_LIMIT", memory_limit end
+  if rawequal(err, OUT_OF_MEMORY) then return "MEMORY_LIMIT", memory_limit end
   if type(err) == "string" then return "UNKNOWN", err end
   if err == nil then return "UNKNOWN", "nil was raised as an error" end
   if type(err) == "table" and type(rawget(err, "message")) == "string" then
@@ -50,27 +51,24 @@ local function describe(err, whence)
   return error_text(kind, clean(message) .. (whence or ""), retryable)
 end
 
-local function conclude(value, err)
+-- The last message of a call that the time limit has ended; a tool that caught its error is late all the same.
+local function of_late()
+  local late = scheduler.late()
+  if late then return describe(late) end
+end
+
+-- The last message for what the handler gave.
+local function of_value(value, err)
+  local late = of_late()
+  if late then return late end
   if value == nil and err ~= nil then return describe(err) end
   local encoded, problem = encode(value, "the result")
   if not encoded then return error_text("INVALID", problem) end
   return '{"t":"end","value":' .. encoded .. "}"
 end
 
--- The last message for what the program gave, as pcall says it.
-local function of(ok, ...)
-  local late = scheduler.late()
-  if late then return describe(late) end
-  if ok then return conclude(...) end
-  return describe((...))
-end
-
--- The same for a coroutine that was spawned at the line `where`: only its error ends the call.
-local function of_spawned(where, ok, err)
-  local late = scheduler.late()
-  if late then return describe(late) end
-  if not ok then return describe(err, " (in a coroutine spawned" .. (where and " at " .. where or "") .. ")") end
-end
+-- The last message for the error that ended a task; `origin` says which.
+local function of_error(err, origin) return of_late() or describe(err, origin) end
 
 -- The last message when an end could not be described: time or memory ran out while we tried, or __tostring failed.
 local function of_failure(err)
@@ -79,4 +77,7 @@ local function of_failure(err)
   return error_text("UNKNOWN", "an error that cannot be shown")
 end
 
-return { set_limit = set_limit, of = of, of_spawned = of_spawned, of_failure = of_failure }
+return {
+  OUT_OF_MEMORY = OUT_OF_MEMORY, set_limit = set_limit,
+  of_value = of_value, of_late = of_late, of_error = of_error, of_failure = of_failure,
+}

@@ -2,7 +2,7 @@
 
 local host, errors, values, scheduler, ending, showing, globals, require_of = ...
 
-local load, next, pcall, type = load, next, pcall, type
+local load, next, rawequal, type = load, next, rawequal, type
 local format = string.format
 
 local function holds_function(value)
@@ -26,7 +26,7 @@ local function run(program)
   return value
 end
 
--- The last message of the call that `message` asks for.
+-- The last message of the call that `message` asks for; nil when memory ran out.
 return function(message)
   host("settle")
   local program = values.decode(message)
@@ -35,7 +35,12 @@ return function(message)
   scheduler.set_limit(format("%g", program.seconds))
   ending.set_limit(program.memory)
   showing.set_limit(program.output)
-  scheduler.spawn(function() return ending.of(pcall(run, program)) end)
-  local ok, last = scheduler.run()
+  scheduler.spawn(function() return ending.of_value(run(program)) end)
+  local ok, last, failed = scheduler.run()
+  if ok then return last end
+  if rawequal(last, ending.OUT_OF_MEMORY) then return nil end
+  local err, origin = last, failed and failed.origin
+  scheduler.restart(function() return ending.of_error(err, origin) end)
+  ok, last = scheduler.run()
   return ok and last or ending.of_failure(last)
 end

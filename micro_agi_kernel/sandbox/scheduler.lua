@@ -18,7 +18,7 @@ local MAX_NAMED = 5 -- tasks that the error of a deadlock names
 local OURS = "=[" -- so begin the names of these files and of the modules
 local TOKEN = {} -- what a waiting coroutine yields; a tool never gets to see it
 local tasks, living, last_task = {}, 0, 0 -- coroutine -> its task
-local first, current -- the task of the handler, the one that runs
+local first, current, failed -- the task of the handler, the one that runs, the last that an error ended
 local ready = queue.new()
 local pending, outstanding, last_id = {}, 0, 0 -- id -> what to do with the answer of main or of the clock
 local time_limit, timeout
@@ -66,11 +66,11 @@ local function create(body)
 end
 
 -- A new task; nil when there are too many. It begins after the running one. When `body` gives a text, the call is
--- over and that is its last message.
-local function spawn(body)
+-- over and that is its last message. `origin` is for the error that ends it, if one does.
+local function spawn(body, origin)
   if living == MAX_TASKS then return nil end
   local co = create(body)
-  local task = { co = co, number = last_task + 1, stopped = co }
+  local task = { co = co, number = last_task + 1, stopped = co, origin = origin }
   tasks[co], living, last_task = task, living + 1, task.number
   first = first or task
   queue.push(ready, task)
@@ -178,7 +178,8 @@ local function look()
   if text and take(text) or host("tick") then return time_over() end
 end
 
--- Lets the tasks run until one gives the last message: true and that. Or false and why there is none.
+-- Lets the tasks run until one gives the last message: true and that. Or false, why there is none, and the task that
+-- failed, if it was one.
 local function run()
   local turns = 0
   while true do
@@ -189,7 +190,11 @@ local function run()
       current = nil
       if raw_coroutine.status(task.co) == "dead" then
         tasks[task.co], living = nil, living - 1
-        if not ok or last ~= nil then return ok, last end
+        if not ok then
+          failed = task
+          return false, last, task
+        end
+        if last ~= nil then return true, last end
       end
       turns = turns + 1
       local problem = turns % LOOK_EVERY == 0 and look()
@@ -202,12 +207,25 @@ local function run()
   end
 end
 
+-- Starts anew with one task; the others will never go on.
+local function restart(body)
+  ready, pending, outstanding, living, first = queue.new(), {}, 0, 0, nil
+  spawn(body)
+end
+
+-- Where the task that failed last was, as the end of a message; "" if that is not known. Lua itself adds the line to
+-- all errors but that of the memory limit.
+local function where_failed()
+  local where = failed and place(failed.co)
+  return (where and " at " .. where or "") .. (failed and failed.origin or "")
+end
+
 -- The task whose own coroutine runs, or nil: then it is one that a tool made.
 local function task_of(co) return tasks[co] end
 
 return {
   TOKEN = TOKEN, MAX_TASKS = MAX_TASKS, set_limit = set_limit, late = late, place = place, mark = mark,
-  create = create, spawn = spawn, run = run, task_of = task_of, give_way = give_way,
+  create = create, spawn = spawn, run = run, restart = restart, where_failed = where_failed, task_of = task_of, give_way = give_way,
   block = block, wake = wake, after = after, cancel = cancel, clock = clock,
   next_id = next_id, await = await, sleep = sleep,
 }

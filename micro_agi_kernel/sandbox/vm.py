@@ -77,7 +77,8 @@ class Machine:
         }
         self._lua = _new_lua(self._limit)
         self._seed = self._lua.eval(b"math.randomseed")
-        self._run = self._lua.execute(lua_side()[b"boot"], self._call, name=b"=[sandbox] boot.lua", mode=b"t")
+        boot, name = lua_side()[b"boot"], b"=[sandbox] boot.lua"
+        self._run, self._where_failed = self._lua.execute(boot, self._call, name=name, mode=b"t")
 
     def connect(self, line: Line, memory: int) -> None:
         """Become the machine of one child: the others that were forked with a copy of it share nothing with it."""
@@ -97,12 +98,18 @@ class Machine:
         self._allowed = allowed
         try:
             self._make_room(program)
-            return bytes(self._run(program))
+            if (end := self._run(program)) is not None:
+                return bytes(end)
         except (LuaMemoryError, MemoryError):
-            return self.memory_error()
+            pass
+        try:
+            self._make_room(b"")
+            return self._memory_error(self._where_failed().decode(errors="replace"))
+        except (LuaMemoryError, MemoryError):
+            return self._memory_error()
 
-    def memory_error(self) -> bytes:
-        message = f"memory limit of {self._limit / (1 << 20):g} MiB reached"
+    def _memory_error(self, where: str = "") -> bytes:
+        message = f"memory limit of {self._limit / (1 << 20):g} MiB reached{where}"
         return end_with(ErrorKind.MEMORY_LIMIT, message)
 
     def _call(self, op: bytes, payload: bytes) -> bytes | bool | None:
@@ -113,7 +120,7 @@ class Machine:
                 self._make_room(answer)
             return answer
         except MemoryError:
-            return self._die(self.memory_error())
+            return self._die(self._memory_error())
         except BaseException as error:
             return self._die(end_with(ErrorKind.CRASHED, f"the sandbox failed: {type(error).__name__}: {error}"))
 

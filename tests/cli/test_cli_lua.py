@@ -28,6 +28,12 @@ def test_the_example_runs(cli: Callable[..., Result], home: Path) -> None:
     assert not home.exists(), "eval opens no registry"
 
 
+def test_the_example_of_work_side_by_side_runs(cli: Callable[..., Result]) -> None:
+    result = cli("eval", str(EXAMPLES / "side_by_side.lua"), "--modules", "time")
+    steps, _, rest = result.stdout.partition("[8/8] ")
+    assert steps.count("\n") == 7 and '"word": "another"' in rest and rest.endswith("\n8 words\n")
+
+
 @pytest.mark.parametrize(
     ("source", "options", "shown", "result"),
     [

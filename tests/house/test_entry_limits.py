@@ -52,7 +52,7 @@ async def test_the_settings_hold_for_an_entry_that_asks_for_nothing(tmp_path: Pa
         )
         assert await error(house, limited(HOARD, "app.tools:b")) == (
             ErrorKind.MEMORY_LIMIT,
-            "memory limit of 8 MiB reached",
+            "memory limit of 8 MiB reached at b:2",
         )
         assert await error(house, limited(SHOUT, "app.tools:c")) == (
             ErrorKind.OUTPUT_LIMIT,
@@ -70,7 +70,7 @@ async def test_an_entry_may_ask_for_less(tmp_path: Path) -> None:
         kind, message = await error(house, limited(LOOP, "app.tools:a", timeout=0.2))
         assert (kind, message) == (ErrorKind.TIMEOUT, "time limit of 0.2 s reached at a:2")
         kind, message = await error(house, limited(HOARD, "app.tools:b", memory=2.5))
-        assert (kind, message) == (ErrorKind.MEMORY_LIMIT, "memory limit of 2.5 MiB reached")
+        assert (kind, message) == (ErrorKind.MEMORY_LIMIT, "memory limit of 2.5 MiB reached at b:2")
         kind, message = await error(house, limited(SHOUT, "app.tools:c", output=2))
         assert (kind, message) == (ErrorKind.OUTPUT_LIMIT, "output limit of 2 MiB reached at c:2")
         kind, message = await error(house, limited(ASK, "app.tools:d", modules=("docs",), host_calls=7))
@@ -84,7 +84,7 @@ async def test_an_entry_may_ask_for_more_up_to_the_maximum(tmp_path: Path) -> No
         kind, message = await error(house, limited(LOOP, "app.tools:a", timeout=1000))
         assert (kind, message) == (ErrorKind.TIMEOUT, "time limit of 0.4 s reached at a:2")
         kind, message = await error(house, limited(HOARD, "app.tools:b", memory=1000, timeout=1000))
-        assert (kind, message) == (ErrorKind.MEMORY_LIMIT, "memory limit of 12 MiB reached")
+        assert (kind, message) == (ErrorKind.MEMORY_LIMIT, "memory limit of 12 MiB reached at b:2")
         house.write(*create(limited(ASK, "app.tools:c", modules=("docs",), host_calls=50, timeout=1000, memory=12)))
         assert (await house.run("app.tools:c")).value == "done"
 

@@ -67,7 +67,14 @@ async def test_time_while_the_host_works(lua: Runner) -> None:
 )
 async def test_memory(lua: Runner, source: str) -> None:
     error = await lua.error(source, memory=16 * MIB)
-    assert (error.kind, error.message) == (ErrorKind.MEMORY_LIMIT, "memory limit of 16 MiB reached")
+    assert (error.kind, error.message) == (ErrorKind.MEMORY_LIMIT, "memory limit of 16 MiB reached at tool:1")
+
+
+async def test_memory_in_a_coroutine_that_was_spawned(lua: Runner) -> None:
+    source = "local function hoard()\nlocal t = {} while true do t[#t + 1] = {} end end\ncoroutine.spawn(hoard)\n"
+    error = await lua.error(source + "channel.new():receive()", memory=16 * MIB)
+    assert error.kind is ErrorKind.MEMORY_LIMIT
+    assert error.message == "memory limit of 16 MiB reached at tool:2 (in a coroutine spawned at tool:3)"
 
 
 @pytest.mark.parametrize("left", [100, 10_000, 1_000_000])
@@ -205,10 +212,15 @@ WRITE = """
 import os
 def say(data):
     for fd in range(3, 20):
-        try:
-            os.write(fd, data)
-        except OSError:
-            pass
+        while True:
+            try:
+                data = data[os.write(fd, data):]
+                if data: continue
+            except BlockingIOError:
+                continue
+            except OSError:
+                pass
+            break
 def frame(text):
     return len(text).to_bytes(4, "big") + text
 """
