@@ -206,8 +206,10 @@ def from_document(id: EntryId, document: Json, lua: bytes | None) -> tuple[Entry
     source = data.get("source")
     if not (kind.endswith(".lua") and isinstance(source, str) and source.startswith("file://")):
         return Entry(id, kind, meta, data), False
-    if source != f"file://{lua_name}" or lua is None:
+    if source != f"file://{lua_name}":
         raise EntryError(f"{yaml_name}: source {shorten(source)!r} is not the file {lua_name} beside it")
+    if lua is None:
+        raise EntryError(f"{yaml_name}: its source, the file {lua_name} beside it, is missing")
     try:
         return Entry(id, kind, meta, {**data, "source": lua.decode()}), True
     except UnicodeDecodeError as error:

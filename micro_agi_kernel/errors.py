@@ -10,7 +10,7 @@
     └── Refused              a request was checked and turned down (policy, limit, bad argument)
 
 The model's failures are values, not exceptions: whatever a tool does wrong comes back to it as a
-`CallError` inside a tool result. `as_value` is the bridge: what a host service raises, usually
+`CallError` inside a tool result. `as_error` is the bridge: what a host service raises, usually
 `Refused`, the pipe turns into the error value that Lua (and so the model) reads; on the command line
 it is the one line that the user reads. Anything that is not in this tree is a bug of ours and keeps its traceback.
 """
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class ErrorKind(StrEnum):
@@ -51,6 +52,11 @@ class CallError:
     message: str
     retryable: bool | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """{kind, message, retryable?}: what Lua's `errors.new` takes, and what the model reads."""
+        fields = {"kind": self.kind.value, "message": self.message, "retryable": self.retryable}
+        return {name: value for name, value in fields.items() if value is not None}
+
 
 class MicroAgiError(Exception):
     """A failure that its reader can mend. `str(error)` is one line that says what to do."""
@@ -58,7 +64,7 @@ class MicroAgiError(Exception):
     kind: ErrorKind = ErrorKind.INTERNAL
     retryable: bool | None = None
 
-    def as_value(self) -> CallError:
+    def as_error(self) -> CallError:
         """What Lua or the model reads, where this reaches one of them."""
         return CallError(self.kind, str(self), self.retryable)
 

@@ -39,5 +39,6 @@ async def evaluate_program(program: Program, settings: Settings, on_output: Call
 def _without_policies(tool: Entry, action: str, resource: str) -> None:
     if action in ONLY_ON_ALLOW:
         raise Refused(
-            ErrorKind.PERMISSION_DENIED, f"policy denied: {action} on {resource} (there are no policies here)"
+            ErrorKind.PERMISSION_DENIED,
+            f"policy denied: {action} on {resource} (eval has no policies: `micro-agi call` an entry)",
         )

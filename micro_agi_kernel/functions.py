@@ -48,7 +48,7 @@ class Functions:
         try:
             entry, program = await asyncio.to_thread(self._program, id, input)
         except (Refused, EntryError) as error:
-            return CallOutcome(error=error.as_value())
+            return CallOutcome(error=error.as_error())
         grant = Grant(entry, program.modules, context)
         async with self._host.for_call(grant) as host:
             return await self._sandbox.run(program, host, context.on_output)
@@ -74,6 +74,10 @@ class Functions:
             libraries=self._libraries(entry, lua, snapshot),
         )
         return entry, program
+
+    def check_imports(self, entry: Entry, snapshot: Snapshot) -> None:
+        """Raise Refused or EntryError unless all that `entry` imports, itself or through others, is there."""
+        self._libraries(entry, _read(entry), snapshot)
 
     def _limits_of(self, lua: LuaEntry) -> Limits:
         """What the entry asks for, within what the settings allow."""

@@ -108,13 +108,17 @@ class LuaModule:
     module's table. `native(name, ...)` calls `functions[name]` in the child: positional Values in, one Value
     out; raising Refused gives Lua `nil, err`. `host(op, payload)` asks the host service `op`, which must be in
     `services`, and gives `value` or `nil, err`. `sleep(seconds)` waits without keeping other coroutines from
-    running. `timer(seconds, every, make)` gives a channel that the clock feeds, see sandbox/timers.lua.
+    running. `timer(seconds, every, make)` gives a channel that a timer feeds, see sandbox/timers.lua.
     `part(name, ...)` runs a chunk of `parts` with the arguments that follow, and gives what it returns.
-    Besides the globals of a tool it has `empty_object()` and `is_empty_object(table)`, for empty JSON objects.
-    A plain function of the module returns `value` or `nil, error`.
+
+    Chunk and parts have the globals of a tool, and besides: `invalid(message)`, an error of the kind INVALID;
+    `kind_of(value)`, what an object of the sandbox is ("error", "channel" ...), nil for any other value;
+    `empty_object()`, a table that goes to Python as `{}`, where an empty table goes as `[]`; and
+    `is_empty_object(table)`. A plain function of the module returns `value` or `nil, error`.
     """
 
-    chunk: str
+    chunk: str = ""
+    """Empty in the file of a module: `lua_modules.load_all` reads the Lua files beside it."""
     parts: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     functions: Mapping[str, Callable[..., Value]] = field(default_factory=dict)
     services: frozenset[str] = frozenset()

@@ -27,7 +27,7 @@ def _check_function(entry: Entry) -> None:
         return
     description = entry.text("llm_description") or entry.text("comment")
     if not description.strip() or len(description) > MAX_DESCRIPTION:
-        raise EntryError(f"description: 1 to {MAX_DESCRIPTION} characters are required")
+        raise EntryError(f"description: 1 to {MAX_DESCRIPTION} characters are required (meta.llm_description)")
     _check_schema(entry.meta.get("input_schema"))
 
 

@@ -1,4 +1,4 @@
-"""A Lua entry as a call needs it: source, method, modules, imports and limits, whoever wrote them."""
+"""A Lua entry as a call needs it: source, method, imports and limits, whoever wrote them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ MAX_IMPORTS = 32
 LIMITS = {"timeout": 0.001, "memory": 1, "output": 1, "host_calls": 1}
 """What `meta.limits` may name, as the settings do, and the least of each: seconds, MiB, MiB, a number."""
 
+MOST = 1_000_000_000
+"""No limit may be that or more. The settings decide what a call gets; this keeps their arithmetic finite."""
+
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -31,7 +34,6 @@ class LuaEntry:
 
     source: str
     method: str
-    modules: tuple[str, ...]
     imports: Mapping[str, EntryId]
     """Libraries, by the name that the source requires them by."""
     limits: Mapping[str, float]
@@ -51,7 +53,7 @@ def read_lua(entry: Entry) -> LuaEntry:
     imports = _imports(entry.data.get("imports", {}))
     if clash := sorted(imports.keys() & entry.modules):
         raise EntryError(f"imports: {clash[0]!r} is also among modules; choose another alias")
-    return LuaEntry(entry.source, method, entry.modules, imports, _limits(entry.meta.get("limits", {})))
+    return LuaEntry(entry.source, method, imports, _limits(entry.meta.get("limits", {})))
 
 
 def _imports(value: Json) -> dict[str, EntryId]:
@@ -75,13 +77,15 @@ def _imports(value: Json) -> dict[str, EntryId]:
 
 
 def _limits(value: Json) -> dict[str, float]:
+    if value == []:  # an empty table of Lua
+        return {}
     if not isinstance(value, dict):
         raise EntryError(f"meta.limits: a mapping of some of {', '.join(LIMITS)} is required")
     limits = {}
     for name, number in value.items():
         if name not in LIMITS:
             raise EntryError(f"meta.limits: there is no limit {shorten(name)!r}; there are: {', '.join(LIMITS)}")
-        if not isinstance(number, (int, float)) or isinstance(number, bool) or not LIMITS[name] <= number < 1e9:
-            raise EntryError(f"meta.limits.{name}: a number, {LIMITS[name]} or more, is required")
+        if not isinstance(number, (int, float)) or isinstance(number, bool) or not LIMITS[name] <= number < MOST:
+            raise EntryError(f"meta.limits.{name}: a number, {LIMITS[name]} or more and below {MOST:,}, is required")
         limits[name] = number
     return limits

@@ -100,6 +100,10 @@ class Settings:
         return _path(self.registry, "registry") if self.registry else self.home / "registry.git"
 
 
+_SECTIONS = ("MICRO_AGI_SANDBOX_", "MICRO_AGI_LIMITS_", "MICRO_AGI_DOCS_", "MICRO_AGI_RENDER_")
+"""A variable that begins so and is no setting is a mistake; of others we cannot tell."""
+
+
 def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
     """The settings in force. `arguments` are settings by name, `model="x"`; None leaves one as it is.
 
@@ -109,10 +113,13 @@ def load_settings(environment: Mapping[str, str] | None = None, **arguments: obj
     settings = Settings(home=_home(environment), config=_config(environment))
     for name, value in _flatten(_read_config(settings.config, environment)):
         settings = _with(settings, name, value, f"config file, {name if name.isprintable() else repr(name)}")
-    for name in _names(Settings):
-        variable = f"MICRO_AGI_{name.upper().replace('.', '_')}"
-        if environment.get(variable):
-            settings = _with(settings, name, environment[variable], f"environment, {variable}")
+    variables = {f"MICRO_AGI_{name.upper().replace('.', '_')}": name for name in _names(Settings)}
+    for variable in sorted(environment):
+        if variable in variables and environment[variable]:
+            settings = _with(settings, variables[variable], environment[variable], f"environment, {variable}")
+        elif variable not in variables and variable.startswith(_SECTIONS):
+            known = ", ".join(sorted(name for name in variables if name.startswith(_SECTIONS)))
+            raise SettingsError(f"unknown setting (environment, {variable}); there are: {known}")
     for name, value in arguments.items():
         if value is not None:
             settings = _with(settings, name, value, f"argument {name}")

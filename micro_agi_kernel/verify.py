@@ -87,11 +87,13 @@ def _refusals(
 
 
 async def _compile(workspace: Workspace) -> list[Finding]:
-    entries = [entry for entry in workspace.registry.snapshot().entries() if entry.kind in LUA_KINDS]
+    snapshot = workspace.registry.snapshot()
+    entries = [entry for entry in snapshot.entries() if entry.kind in LUA_KINDS]
     findings = []
     for entry in entries:
         try:
             await workspace.publishing.check_entry(entry)
-        except Refused as refusal:
-            findings.append(Finding("fail", "sources", f"{entry.id}: {refusal}", id=entry.id))
+            await asyncio.to_thread(workspace.check_imports, entry, snapshot)
+        except (Refused, EntryError) as fault:
+            findings.append(Finding("fail", "sources", f"{entry.id}: {fault}", id=entry.id))
     return findings or [Finding("ok", "sources", f"{len(entries)} sources compile")]

@@ -60,6 +60,10 @@ class Workspace:
         """Call an entry; see interfaces.Caller."""
         return await self._functions.call(id, input, context)
 
+    def check_imports(self, entry: Entry, snapshot: Snapshot) -> None:
+        """Raise Refused or EntryError unless all that `entry` imports, itself or through others, is there."""
+        self._functions.check_imports(entry, snapshot)
+
     async def close(self) -> None:
         await self._http.close()
         await self.sandbox.close()
@@ -89,7 +93,7 @@ class RegistryTools:
         try:
             self._workspace.permissions.tool_may(entry, "tool.load", str(entry.id))
         except Refused as refusal:
-            return refusal.as_value()
+            return refusal.as_error()
         return None
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from conformance_kit import vectors
 from hypothesis import given
 from hypothesis import strategies as st
 
 from micro_agi_kernel.docs_index import EXCERPT, DocsIndex
 from micro_agi_kernel.errors import ErrorKind, Refused
-
-NAUGHTY = Path(__file__).parents[1].parent / "shared" / "conformance" / "naughty_strings.json"
 
 TIME = """# Time
 
@@ -178,9 +175,8 @@ def test_search_syntax_is_only_text(docs: DocsIndex, query: str) -> None:
     assert found(docs, query)[0] == "lua/core/time"
 
 
-@pytest.mark.skipif(not NAUGHTY.exists(), reason="the conformance vectors are not beside this project")
 def test_naughty_strings_never_raise(docs: DocsIndex) -> None:
-    strings = json.loads(NAUGHTY.read_text())
+    strings = vectors("naughty_strings.json")
     assert len(strings) == 515
     for string in strings:
         docs.search(string)

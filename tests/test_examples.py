@@ -170,6 +170,7 @@ RUN = {
     "README.md": ['$ git --git-dir="$(micro-agi registry path)" log -1', 'micro-agi ask "what time is it?"'],
     "examples/audit.md": ['cd "$(micro-agi registry path)"'],
     "examples/quickstart.ipynb": ['cd "$(micro-agi registry path)"'],
+    "examples/by_hand.md": ['git clone "$(micro-agi registry path)" registry'],
     "examples/local_server.md": ["export OPENAI_BASE_URL=", 'git clone "$(micro-agi registry path)"'],
 }
 """Blocks that the tests below run, by their beginning."""
@@ -193,6 +194,13 @@ def test_the_commands_of_the_readme(shell: Path) -> None:
     log = block("README.md", "$ git")
     command, shown = log.split("\n", 1)
     assert masked(run(command.removeprefix("$ "), shell)) == masked(shown)
+
+
+def test_the_commands_of_a_tool_by_hand(shell: Path) -> None:
+    """The pages of the documentation and of the settings are linked from there."""
+    shown = run(block("examples/by_hand.md", "git clone"), shell)
+    assert "\nfail" not in shown
+    assert re.search(r"^Good day, Ada; it is \d\d:\d\d$", shown, re.MULTILINE)
 
 
 def masked(log: str) -> list[str]:

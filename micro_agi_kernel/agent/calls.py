@@ -14,7 +14,7 @@ from typing import Literal
 
 from micro_agi_kernel.agent.context import AgentContext, BoundTool, Toolset
 from micro_agi_kernel.agent.conversation import Conversation
-from micro_agi_kernel.agent.results import error_json, failure, outcome_json, to_text
+from micro_agi_kernel.agent.results import error_json, failure, outcome_json, summary, to_text
 from micro_agi_kernel.entries import TOOLS_NAMESPACE, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind
 from micro_agi_kernel.events import Event, ToolDisplay, ToolFinished, ToolLoaded, ToolOutput, ToolProgress, ToolStarted
@@ -90,9 +90,9 @@ class ToolCalls:
             loaded = self._load(value) if tool is not None and tool.id == LOAD_TOOL else None
         except BaseException as error:  # a start has its end, whatever becomes of the turn
             stopped = isinstance(error, asyncio.CancelledError)
-            summary = "interrupted" if stopped else failure({"error": str(error)}) or ""
-            seconds = time.monotonic() - started
-            self._emit(ToolFinished(call.id, call.name, "interrupted" if stopped else "error", summary, seconds))
+            status: Literal["interrupted", "error"] = "interrupted" if stopped else "error"
+            why = status if stopped else summary(str(error))
+            self._emit(ToolFinished(call.id, call.name, status, why, time.monotonic() - started))
             raise
         if isinstance(loaded, CallError):
             value = error_json(loaded)

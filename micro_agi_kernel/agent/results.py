@@ -17,10 +17,7 @@ def outcome_json(outcome: CallOutcome) -> Json:
 
 def error_json(error: CallError) -> dict[str, Json]:
     """`{"error": {kind, message, retryable?}}`."""
-    fields: dict[str, Json] = {"kind": error.kind.value, "message": error.message}
-    if error.retryable is not None:
-        fields["retryable"] = error.retryable
-    return {"error": fields}
+    return {"error": error.as_json()}
 
 
 def failure(value: Json) -> str | None:
@@ -29,7 +26,12 @@ def failure(value: Json) -> str | None:
         return None
     error = value["error"]
     message = error.get("message") if isinstance(error, dict) else error
-    return shorten(" ".join(str(message).split()), 300)
+    return summary(str(message))
+
+
+def summary(message: str) -> str:
+    """`message` as the one line that a status line has room for."""
+    return shorten(" ".join(message.split()), 300)
 
 
 def to_text(value: Json, limit: int) -> str:

@@ -6,8 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import assert_never
 
+from micro_agi_kernel.frontends.text import plain
 from micro_agi_kernel.outputs import PICTURE_FORMS, Display, Output, Printed, Progress
 from micro_agi_kernel.values import Value
+
+INDENTED = 65_536
+"""Characters of JSON that are indented."""
 
 _BEST_FIRST = ("text/plain", "text/markdown")
 
@@ -41,8 +45,57 @@ class OutputText:
         self._line_start = text.endswith("\n") if text else self._line_start
         return text
 
+    def end_line(self) -> str:
+        """What ends the line that is open, if one is."""
+        end = "" if self._line_start else "\n"
+        self._line_start = True
+        return end
+
     def _on_a_line(self, text: str) -> str:
         return f"{'' if self._line_start else chr(10)}{text.rstrip(chr(10))}\n"
+
+
+class ShownOutput:
+    """What is shown of one call's output: bars at the left (so that it cannot pose as a status line),
+    the head as it comes, the tail at the end, and between them a line that says how much is missing."""
+
+    def __init__(self, most: int) -> None:
+        """`most`: characters that are shown from the start, and from the end."""
+        self._text = OutputText()
+        self._room = self._most = most
+        self._missing = 0
+        self._tail = ""
+        self._line_start = True
+        self._held = ""
+
+    def add(self, output: Output) -> str:
+        """What to show of the next output, which may be hostile, now."""
+        text = self._held + self._text.add(output)
+        self._held = "\r" if text.endswith("\r") else ""  # its newline may come with the next piece
+        text = plain(text.removesuffix("\r"))
+        head, rest = text[: self._room], text[self._room :]
+        self._room -= len(head)
+        if rest:
+            tail = self._tail + rest
+            self._tail = tail[-self._most :]
+            self._missing += len(tail) - len(self._tail)
+        return self._barred(head)
+
+    def end(self) -> str:
+        """What remains to show once the call is over."""
+        gap = f"\n... {self._missing:,} characters not shown ...\n" if self._missing else ""
+        shown = self._barred(gap.lstrip("\n") if self._line_start else gap) + self._barred(self._tail)
+        return shown if self._line_start else shown + "\n"
+
+    def _barred(self, text: str) -> str:
+        if not text:
+            return ""
+        lines = text.split("\n")
+        barred = "\n".join(f"  | {line}" if line or i < len(lines) - 1 else "" for i, line in enumerate(lines))
+        if not self._line_start:
+            barred = barred.removeprefix("  | ")
+        self._line_start = text.endswith("\n")
+        return barred
 
 
 def progress_line(progress: Progress) -> str:
@@ -58,8 +111,14 @@ def display_text(data: Mapping[str, Value]) -> str:
             return text
     for content in data.values():
         if isinstance(content, (list, dict)):
-            return json.dumps(content, ensure_ascii=False, indent=2, default=_bytes)
+            return readable_json(content)
     return ", ".join(f"<{form}, {_size(form, content)}>" for form, content in data.items())
+
+
+def readable_json(value: Value) -> str:
+    """`value` as JSON: indented when it is small, on one line when it is not, since depth times length adds up."""
+    text = json.dumps(value, ensure_ascii=False, default=_bytes)
+    return json.dumps(value, ensure_ascii=False, default=_bytes, indent=2) if len(text) <= INDENTED else text
 
 
 def _size(form: str, content: Value) -> str:

@@ -21,8 +21,8 @@ from micro_agi_kernel.events import (
     TurnFinished,
     UsageReport,
 )
-from micro_agi_kernel.frontends.output_text import OutputText
-from micro_agi_kernel.frontends.text import one_line, plain
+from micro_agi_kernel.frontends.output_text import ShownOutput
+from micro_agi_kernel.frontends.text import one_line
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
 
 SHOWN = 32_768
@@ -129,46 +129,3 @@ class Transcript(ABC):
     @abstractmethod
     def print(self, text: str, *, new_line: bool) -> None:
         """Show safe text that is no answer, on a line of its own if `new_line`."""
-
-
-class ShownOutput:
-    """What is shown of one call's output: bars at the left (so that it cannot pose as a status line),
-    the head as it comes, the tail at the end, and between them a line that says how much is missing."""
-
-    def __init__(self, most: int) -> None:
-        """`most`: characters that are shown from the start, and from the end."""
-        self._text = OutputText()
-        self._room = self._most = most
-        self._missing = 0
-        self._tail = ""
-        self._line_start = True
-        self._held = ""
-
-    def add(self, output: Output) -> str:
-        """What to show of the next output, which may be hostile, now."""
-        text = self._held + self._text.add(output)
-        self._held = "\r" if text.endswith("\r") else ""  # its newline may come with the next piece
-        text = plain(text.removesuffix("\r"))
-        head, rest = text[: self._room], text[self._room :]
-        self._room -= len(head)
-        if rest:
-            tail = self._tail + rest
-            self._tail = tail[-self._most :]
-            self._missing += len(tail) - len(self._tail)
-        return self._barred(head)
-
-    def end(self) -> str:
-        """What remains to show once the call is over."""
-        gap = f"\n... {self._missing:,} characters not shown ...\n" if self._missing else ""
-        shown = self._barred(gap.lstrip("\n") if self._line_start else gap) + self._barred(self._tail)
-        return shown if self._line_start else shown + "\n"
-
-    def _barred(self, text: str) -> str:
-        if not text:
-            return ""
-        lines = text.split("\n")
-        barred = "\n".join(f"  | {line}" if line or i < len(lines) - 1 else "" for i, line in enumerate(lines))
-        if not self._line_start:
-            barred = barred.removeprefix("  | ")
-        self._line_start = text.endswith("\n")
-        return barred

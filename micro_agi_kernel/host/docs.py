@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from micro_agi_kernel.docs_index import DocsIndex
-from micro_agi_kernel.host import service
-from micro_agi_kernel.host.service import Grant, Payload, text
+from micro_agi_kernel.host.arguments import count, text
+from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
 from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.values import Value
 
@@ -24,10 +24,10 @@ class DocsService:
         self._registry = registry
         self._remote = remote.rstrip("/")
         self._index: tuple[str, DocsIndex] | None = None
-        self.operations: Mapping[str, service.Operation] = {
-            "docs.page": self._page,
-            "docs.search": self._search,
-            "docs.remote": self._remote_url,
+        self.handlers: Mapping[str, Handler] = {
+            "docs.page": in_thread(self._page),
+            "docs.search": in_thread(self._search),
+            "docs.remote": in_thread(self._remote_url),
         }
 
     def index(self) -> DocsIndex:
@@ -42,7 +42,7 @@ class DocsService:
         return self.index().page(text(payload, "path"))
 
     def _search(self, payload: Payload, grant: Grant) -> Value:
-        limit = service.count(payload, "limit", 5, MAX_HITS)
+        limit = count(payload, "limit", 5, MAX_HITS)
         hits = self.index().search(text(payload, "query"), limit)
         return [{"path": hit.path, "title": hit.title, "excerpt": hit.excerpt} for hit in hits]
 

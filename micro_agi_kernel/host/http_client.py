@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from micro_agi_kernel.entries import Entry
-from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
-from micro_agi_kernel.host import service
-from micro_agi_kernel.host.http_call import HttpCall
-from micro_agi_kernel.host.service import Grant, Operation, Payload
+from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.host.arguments import count, invalid
+from micro_agi_kernel.host.http.call import HttpCall
+from micro_agi_kernel.host.service import Grant, Handler, Payload
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.values import Value
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.host.http import GuardedHttp
+    from micro_agi_kernel.host.http.guarded import GuardedHttp
 
 MAX_BATCH = 16
 MAX_BATCH_BODIES = 4 * MIB
@@ -34,7 +34,7 @@ class HttpService:
         self._check = check
         self._client: GuardedHttp | None = None
         self._calls: dict[Grant, HttpCall] = {}
-        self.operations: Mapping[str, Operation] = {
+        self.handlers: Mapping[str, Handler] = {
             "http.request": self._request,
             "http.batch": self._batch,
             "http.open": self._open,
@@ -49,31 +49,30 @@ class HttpService:
     async def _request(self, payload: Payload, grant: Grant) -> dict[str, Value]:
         client = await self._loaded()
         async with self._call(grant).turns:
-            return await client.request(dict(payload), self._allows(grant))
+            return await client.request(payload, self._allows(grant))
 
     async def _batch(self, payload: Payload, grant: Grant) -> Value:
         """payload: {requests = {{method, url, ...}, ...}}.
 
-        Returns a list of {response = {...}} or {error = {kind, message, retryable}} in their order.
+        Returns a list of {response = {...}} or {error = {kind, message, retryable?}} in their order.
         """
         requests = payload.get("requests")
         if not isinstance(requests, list) or not 1 <= len(requests) <= MAX_BATCH:
-            raise Refused(ErrorKind.INVALID, f"a batch has 1 to {MAX_BATCH} requests")
+            raise invalid(f"requests must be a list of 1 to {MAX_BATCH}")
         left = MAX_BATCH_BODIES
 
         async def one(request: Value) -> Value:
             nonlocal left
             try:
                 if not isinstance(request, dict):
-                    raise Refused(ErrorKind.INVALID, "each request of a batch is a table")
+                    raise invalid("each request of a batch must be a table")
                 response = await self._request(request, grant)
                 body = response["body"]
                 left -= len(body.encode() if isinstance(body, str) else cast(bytes, body))
                 if left < 0:
-                    raise Refused(ErrorKind.INVALID, f"the bodies of the batch have more than {MAX_BATCH_BODIES} bytes")
+                    raise invalid(f"the bodies of the batch have more than {MAX_BATCH_BODIES} bytes")
             except MicroAgiError as error:
-                fault = error.as_value()
-                return {"error": {"kind": str(fault.kind), "message": fault.message, "retryable": fault.retryable}}
+                return {"error": error.as_error().as_json()}
             return {"response": response}
 
         async with asyncio.TaskGroup() as group:
@@ -85,12 +84,12 @@ class HttpService:
         client, call = await self._loaded(), self._call(grant)
         allows = self._allows(grant)
         async with call.turns:
-            number, stream = await call.add(lambda most: client.open(dict(payload), allows, most))
+            number, stream = await call.add(lambda most: client.open(payload, allows, most))
         return {**stream.head.as_value(stream.url), "stream": number, "size": stream.size}
 
     async def _read(self, payload: Payload, grant: Grant) -> Value:
         """payload: {stream, size? = bytes}. Returns bytes; None at the end."""
-        most = service.count(payload, "size", DEFAULT_READ, MAX_READ)
+        most = count(payload, "size", DEFAULT_READ, MAX_READ)
         return await self._call(grant).read(_number(payload), most) or None
 
     async def _close(self, payload: Payload, grant: Grant) -> Value:
@@ -107,11 +106,9 @@ class HttpService:
     async def _end(self, grant: Grant) -> None:
         await self._calls.pop(grant).close()
 
-    def _allows(self, grant: Grant) -> Callable[[str, str], Awaitable[bool]]:
-        async def allows(action: str, resource: str) -> bool:
-            # It raises, and so names the policy; it may read the registry, hence the thread.
-            await asyncio.to_thread(self._check, grant.entry, action, resource)
-            return True
+    def _allows(self, grant: Grant) -> Callable[[str, str], Awaitable[None]]:
+        async def allows(action: str, resource: str) -> None:
+            await asyncio.to_thread(self._check, grant.entry, action, resource)  # it may read the registry
 
         return allows
 
@@ -123,11 +120,11 @@ class HttpService:
 
 
 def _number(payload: Payload) -> int:
-    return service.count(payload, "stream", 0, 1_000_000)
+    return count(payload, "stream", 0, 1_000_000)
 
 
 def _client_class() -> type[GuardedHttp]:
     """Blocks for as long as it takes to import httpx."""
-    from micro_agi_kernel.host.http import GuardedHttp
+    from micro_agi_kernel.host.http.guarded import GuardedHttp
 
     return GuardedHttp

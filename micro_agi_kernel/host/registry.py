@@ -8,8 +8,8 @@ from typing import cast
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
-from micro_agi_kernel.host import service
-from micro_agi_kernel.host.service import Grant, Payload, optional_text, text
+from micro_agi_kernel.host.arguments import count, invalid, optional_text, text
+from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
 from micro_agi_kernel.interfaces import Published, Publisher
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import Registry, Snapshot, Version, changeset_between
@@ -22,7 +22,7 @@ MAX_FOUND = 100_000
 
 
 class RegistryService:
-    """Answers `registry.*`. What reads runs in a thread as a whole, so that no object is read on the event loop."""
+    """Answers `registry.*`."""
 
     module = "registry"
 
@@ -30,13 +30,13 @@ class RegistryService:
         self._registry = registry
         self._permissions = permissions
         self._publisher = publisher
-        self.operations: Mapping[str, service.Operation] = {
-            "registry.get": self._get,
-            "registry.snapshot": self._snapshot,
-            "registry.find": self._find,
-            "registry.entries": self._entries,
-            "registry.versions": self._versions,
-            "registry.history": self._history,
+        self.handlers: Mapping[str, Handler] = {
+            "registry.get": in_thread(self._get),
+            "registry.snapshot": in_thread(self._snapshot),
+            "registry.find": in_thread(self._find),
+            "registry.entries": in_thread(self._entries),
+            "registry.versions": in_thread(self._versions),
+            "registry.history": in_thread(self._history),
             "registry.apply": self._apply,
             "registry.apply_version": self._apply_version,
         }
@@ -56,9 +56,9 @@ class RegistryService:
     def _find(self, payload: Payload, grant: Grant) -> Value:
         criteria = payload.get("filter") or {}
         if not isinstance(criteria, dict):
-            raise Refused(ErrorKind.INVALID, "filter: a table of fields is required")
+            raise invalid("filter must be a table of fields")
         words = (optional_text(payload, "query") or "").casefold().split()
-        limit = service.count(payload, "limit", MAX_FOUND, MAX_FOUND)
+        limit = count(payload, "limit", MAX_FOUND, MAX_FOUND)
         found = [entry for entry in self._at(payload).find(_json(criteria)) if _holds(entry, words)]
         readable = self._readable(found, grant)
         if payload.get("heads") is True:
@@ -70,19 +70,19 @@ class RegistryService:
         return [_value(entry) for entry in self._readable(found, grant)]
 
     def _versions(self, payload: Payload, grant: Grant) -> Value:
-        limit = service.count(payload, "limit", 20, MAX_HISTORY)
+        limit = count(payload, "limit", 20, MAX_HISTORY)
         return [_version(version) for version in self._registry.versions(limit)]
 
     def _history(self, payload: Payload, grant: Grant) -> Value:
         id = EntryId.parse(text(payload, "id"))
         self._permissions.tool_may(grant.entry, "registry.get", str(id))
-        limit = service.count(payload, "limit", 20, MAX_HISTORY)
+        limit = count(payload, "limit", 20, MAX_HISTORY)
         return [_version(version) for version in self._registry.versions(limit, id=id)]
 
     async def _apply(self, payload: Payload, grant: Grant) -> Value:
         listed = payload.get("operations")
         if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_OPERATIONS:
-            raise Refused(ErrorKind.INVALID, f"operations: a list of 1 to {MAX_OPERATIONS} is required")
+            raise invalid(f"operations must be a list of 1 to {MAX_OPERATIONS}")
         changeset = Changeset(tuple(_operation(item) for item in listed))
         return _published(
             await self._publisher.publish(changeset, grant.context, base=optional_text(payload, "commit"))
@@ -149,7 +149,7 @@ def _published(published: Published) -> Value:
 def _operation(item: Value) -> Operation:
     """One operation as Lua spells it: `{action, id?, entry?}`. Raises Refused."""
     if not isinstance(item, dict):
-        raise Refused(ErrorKind.INVALID, "each operation is a table")
+        raise invalid("each operation must be a table")
     try:
         match item.get("action"):
             case "create" | "update" as action:
@@ -158,17 +158,17 @@ def _operation(item: Value) -> Operation:
             case "delete":
                 return Operation("delete", EntryId.parse(text(item, "id")))
             case other:
-                raise Refused(ErrorKind.INVALID, f"action: create, update or delete, not {shorten(str(other))!r}")
+                raise invalid(f"action must be create, update or delete, not {shorten(str(other))!r}")
     except EntryError as error:
-        raise Refused(ErrorKind.INVALID, str(error)) from error
+        raise invalid(str(error)) from error
 
 
 def _entry(value: Value) -> Entry:
     if not isinstance(value, dict):
-        raise Refused(ErrorKind.INVALID, "entry: a table with id, kind, meta and data is required")
+        raise invalid("entry must be a table with id, kind, meta and data")
     meta, data = value.get("meta") or {}, value.get("data") or {}
     if not isinstance(meta, dict) or not isinstance(data, dict):
-        raise Refused(ErrorKind.INVALID, "entry: meta and data are tables with text keys")
+        raise invalid("meta and data of an entry must be tables with text keys")
     return Entry(EntryId.parse(text(value, "id")), text(value, "kind"), _json(meta), _json(data))
 
 
@@ -177,4 +177,4 @@ def _json(value: dict[str, Value]) -> dict[str, Json]:
     try:
         return cast(dict[str, Json], as_json(value, "value"))
     except EntryError as error:
-        raise Refused(ErrorKind.INVALID, str(error)) from error
+        raise invalid(str(error)) from error

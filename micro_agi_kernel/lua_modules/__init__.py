@@ -1,11 +1,8 @@
 """What a Lua tool may `require`: one file per module, and a page per module in the registry's `docs/`.
 
-`NAME.py` exposes `MODULE: LuaModule`. Its Lua chunk stands in `NAME.lua` beside it (the field is BESIDE
-then) or inline. A file whose name begins with an underscore is a helper of the others. The chunk gets
-`native, host, sleep, timer, part` and returns the module's table (see `interfaces.LuaModule`). A chunk too long for
-one file has parts, `NAME_PART.lua`, which it opens with `part("PART", ...)`. The globals of a tool,
-`errors` among them, are there for it too, and two more: `empty_object()` makes a table that goes to Python
-as `{}`, where an empty table goes as `[]`, and `is_empty_object(table)` tells one.
+`NAME.py` exposes `MODULE: LuaModule`, and its Lua chunk is `NAME.lua` beside it. A chunk too long for one file has
+parts, `NAME_PART.lua`. `interfaces.LuaModule` tells what a chunk gets and returns. A Python file whose name begins
+with an underscore is a helper of the others.
 
 How all modules treat bad arguments: a function that is documented as `value, error` returns `nil` and an
 error of kind INVALID; one that is documented to return a value only (`time.date`, methods) raises that
@@ -15,9 +12,6 @@ same error, so that its reason is not lost in "attempt to index a nil value".
 from __future__ import annotations
 
 from micro_agi_kernel.interfaces import LuaModule
-
-BESIDE = ""
-"""The `chunk` of a MODULE whose Lua text stands in the file beside it; `load_all` reads it."""
 
 
 def load_all() -> dict[str, LuaModule]:
@@ -35,13 +29,10 @@ def load_all() -> dict[str, LuaModule]:
         if found.name.startswith("_"):
             continue
         python = importlib.import_module(f"{__name__}.{found.name}")
-        module: LuaModule = python.MODULE
-        if module.chunk == BESIDE:
-            chunk, parts = _lua_files(found.name)
-            module = dataclasses.replace(module, chunk=chunk, parts=parts)
         if hasattr(python, "preload"):
             python.preload()
-        modules[found.name] = module
+        chunk, parts = _lua_files(found.name)
+        modules[found.name] = dataclasses.replace(python.MODULE, chunk=chunk, parts=parts)
     return modules
 
 

@@ -9,16 +9,6 @@ from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.lua_modules._arguments import invalid, octets
 from micro_agi_kernel.values import Value
 
-_CHUNK = """
--- base64: bytes as text and back.
-local native = ...
-
-return {
-  encode = function(data) return native("encode", data) end,
-  decode = function(data) return native("decode", data) end,
-}
-"""
-
 # Checked here, since what binascii lets pass differs from one Python to the next.
 _FORM = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
@@ -35,4 +25,4 @@ def _decode(data: Value) -> Value:
     return binascii.a2b_base64(compact)
 
 
-MODULE = LuaModule(chunk=_CHUNK, functions={"encode": _encode, "decode": _decode})
+MODULE = LuaModule(functions={"encode": _encode, "decode": _decode})

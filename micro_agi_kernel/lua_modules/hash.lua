@@ -12,9 +12,7 @@ end
 
 -- FNV-1 (multiply, then xor). Lua's integers wrap at 64 bits, which is what the algorithm asks for.
 local function fnv(data, basis, prime, mask)
-  if type(data) ~= "string" then
-    return nil, errors.new({kind = errors.INVALID, message = "data must be a string", retryable = false})
-  end
+  if type(data) ~= "string" then return nil, invalid("data must be a string") end
   local value = basis
   for i = 1, #data do value = (value * prime & mask) ~ data:byte(i) end
   return value

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.lua_modules import BESIDE
 from micro_agi_kernel.lua_modules._arguments import invalid, octets
 from micro_agi_kernel.values import Value
 
@@ -37,4 +36,4 @@ def preload() -> None:
         _digest(algorithm, "", False)
 
 
-MODULE = LuaModule(chunk=BESIDE, functions={"digest": _digest, "hmac": _hmac})
+MODULE = LuaModule(functions={"digest": _digest, "hmac": _hmac})

@@ -9,8 +9,6 @@ local function failure(kind, message)
   return errors.new({kind = kind, message = message, retryable = false})
 end
 
-local function invalid(message) return failure(errors.INVALID, message) end
-
 -- Streams: what a response with `stream = true` has in place of a body.
 
 -- Each gives the token that begins at `start` and where the next one begins; nothing when more is needed for it.
@@ -186,7 +184,7 @@ function http_client.request_batch(requests)
   end
   local asked = {}
   for index, parts in ipairs(requests) do
-    if type(parts) ~= "table" then return nil, invalid("request " .. index .. ": {method, url, options} is wanted") end
+    if type(parts) ~= "table" then return nil, invalid("request " .. index .. " must be {method, url, options}") end
     local request, stream = request_of(parts[1], parts[2], parts[3])
     if not request then return nil, errors.wrap(stream, "request " .. index) end
     if stream then return nil, invalid("request " .. index .. ": a batch has no streams") end

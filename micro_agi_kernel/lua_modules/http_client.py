@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.lua_modules import BESIDE
 from micro_agi_kernel.lua_modules._arguments import invalid, text
 from micro_agi_kernel.lua_modules._go_time import UNITS, parse_duration
 from micro_agi_kernel.values import Value
@@ -27,7 +26,6 @@ def _timeout(value: Value) -> Value:
 
 
 MODULE = LuaModule(
-    chunk=BESIDE,
     functions={"timeout": _timeout},
     services=frozenset({"http.request", "http.batch", "http.open", "http.read", "http.close"}),
 )

@@ -2,7 +2,7 @@
 local native = ...
 
 local json = {}
-local MAX_DEPTH = 128
+local MAX_DEPTH = 128 -- tables within one another
 
 local function failure(kind, message)
   return errors.new({kind = kind, message = "encode failed: " .. message, retryable = false})
@@ -91,13 +91,12 @@ end
 function write(out, value, above, depth)
   local kind = type(value)
   if kind == "table" then
-    -- An object that has a text (an error, a Time) is that text. The metatable of errors shows as "error".
-    local meta = getmetatable(value)
-    if meta == "channel" or meta == "channel case" then
-      return failure(errors.INTERNAL, "a " .. meta .. " is no value")
+    -- An object that has a text (an error, a Time) is that text.
+    local object, meta = kind_of(value), getmetatable(value)
+    if object == "error" or type(meta) == "table" and rawget(meta, "__tostring") then
+      return write_string(out, tostring(value))
     end
-    local speaks = meta == "error" or type(meta) == "table" and rawget(meta, "__tostring")
-    if speaks then return write_string(out, tostring(value)) end
+    if object then return failure(errors.INTERNAL, "a " .. object .. " is no value") end
     return write_table(out, value, above, depth)
   end
   if kind == "string" then return write_string(out, value) end

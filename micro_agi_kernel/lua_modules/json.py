@@ -8,7 +8,6 @@ import re
 
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.lua_modules import BESIDE
 from micro_agi_kernel.lua_modules._arguments import invalid
 from micro_agi_kernel.values import MAX_DEPTH, Value
 
@@ -90,4 +89,4 @@ def _without_surrogates(value: Value) -> Value:
             return value
 
 
-MODULE = LuaModule(chunk=BESIDE, functions={"decode": _decode})
+MODULE = LuaModule(functions={"decode": _decode})

@@ -5,10 +5,6 @@ local registry = {}
 local Snapshot, Changes, Version = {}, {}, {}
 Snapshot.__index, Changes.__index, Version.__index = Snapshot, Changes, Version
 
-local function invalid(message)
-  return errors.new({kind = errors.INVALID, message = message, retryable = false})
-end
-
 local function check(class, self, call)
   if type(self) ~= "table" or getmetatable(self) ~= class then
     error(invalid("call it with a colon: " .. call))
@@ -67,7 +63,7 @@ end
 Version.__tostring = Version.string
 
 function registry.current_version()
-  return new_version(host("registry.snapshot", object({})))
+  return new_version(host("registry.snapshot", {}))
 end
 
 function registry.versions(limit)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.lua_modules import BESIDE
 
 MODULE = LuaModule(
-    chunk=BESIDE,
     services=frozenset(
         {
             "registry.get",

@@ -5,10 +5,6 @@ local security = {}
 local Actor, Scope = {}, {}
 Actor.__index, Scope.__index = Actor, Scope
 
-local function invalid(message)
-  return errors.new({kind = errors.INVALID, message = message, retryable = false})
-end
-
 local function is(value, class)
   return type(value) == "table" and getmetatable(value) == class
 end

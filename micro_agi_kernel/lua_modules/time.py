@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.lua_modules import BESIDE, _go_time
+from micro_agi_kernel.lua_modules import _go_time
 from micro_agi_kernel.lua_modules._arguments import integer, invalid, text
 from micro_agi_kernel.values import Value, shorten
 
@@ -166,4 +166,4 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "format_duration": _format_duration,
 }
 
-MODULE = LuaModule(chunk=BESIDE, functions=_FUNCTIONS)
+MODULE = LuaModule(functions=_FUNCTIONS)

@@ -1,9 +1,5 @@
 -- time: what its parts share to check arguments.
 
-local function invalid(message)
-  return errors.new({kind = errors.INVALID, message = message, retryable = false})
-end
-
 -- For functions that return a value only: an error there is raised, with its kind.
 local function must(value, err)
   if err then error(err) end
@@ -29,4 +25,4 @@ local function integer(value, name)
   return whole(value) or error(invalid(name .. " must be a number"))
 end
 
-return {invalid = invalid, must = must, is = is, check = check, whole = whole, integer = integer}
+return {must = must, is = is, check = check, whole = whole, integer = integer}

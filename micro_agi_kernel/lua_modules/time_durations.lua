@@ -1,8 +1,7 @@
 -- time: durations, whole nanoseconds.
 local native, arguments = ...
 
-local invalid, must, is, check, whole =
-  arguments.invalid, arguments.must, arguments.is, arguments.check, arguments.whole
+local must, is, check, whole = arguments.must, arguments.is, arguments.check, arguments.whole
 
 local Duration = {}
 Duration.__index = Duration

@@ -1,8 +1,7 @@
 -- time: locations, the zones of clocks.
 local native, arguments = ...
 
-local invalid, must, is, check, integer =
-  arguments.invalid, arguments.must, arguments.is, arguments.check, arguments.integer
+local must, is, check, integer = arguments.must, arguments.is, arguments.check, arguments.integer
 
 local Location = {}
 Location.__index = Location

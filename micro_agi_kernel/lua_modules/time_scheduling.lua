@@ -1,7 +1,7 @@
 -- time: waiting, timers and tickers.
 local sleep, timer, arguments, durations, now = ...
 
-local invalid, must, check = arguments.invalid, arguments.must, arguments.check
+local must, check = arguments.must, arguments.check
 
 local Timer, Ticker = {}, {}
 Timer.__index, Ticker.__index = Timer, Ticker

@@ -1,8 +1,7 @@
 -- time: instants, each with the location whose clock shows it.
 local native, arguments, durations, locations = ...
 
-local invalid, must, is, check, integer =
-  arguments.invalid, arguments.must, arguments.is, arguments.check, arguments.integer
+local must, is, check, integer = arguments.must, arguments.is, arguments.check, arguments.integer
 local utc, localtz = locations.utc, locations.localtz
 
 local RFC3339 = "2006-01-02T15:04:05Z07:00"

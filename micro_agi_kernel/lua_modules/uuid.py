@@ -9,7 +9,6 @@ import time
 import uuid
 
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.lua_modules import BESIDE
 from micro_agi_kernel.lua_modules._arguments import invalid, octets
 from micro_agi_kernel.values import Value
 
@@ -115,7 +114,6 @@ def _format(value: Value, form: Value) -> Value:
 
 
 MODULE = LuaModule(
-    chunk=BESIDE,
     functions={
         "v1": _v1,
         "v3": _v3,

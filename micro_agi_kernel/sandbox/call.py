@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,7 +14,7 @@ from micro_agi_kernel.interfaces import MIB, CallOutcome, HostService, Program
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
 from micro_agi_kernel.sandbox import frames
 from micro_agi_kernel.sandbox.frames import FrameError
-from micro_agi_kernel.sandbox.protocol import Ask, End, Place, error_value, parse_child_message
+from micro_agi_kernel.sandbox.protocol import TIME_IS_OVER, Ask, End, Place, parse_child_message
 from micro_agi_kernel.sandbox.workers import Worker, read_message
 from micro_agi_kernel.values import Value
 
@@ -24,12 +24,18 @@ _MAX_OPEN = 64
 """Host calls of one child that are worked on at once; the others wait for their turn."""
 _MAX_OPEN_BYTES = 16 << 20
 """Bytes of the host calls that one child may have open before we stop reading from it."""
+_MAX_UNREAD_BYTES = 16 << 20
+"""Bytes of answers that one child may leave unread before we begin no more of its host calls."""
+_MAX_PLACES = 100
+"""Limits that one child may say it has reached; an honest one reaches few."""
+_IN_A_ROW = 64
+"""Messages that one child may give us to read without a turn for anybody else."""
 _INLINE = 1 << 20
 """Messages above this are parsed in a thread, so that the event loop stays free."""
 
 
 class Clock:
-    """The running time of one call; can be stopped while the call waits for another one or a person."""
+    """The running time of one call; can be stopped while the call waits for another one."""
 
     def __init__(self, seconds: float, warn: Callable[[], None], expire: Callable[[], None]) -> None:
         """`warn` is called when the seconds are over, `expire` _GRACE later."""
@@ -108,10 +114,13 @@ class Call:
         self._asked = 0
         self._slots = asyncio.Semaphore(_MAX_OPEN)
         self._open: dict[int, int] = {}  # id of a host call -> bytes of its request
-        self._answers: set[asyncio.Task[None]] = set()
+        self._unread = 0  # bytes of answers on their way
+        self._was_read = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()  # answers under way, and the word that the time is over
         self._stopped: CallError | None = None
         self._bug: BaseException | None = None
         self._place = ""
+        self._places = 0
 
     async def run(self, request: bytes) -> CallOutcome:
         try:
@@ -119,9 +128,9 @@ class Call:
             end = await self._converse()
         finally:
             self._clock.end()
-            for answer in self._answers:
-                answer.cancel()
-            await asyncio.gather(*self._answers, return_exceptions=True)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._bug is not None:
             raise self._bug
         if self._stopped is not None:
@@ -139,17 +148,19 @@ class Call:
 
     def _warn(self) -> None:
         """Tell the child that the time is over, so that it ends with the line that it has reached."""
-        task = asyncio.create_task(self._worker.write(frames.TIME_IS_OVER))
-        self._answers.add(task)
-        task.add_done_callback(self._answered)
+        self._begin(self._worker.write(TIME_IS_OVER))
 
     def _expired(self) -> None:
         self._stop_at_limit(ErrorKind.TIMEOUT, f"time limit of {self._limits.seconds:g} s")
 
     async def _converse(self) -> End:
         """Listen to the child until its last message or its death."""
+        read = 0
         try:
             while (data := await read_message(self._worker.reader)) is not None:
+                read += 1
+                if read % _IN_A_ROW == 0:  # what has come already is read without a pause
+                    await asyncio.sleep(0)
                 inline = len(data) <= _INLINE
                 message = parse_child_message(data) if inline else await asyncio.to_thread(parse_child_message, data)
                 match message:
@@ -162,7 +173,9 @@ class Call:
                     case Ask():
                         await self._ask(message, len(data))
                     case Place(where):
-                        self._place = where
+                        self._place, self._places = where, self._places + 1
+                        if self._places > _MAX_PLACES:
+                            raise FrameError("too many places")
                     case _:
                         raise FrameError("a message out of order")
         except FrameError as error:
@@ -199,58 +212,44 @@ class Call:
         if ask.id in self._open:
             raise FrameError("an id twice")
         self._open[ask.id] = size
-        answer = asyncio.create_task(self._answer(ask))
-        self._answers.add(answer)
-        answer.add_done_callback(self._answered)
+        self._begin(self._answer(ask))
         while sum(self._open.values()) > _MAX_OPEN_BYTES and not self._worker.exited.done():
-            some: set[asyncio.Future[Any]] = {*self._answers, self._worker.exited}
+            some: set[asyncio.Future[Any]] = {*self._tasks, self._worker.exited}
             await asyncio.wait(some, return_when=asyncio.FIRST_COMPLETED)
 
     async def _answer(self, ask: Ask) -> None:
-        async with self._slots:
-            await self._answer_now(ask)
-
-    async def _answer_now(self, ask: Ask) -> None:
         _clock.set(self._clock)  # of this task alone
         answer: dict[str, Value] = {"id": ask.id}
-        try:
-            answer["value"] = await self._host.request(ask.op, ask.payload)
-        except MicroAgiError as error:
-            answer["error"] = error_value(error.as_value())
-        try:
-            data = frames.pack(frames.dumps(answer))
-        except FrameError as error:
-            fault = CallError(ErrorKind.INVALID, f"the answer of {ask.op}: {error}")
-            data = frames.pack(frames.dumps({"id": ask.id, "error": error_value(fault)}))
-        await self._worker.write(data)  # waits while the child does not read
-        del self._open[ask.id]
+        async with self._slots:
+            while self._unread > _MAX_UNREAD_BYTES:
+                self._was_read.clear()
+                await self._was_read.wait()
+            try:
+                answer["value"] = await self._host.request(ask.op, ask.payload)
+            except MicroAgiError as error:
+                answer["error"] = error.as_error().as_json()
+            try:
+                data = frames.pack(frames.dumps(answer))
+            except FrameError as error:
+                fault = CallError(ErrorKind.INVALID, f"the answer of {ask.op}: {error}")
+                data = frames.pack(frames.dumps({"id": ask.id, "error": fault.as_json()}))
+            answer.clear()  # its bytes are enough
+            self._unread += len(data)
+            await self._worker.write(data)  # waits while the child does not read
+            self._unread -= len(data)
+            self._was_read.set()
+            del self._open[ask.id]
 
-    def _answered(self, answer: asyncio.Task[None]) -> None:
-        self._answers.discard(answer)
-        if not answer.cancelled() and answer.exception() is not None:  # a bug of ours: it ends the call
-            self._bug = self._bug or answer.exception()
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:  # a bug of ours: it ends the call
+            self._bug = self._bug or task.exception()
             self._worker.kill()
-
-
-def request_of(program: Program) -> bytes:
-    """The two messages that a child waits for: what Python needs to know, and what Lua needs to know."""
-    source: dict[str, Value] = {
-        "source": program.source,
-        "name": program.chunk_name,
-        "method": program.method,
-        "input": program.input,
-        "seconds": program.limits.seconds,
-        "memory": program.limits.memory,
-        "output": program.limits.output,
-        "host_calls": program.limits.host_calls,
-        "imports": {**program.imports},
-        "libraries": {
-            key: {"source": library.source, "name": library.chunk_name, "imports": {**library.imports}}
-            for key, library in program.libraries.items()
-        },
-    }
-    header = frames.dumps({"modules": [*sorted(program.modules)]})
-    return frames.pack(header) + frames.pack(frames.dumps(source))
 
 
 def _how_it_ended(status: int) -> str:

@@ -29,7 +29,7 @@ local function new(size)
   return make("channel", {
     __index = methods, __newindex = frozen,
     size = size, buffer = queue.new(), senders = queue.new(), receivers = queue.new(), closed = false,
-    clock = nil, -- what feeds it: see timers.lua
+    feed = nil, -- the timer of it, if it has one: see timers.lua
   })
 end
 
@@ -66,8 +66,8 @@ local function receive(channel)
   if sender then
     queue.push(buffer, sender.value == nil and NIL or sender.value)
     take_offer(sender, sender.value, true)
-  elseif buffer.size == 0 and channel.clock then
-    channel.clock.drained()
+  elseif buffer.size == 0 and channel.feed then
+    channel.feed.drained()
   end
   if rawequal(value, NIL) then value = nil end
   return value, true
@@ -100,11 +100,11 @@ local function close(channel)
   end
 end
 
--- Where tasks cannot run, only a clock can feed a channel.
+-- Where tasks cannot run, only a timer can feed a channel.
 local function hopeless(wait)
   for _, offer in ipairs(wait.offers) do
-    local clock = not offer.sends and offer.channel.clock
-    if clock and clock.runs() then return false end
+    local feed = not offer.sends and offer.channel.feed
+    if feed and feed.runs() then return false end
   end
   return true
 end
@@ -146,7 +146,7 @@ end
 
 function methods.close(self)
   local channel = channel_of(self, "ch:close()")
-  if channel.clock then channel.clock.stop() else close(channel) end
+  if channel.feed then channel.feed.stop() else close(channel) end
 end
 
 function methods.case_send(self, value)
@@ -162,7 +162,7 @@ local function cases_of(list)
   local cases, keys = {}, rawlen(list)
   for index = 1, keys do
     cases[index] = known(rawget(list, index), "channel case") or error("case " .. index
-      .. " of channel.select is none: make it with ch:case_receive() or ch:case_send(value)", 3)
+      .. " of channel.select is not a case: make it with ch:case_receive() or ch:case_send(value)", 3)
   end
   for key in next, list do
     if key ~= "default" then keys = keys - 1 end

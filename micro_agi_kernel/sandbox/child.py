@@ -1,200 +1,57 @@
-"""A jailed child: from the fork to its one call to its end."""
+"""A jailed child: what it has beforehand, and its life from the fork to its one call to its end."""
 
 from __future__ import annotations
 
-import codecs
+import encodings
+import importlib
 import json
-import os
-import select
-import time
-from dataclasses import dataclass
+import pkgutil
+from collections.abc import Mapping
 from typing import NoReturn
 
 from micro_agi_kernel.errors import ErrorKind
+from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.sandbox import frames, jail
-from micro_agi_kernel.sandbox.timers import Timers
+from micro_agi_kernel.sandbox.pipe import Pipe
+from micro_agi_kernel.sandbox.protocol import Shape
 from micro_agi_kernel.sandbox.vm import Machine, end_with
 
-_FLUSH_EVERY = 0.005
-"""Seconds between two frames of output; the first line after a pause goes at once."""
-_FLUSH_BYTES = 64 << 10
-_REPORT_EVERY = 0.05
-"""Seconds between two frames of progress; the last one is never lost."""
-_READ = 256 << 10
-"""Bytes that are read at once."""
 _SPARE_AFTER = 0.002
 """Seconds after which a child without a program takes itself for a spare, with time to prepare."""
 
-_LONGEST_WAIT = 3_600.0
-"""Seconds that one poll waits; more than a day or so is more than it can take."""
 
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What must be known of a call before its child is jailed: the Lua limit in bytes, CPU seconds."""
-
-    memory: int
-    cpu_seconds: float
-
-
-class Channel:
-    """The child's end of the pipe: frames out, answers in, timers, and printed text on its way."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        os.set_blocking(fd, False)
-        self._poll = select.poll()
-        self._poll.register(fd, select.POLLIN)
-        self._poll_both = select.poll()
-        self._poll_both.register(fd, select.POLLIN | select.POLLOUT)
-        self._received = bytearray()
-        self.timers = Timers()
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._printed: list[bytes] = []
-        self._size = 0
-        self._flushed = 0.0
-        self._progress = b""
-        self._reported = 0.0
-
-    def send(self, message: bytes) -> None:
-        self.flush()
-        self._write(message)
-
-    def receive(self) -> bytes:
-        """The next message from main. Ends the process when main is gone."""
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            length, more = frames.unpack_header(self._read(4), size)
-            parts.append(self._read(length))
-            size += length
-        return b"".join(parts)
-
-    def print(self, data: bytes) -> None:
-        self._printed.append(data)
-        self._size += len(data)
-        if self._size >= _FLUSH_BYTES:
-            self._flush_printed()
-        else:
-            self.flush_if_due()
-
-    def report(self, progress: bytes) -> None:
-        """Send a message of progress; a later one replaces it while it waits."""
-        self._progress = progress
-        self.flush_if_due()
-
-    def flush_if_due(self) -> None:
-        now = time.monotonic()
-        if self._progress and now - self._reported >= _REPORT_EVERY:
-            self.flush()
-        elif self._printed and now - self._flushed >= _FLUSH_EVERY:
-            self._flush_printed()
-
-    def flush(self) -> None:
-        """Send all that waits."""
-        self._flush_printed()
-        if self._progress:
-            progress, self._progress, self._reported = self._progress, b"", time.monotonic()
-            self._write(progress)
-
-    def _flush_printed(self) -> None:
-        if not self._printed:
-            return
-        text = self._decoder.decode(b"".join(self._printed))
-        self._printed, self._size, self._flushed = [], 0, time.monotonic()
-        if text:
-            self._write(frames.dumps({"t": "out", "text": text}))
-
-    def next_answer(self, wait: bool = True) -> bytes | None:
-        """The next answer from main, or that of a timer that is due: `{"id": ...}`. None instead of waiting."""
-        if wait:
-            self.flush()
-        while True:
-            seconds = max(self.timers.until_next(), 0) if wait else 0
-            if self._received or self._poll.poll(min(seconds, _LONGEST_WAIT) * 1000):
-                return self.receive()
-            if self.timers.until_next() <= 0:
-                return b'{"id":%d}' % self.timers.take()
-            if not wait:
-                return None
-
-    def time_is_over(self) -> bool:
-        """Whether main has said so: its clock is the only one, since it alone knows when that stands still."""
-        while self._poll.poll(0):
-            self._take_in()
-        start = 0
-        while start + 4 <= len(self._received):
-            frame = self._received[start : start + len(frames.TIME_IS_OVER)]
-            if frame == frames.TIME_IS_OVER:
-                return True
-            start += 4 + frames.unpack_header(bytes(frame[:4]), 0)[0]
-        return False
-
-    def is_idle(self, seconds: float) -> bool:
-        """Whether main says nothing for so long."""
-        return not self._poll.poll(seconds * 1000)
-
-    def end(self, message: bytes) -> NoReturn:
-        """Send the last message, and end once main has hung up: what it still sends must not meet a closed pipe."""
-        self.send(message)
-        while True:
-            self._received.clear()
-            self._poll.poll()
-            self._take_in()
-
-    def _read(self, count: int) -> bytes:
-        while len(self._received) < count:
-            self._poll.poll()
-            self._take_in()
-        data = bytes(memoryview(self._received)[:count])
-        del self._received[:count]
-        return data
-
-    def _take_in(self) -> None:
-        """Add to what was received, if there is anything."""
+def preload(modules_package: str) -> Mapping[str, LuaModule]:
+    """Import all that a child may need: nothing can be opened inside the jail. Gives the Lua modules."""
+    for name in ("_strptime", "ctypes", "encodings.idna", "importlib.resources", "lupa.lua54", "resource", "traceback"):
+        importlib.import_module(name)
+    for module in pkgutil.iter_modules(encodings.__path__, "encodings."):
         try:
-            part = os.read(self._fd, _READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            part = b""
-        if not part:  # main is gone
-            os._exit(0)
-        self._received += part
-
-    def _write(self, message: bytes) -> None:
-        left = memoryview(frames.pack(message))
-        while left:
-            try:
-                left = left[os.write(self._fd, left) :]
-            except BlockingIOError:
-                # The pipe is full. Main may read on only when we have taken answers from it.
-                if self._poll_both.poll()[0][1] & select.POLLIN:
-                    self._take_in()
-            except OSError:  # main is gone
-                os._exit(0)
+            importlib.import_module(module.name)
+        except ImportError:  # a codec of another system
+            continue
+    jail.prepare()
+    modules: Mapping[str, LuaModule] = importlib.import_module(modules_package).load_all()
+    return modules
 
 
 def run(fd: int, machine: Machine, shape: Shape, parent: int | None, size: int) -> NoReturn:
     """Live as the child at the other end of `fd`: jail, get ready, take one call, end."""
-    channel = Channel(fd)
+    pipe = Pipe(fd)
     layers = jail.apply(parent, size, shape.memory, shape.cpu_seconds)
     try:
-        machine.connect(channel, shape.memory)
-        channel.send(
+        machine.connect(pipe, shape.memory)
+        pipe.send(
             frames.dumps({"t": "ready", "layers": [[layer.name, layer.active, layer.detail] for layer in layers]})
         )
-        if channel.is_idle(_SPARE_AFTER):
+        if pipe.is_idle(_SPARE_AFTER):
             machine.touch()
-        header, program = json.loads(channel.receive()), channel.receive()
+        header, program = json.loads(pipe.receive()), pipe.receive()
         end = machine.run(program, frozenset(header["modules"]))
     except Exception as error:  # the last thing this process does is to say what went wrong
         end = end_with(ErrorKind.CRASHED, f"the sandbox failed: {type(error).__name__}: {error}")
-    channel.end(end)
+    pipe.end(end)
 
 
 def main(fd: int, modules_package: str, memory: int, cpu: float) -> NoReturn:
     """A child that was started, not forked: the way of systems without a zygote."""
-    from micro_agi_kernel.sandbox.zygote import preload
-
     run(fd, Machine(preload(modules_package)), Shape(memory, cpu), None, jail.address_space())

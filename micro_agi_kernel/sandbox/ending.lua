@@ -7,7 +7,9 @@ local format, utf8 = string.format, utf8
 local facts, encode = errors.facts, values.encode
 
 local OUT_OF_MEMORY = "not enough memory" -- what Lua raises
-local MAX_ERROR_TEXT = 8 << 10
+-- What Lua adds where a tail call has left no line of the tool.
+local OUR_PLACES = { "^%[sandbox%] [%w_.]+:%d+: ", "^%[module [%w_]+%]:%d+: " }
+local MAX_ERROR_TEXT = 8 << 10 -- bytes; main keeps as many characters
 local memory_limit -- what the error of the memory limit says
 
 local function set_limit(bytes) memory_limit = format("memory limit of %g MiB reached", bytes / (1 << 20)) end
@@ -31,7 +33,7 @@ local function fault(err)
   local fact = facts[err]
   if fact then return fact.kind, fact.message, fact.retryable end
   if rawequal(err, OUT_OF_MEMORY) then return "MEMORY_LIMIT", memory_limit end
-  if type(err) == "string" then return "UNKNOWN", err end
+  if type(err) == "string" then return "UNKNOWN", (err:gsub(OUR_PLACES[1], ""):gsub(OUR_PLACES[2], "")) end
   if err == nil then return "UNKNOWN", "nil was raised as an error" end
   if type(err) == "table" and type(rawget(err, "message")) == "string" then
     local kind, retryable = rawget(err, "kind"), rawget(err, "retryable")

@@ -5,7 +5,7 @@ local text = ...
 local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
 local concat, getinfo = table.concat, debug.getinfo
 
-local OURS = "=[sandbox]" -- the names of these files begin with it
+local SANDBOX = "=[sandbox]" -- so begin the names of these files, but not those of the modules
 local KINDS = {
   "NOT_FOUND", "ALREADY_EXISTS", "INVALID", "PERMISSION_DENIED", "UNAVAILABLE", "INTERNAL",
   "CANCELED", "CONFLICT", "TIMEOUT", "RATE_LIMITED", "UNKNOWN",
@@ -22,7 +22,7 @@ local function frames()
   while #found < 16 do
     local info = getinfo(level, "Sln")
     if not info then break end
-    if info.what ~= "C" and info.source:sub(1, #OURS) ~= OURS then
+    if info.what ~= "C" and info.source:sub(1, #SANDBOX) ~= SANDBOX then
       local name = info.what ~= "main" and info.name or nil
       found[#found + 1] = { source = info.short_src, line = info.currentline, name = name }
     end

@@ -4,13 +4,15 @@ A frame is a u32 (big-endian) and that many bytes, at most MAX_FRAME. The top bi
 message goes on in the next frame, which only a full one may say; a message is at most MAX_MESSAGE. A message is
 one JSON object.
 
-Values in a message are JSON with one addition: bytes are `{"$b": text}`, one character U+00XX for each byte.
+Values in a message are JSON with one addition: bytes are `{"$b": text}`, one character for each byte: U+00XX, or
+U+01XX where JSON would need an escape.
 A key of an honest object that begins with "$" travels with a second "$" before it, so the two cannot be
 mistaken for one another. NaN and the infinities travel as null.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -32,10 +34,6 @@ MAX_ITEMS = 2_000_000
 _MORE = 1 << 31
 _ENVELOPE_DEPTH = 2
 """Levels that a message adds above a value."""
-
-
-TIME_IS_OVER = b'\0\0\0\x08{"id":0}'
-"""The one message of main that is no answer, as the frame that it is."""
 
 
 class FrameError(Exception):
@@ -117,12 +115,16 @@ def _marks(data: bytes) -> int:
     return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
+_BYTES = "".join(chr(byte + (0x100 if byte < 0x20 or byte in b'"\\' else 0)) for byte in range(256))
+_UNBYTES = codecs.charmap_build(_BYTES)
+
+
 def _tagged(value: object, depth: int) -> object:
     if depth > MAX_DEPTH + _ENVELOPE_DEPTH:
         raise FrameError(f"nested deeper than {MAX_DEPTH}, or a cycle")
     match value:
         case bytes():
-            return {"$b": value.decode("latin-1")}
+            return {"$b": codecs.charmap_decode(value, "strict", _BYTES)[0]}
         case float():
             return value if math.isfinite(value) else None
         case list() | tuple():
@@ -165,7 +167,7 @@ def _untagged(value: Value) -> Value:
         case list():
             return [_untagged(item) for item in value]
         case {"$b": str(text), **rest} if not rest:
-            return text.encode("latin-1")
+            return codecs.charmap_encode(text, "strict", _UNBYTES)[0]
         case dict():
             return {_untagged_key(key): _untagged(item) for key, item in value.items()}
     return value

@@ -22,9 +22,9 @@ import struct
 import sys
 from collections.abc import Callable
 
+from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.sandbox.protocol import Layer
 
-MIB = 1 << 20
 HEADROOM = 128 * MIB
 """Address space beyond the zygote's own size and the Lua limit, for Python's side of a call: 128 MiB
 carried every library of the modules, where a total of 128 MiB ended some with SIGSEGV."""

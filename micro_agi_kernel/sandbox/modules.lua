@@ -3,7 +3,7 @@
 
 local host, errors, values, scheduler, timer, globals = ...
 
-local assert, error, load, pcall, select, type = assert, error, load, pcall, select, type
+local assert, error, load, pcall, select, setmetatable, type = assert, error, load, pcall, select, setmetatable, type
 local concat, encode, decode = table.concat, values.encode, values.decode
 
 local running = coroutine.running
@@ -42,7 +42,15 @@ end
 
 local modules = {}
 local env = globals() -- what the chunks of modules see; out of every tool's reach
+env.invalid, env.kind_of = errors.invalid, values.kind_of
 env.empty_object, env.is_empty_object = values.empty_object, values.is_empty_object
+env.getmetatable = debug.getmetatable
+
+-- A tool that got hold of the class of an object could change what the module does, and give it a __gc.
+function env.setmetatable(object, class)
+  class.__metatable = "object"
+  return setmetatable(object, class)
+end
 
 -- Opens the file NAME_PART.lua of the module NAME, with the arguments that are given.
 local function part_of(module)
@@ -64,13 +72,14 @@ end
 
 local libraries -- those of the program by key: { source, name, imports }
 local loaded, LOADING = {}, {} -- by key: what a library gave
-local require_of
+local require_with
 
+-- To be called in a `return` of `require`, so that the chunk that requires stands directly above it.
 local function library(key)
-  if loaded[key] == LOADING then error("the library " .. key .. " is being loaded: it imports itself", 3) end
+  if loaded[key] == LOADING then error("the library " .. key .. " is being loaded: does it import itself?", 2) end
   if loaded[key] == nil then
     local found, lua = libraries[key], globals()
-    lua.require = require_of(found.imports)
+    lua.require = require_with(found.imports)
     local chunk, problem = load(found.source, "=" .. found.name, "t", lua)
     if not chunk then error(errors.new("SYNTAX", problem), 0) end
     loaded[key] = LOADING
@@ -83,7 +92,7 @@ local function library(key)
 end
 
 -- The `require` of a chunk that knows libraries by the aliases of `imports`.
-function require_of(imports)
+function require_with(imports)
   return function(name)
     if type(name) ~= "string" then error("require takes the name of a module", 2) end
     if imports[name] then return library(imports[name]) end
@@ -98,5 +107,5 @@ end
 -- The `require` of the program.
 return function(program)
   libraries, most_calls = program.libraries, program.host_calls
-  return require_of(program.imports)
+  return require_with(program.imports)
 end

@@ -23,13 +23,10 @@ from typing import Literal
 from micro_agi_kernel.errors import CallError, ErrorKind, SandboxError
 from micro_agi_kernel.interfaces import CallOutcome, HostService, Limits, Program
 from micro_agi_kernel.outputs import Output
-from micro_agi_kernel.sandbox.call import Call, clock_stopped, request_of
-from micro_agi_kernel.sandbox.child import Shape
+from micro_agi_kernel.sandbox.call import Call, clock_stopped
 from micro_agi_kernel.sandbox.frames import FrameError
-from micro_agi_kernel.sandbox.protocol import Layer
+from micro_agi_kernel.sandbox.protocol import Layer, Shape, request_of
 from micro_agi_kernel.sandbox.workers import ForkedWorkers, StartedWorkers, Worker, Workers
-
-__all__ = ["JailedSandbox", "Layer", "clock_stopped"]
 
 
 class JailedSandbox:
@@ -84,9 +81,9 @@ class JailedSandbox:
         await asyncio.gather(*self._tasks)
         await self._forget()
 
-    async def layers(self) -> tuple[Layer, ...]:
-        """The layers of the jail as a real child found them. Raises SandboxError when there is no child."""
-        worker = await self._spawn_or_take(_shape(Limits()))
+    async def layers(self, limits: Limits | None = None) -> tuple[Layer, ...]:
+        """The layers of the jail as a real child with `limits` found them. Raises SandboxError when there is none."""
+        worker = await self._spawn_or_take(_shape(limits or Limits()))
         self._spares.append(worker)
         return worker.layers
 

@@ -1,4 +1,22 @@
-"""The messages of a child, and the check that turns hostile bytes into one of them."""
+"""The protocol of main and child: every message, and the check that turns a child's hostile bytes into one.
+
+| main says         | written by                         | which is                                               |
+|-------------------|------------------------------------|--------------------------------------------------------|
+| modules           | `request_of`                       | what the program may require: for Python               |
+| source, input ... | `request_of`                       | the program: for Lua                                   |
+| id, value/error   | call.py                            | the answer to the `ask` of that id                     |
+| id 0              | call.py                            | `TIME_IS_OVER`                                         |
+
+| a child says, `t` | written by                         | parsed to                                              |
+|-------------------|------------------------------------|--------------------------------------------------------|
+| ready             | child.py                           | `Ready`                                                |
+| out               | pipe.py                            | `Printed`                                              |
+| progress, display | showing.lua                        | `Progress`, `Display`                                  |
+| ask               | vm.py for modules.lua              | `Ask`                                                  |
+| at                | vm.py for scheduler.lua            | `Place`                                                |
+| end               | ending.lua, or vm.py where Lua is  | `End`                                                  |
+|                   | out of memory or Python fails      |                                                        |
+"""
 
 from __future__ import annotations
 
@@ -6,15 +24,27 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard
 
 from micro_agi_kernel.errors import CallError, ErrorKind
+from micro_agi_kernel.interfaces import Program
 from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS, Display, Output, Printed, Progress
-from micro_agi_kernel.sandbox.frames import FrameError, loads
+from micro_agi_kernel.sandbox.frames import FrameError, dumps, loads, pack
 from micro_agi_kernel.values import Value, shorten
 
 MAX_ERROR_TEXT = 8 << 10
-"""Characters of an error message that are kept."""
+"""Characters of an error message that are kept; ending.lua sends at most as many bytes."""
 
 MAX_PROGRESS_TEXT = 200
 """Characters of a progress text that are kept."""
+
+TIME_IS_OVER = b'\0\0\0\x08{"id":0}'
+"""Main's word that the time limit is reached, as the frame that it is. The ids of requests begin with 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What must be known of a call before its child is jailed: the Lua limit in bytes, CPU seconds."""
+
+    memory: int
+    cpu_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +95,15 @@ def parse_child_message(data: bytes) -> ChildMessage:
     """What a child says in `data`. A child is hostile: raises FrameError for anything but an honest message."""
     message = loads(data)
     match message:
-        case {"t": "out", "text": str(text), **rest} if not rest:
+        case {"t": "out", "text": str(text), **rest} if text and not rest:
             return Printed(text)
         case {"t": "progress", "value": value, **rest} if not rest:
             return _progress(value)
         case {"t": "display", "value": value, **rest} if not rest:
             return _display(value)
-        case {"t": "ask", "id": int(id), "op": str(op), "payload": payload, **rest} if not rest and id is not True:
-            return Ask(id, op, payload)
+        case {"t": "ask", "id": int(id), "op": str(op), "payload": payload, **rest} if not rest:
+            if not isinstance(id, bool):
+                return Ask(id, op, payload)
         case {"t": "end", "value": value, **rest} if not rest:
             return End(value)
         case {"t": "end", "error": dict(error), **rest} if not rest:
@@ -84,9 +115,25 @@ def parse_child_message(data: bytes) -> ChildMessage:
     raise FrameError("no message that a child sends")
 
 
-def error_value(error: CallError) -> Value:
-    """`error` as a message carries it."""
-    return {"kind": error.kind, "message": error.message, "retryable": error.retryable}
+def request_of(program: Program) -> bytes:
+    """The two messages that a child waits for: what Python needs to know, and what Lua needs to know."""
+    source: dict[str, Value] = {
+        "source": program.source,
+        "name": program.chunk_name,
+        "method": program.method,
+        "input": program.input,
+        "seconds": program.limits.seconds,
+        "memory": program.limits.memory,
+        "output": program.limits.output,
+        "host_calls": program.limits.host_calls,
+        "imports": {**program.imports},
+        "libraries": {
+            key: {"source": library.source, "name": library.chunk_name, "imports": {**library.imports}}
+            for key, library in program.libraries.items()
+        },
+    }
+    header = dumps({"modules": [*sorted(program.modules)]})
+    return pack(header) + pack(dumps(source))
 
 
 def _call_error(error: dict[str, Value]) -> CallError:
@@ -131,8 +178,7 @@ def _display(value: Value) -> Display:
             if not isinstance(content, str):
                 raise FrameError(f"display: {form} is UTF-8 text")
         elif form in PICTURE_FORMS:
-            data = content.encode() if isinstance(content, str) else content
-            if not isinstance(data, bytes) or not data.startswith(PICTURE_FORMS[form]):
+            if not isinstance(content, bytes) or not content.startswith(PICTURE_FORMS[form]):
                 raise FrameError(f"display: {form} is the bytes of such a picture (not base64: decode it)")
         elif form in JSON_FORMS:
             if not isinstance(content, (list, dict)):

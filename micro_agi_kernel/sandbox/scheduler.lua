@@ -10,9 +10,10 @@ local math, table, raw_coroutine = math, table, coroutine
 local getinfo, running, sethook = debug.getinfo, coroutine.running, debug.sethook
 local isyieldable, raw_yield = coroutine.isyieldable, coroutine.yield
 
-local HOOK_EVERY = 100000 -- instructions between two looks at the clock: about a millisecond
-local LOOK_EVERY = 64 -- turns of busy tasks between two looks at the clock and at what main has sent
+local HOOK_EVERY = 100000 -- instructions between two looks whether the time is over: about a millisecond
+local LOOK_EVERY = 64 -- turns of busy tasks between two looks whether the time is over and at what main has sent
 local MAX_TASKS = 10000 -- at once; one that waits takes about three kilobytes
+local DEEP = 10000 -- calls within one another that show a recursion without an end, not much data
 local MAX_NAMED = 5 -- tasks that the error of a deadlock names
 
 local OURS = "=[" -- so begin the names of these files and of the modules
@@ -20,10 +21,10 @@ local TOKEN = {} -- what a waiting coroutine yields; a tool never gets to see it
 local tasks, living, last_task = {}, 0, 0 -- coroutine -> its task
 local first, current, failed -- the task of the handler, the one that runs, the last that an error ended
 local ready = queue.new()
-local pending, outstanding, last_id = {}, 0, 0 -- id -> what to do with the answer of main or of the clock
+local pending, outstanding, last_id = {}, 0, 0 -- id -> what to do with the answer of main or of a timer
 local time_limit, timeout
 
--- Names the seconds (as text) for that error; the host looks at the clock.
+-- Names the seconds (as text) for that error; main keeps the time.
 local function set_limit(seconds) time_limit = seconds end
 
 -- The error of the time limit, once it was reached: a tool that catches it is late all the same.
@@ -35,7 +36,7 @@ local function place(co)
   while true do
     local info = getinfo(co, level, "Sl")
     if not info then return nil end
-    if info.what ~= "C" and info.source:sub(1, 2) ~= OURS then return info.short_src .. ":" .. info.currentline end
+    if info.what ~= "C" and info.source:sub(1, #OURS) ~= OURS then return info.short_src .. ":" .. info.currentline end
     level = level + 1
   end
 end
@@ -49,9 +50,10 @@ end
 
 -- The error of the time limit; `co` is what reached it, if that is known.
 local function time_over(co)
+  if timeout then return timeout end
   local where = co and mark(co)
   local message = "time limit of " .. time_limit .. " s reached" .. (where and " at " .. where or "")
-  timeout = timeout or errors.new("TIMEOUT", message)
+  timeout = errors.new("TIMEOUT", message)
   return timeout
 end
 
@@ -172,7 +174,7 @@ local function deadlock()
   return errors.new("INTERNAL", "deadlock: " .. message, false)
 end
 
--- Takes what main or the clock has for us; the error of the time limit if it is reached.
+-- Takes what main or a timer has for us; the error of the time limit if it is reached.
 local function look()
   local text = outstanding > 0 and host("look")
   if text and take(text) or host("tick") then return time_over() end
@@ -216,8 +218,10 @@ end
 -- Where the task that failed last was, as the end of a message; "" if that is not known. Lua itself adds the line to
 -- all errors but that of the memory limit.
 local function where_failed()
-  local where = failed and place(failed.co)
-  return (where and " at " .. where or "") .. (failed and failed.origin or "")
+  if not failed then return "" end
+  local where = place(failed.co)
+  local deep = getinfo(failed.co, DEEP, "l") and ": its calls nest more than " .. DEEP .. " deep" or ""
+  return (where and " at " .. where or "") .. deep .. (failed.origin or "")
 end
 
 -- The task whose own coroutine runs, or nil: then it is one that a tool made.

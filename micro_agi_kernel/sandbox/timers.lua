@@ -1,4 +1,4 @@
--- Timers: channels that the clock feeds.
+-- Timers: channels that are fed as time goes by.
 
 local queue, scheduler, channels = ...
 
@@ -66,7 +66,7 @@ local function new(seconds, every, make)
     if start(delay) then return ran end
   end
 
-  channel.clock = {
+  channel.feed = {
     stop = stop,
     runs = function() return id ~= nil end,
     drained = function() if every and runs and not id then expect() end end,

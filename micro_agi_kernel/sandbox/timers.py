@@ -1,4 +1,4 @@
-"""The clock of a call: which of its timers is due next."""
+"""The timers of a child: which is due next."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ local math, string, table, utf8 = math, string, table, utf8
 local concat, find, format, match, sort = table.concat, string.find, string.format, string.match, table.sort
 local math_type, facts, getmetatable = math.type, errors.facts, debug.getmetatable
 
-local MAX_DEPTH = 128
-local MAX_SIZE = 8 << 20
+local MAX_DEPTH = 128 -- tables within one another
+local MAX_SIZE = 8 << 20 -- bytes of text
 local MAX_PIECES = 4000 -- as many as stay in a fast cache
 local MAX_FOLDS = 475 -- 1.9 million pieces: frames.py takes 2 million commas and brackets, and each is one here
 local TOO_MANY = {}
@@ -27,12 +27,19 @@ end
 
 local function is_empty_object(value) return empty_objects[value] == true and next(value) == nil end
 
-local ESCAPES, BYTES, UNESCAPES = {}, {}, { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
+-- What an object of ours is: "error", "channel" ...; nil for any other value.
+local function kind_of(value)
+  if facts[value] then return "error" end
+  local meta = getmetatable(value)
+  return meta and rawget(meta, KIND) or nil
+end
+
+local ESCAPES, BYTES, UNBYTES, UNESCAPES = {}, {}, {}, { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 for byte = 0, 255 do
   local char = string.char(byte)
   ESCAPES[char] = format("\\u%04x", byte)
-  BYTES[char] = byte < 128 and ESCAPES[char] or utf8.char(byte)
-  UNESCAPES[utf8.char(byte)] = UNESCAPES[utf8.char(byte)] or char
+  BYTES[char] = utf8.char((byte < 32 or char == '"' or char == "\\") and byte + 256 or byte)
+  UNBYTES[BYTES[char]] = char
 end
 
 -- What stands for itself, then what does not and the next of the former: long runs are what a pattern is fast at.
@@ -54,7 +61,7 @@ local function float(value)
 end
 
 -- What `put` and its like add to: `out` is the latest pieces of the text and `last` their number; `known` is the text
--- before them, and has each key's text, and true for each table that is open. `hook` looks at the clock.
+-- before them, and has each key's text, and true for each table that is open. `hook` looks whether the time is over.
 local put, last, hook
 
 local function fold(out, known)
@@ -149,8 +156,8 @@ local function put_table(value, depth, out, known)
   if type(first) == "string" then
     problem = put_map(value, depth + 1, out, known)
   elseif first == nil then
-    local meta = getmetatable(value)
-    if meta and rawget(meta, KIND) then return ": a " .. rawget(meta, KIND) .. " is no value" end
+    local kind = kind_of(value)
+    if kind then return ": a " .. kind .. " is no value" end
     last = last + 1
     out[last] = empty_objects[value] and "{}" or "[]"
   else
@@ -185,7 +192,7 @@ local function encode(value, name)
   local out, known = {}, {}
   local mask, count
   hook, mask, count = gethook()
-  sethook() -- a hook that counts makes every instruction slower: fold looks at the clock instead
+  sethook() -- a hook that counts makes every instruction slower: fold calls it instead
   last = 0
   local ok, problem = pcall(put, value, 0, out, known)
   sethook(hook, mask, count)
@@ -238,7 +245,7 @@ local function read_map(text, position)
       key, start = read_text(text, position + 1)
       if key == "$b" then
         key, position = read_text(text, start + 2)
-        return key:gsub("[\194\195][\128-\191]", UNESCAPES), position + 1
+        return key:gsub("[\194-\197][\128-\191]", UNBYTES), position + 1
       end
       if key:byte() == 36 then key = key:sub(2) end
       mark, start = match(text, '^:(["%[{]?)()', start)
@@ -265,5 +272,5 @@ end
 
 return {
   KIND = KIND, encode = encode, decode = decode, quote = quote,
-  empty_object = empty_object, is_empty_object = is_empty_object,
+  empty_object = empty_object, is_empty_object = is_empty_object, kind_of = kind_of,
 }

@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn
 
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
-from micro_agi_kernel.interfaces import LuaModule
+from micro_agi_kernel.interfaces import MIB, LuaModule
 from micro_agi_kernel.outputs import Progress
 from micro_agi_kernel.sandbox import frames
-from micro_agi_kernel.sandbox.protocol import error_value, parse_child_message
-from micro_agi_kernel.sandbox.timers import Timers
+from micro_agi_kernel.sandbox.pipe import Pipe
+from micro_agi_kernel.sandbox.protocol import parse_child_message
 
 if TYPE_CHECKING:
     from lupa.lua54 import LuaRuntime
@@ -37,25 +37,11 @@ def lua_side() -> Mapping[bytes, bytes]:
     return {path.stem.encode(): path.read_bytes() for path in Path(__file__).parent.glob("*.lua")}
 
 
-class Line(Protocol):
-    """The child's end of the pipe; `child.Channel`."""
-
-    def send(self, message: bytes) -> None: ...
-    def print(self, data: bytes) -> None: ...
-    def report(self, progress: bytes) -> None: ...
-    def flush_if_due(self) -> None: ...
-    def next_answer(self, wait: bool = True) -> bytes | None: ...
-    def time_is_over(self) -> bool: ...
-    def end(self, message: bytes) -> NoReturn: ...
-    @property
-    def timers(self) -> Timers: ...
-
-
 class Machine:
     """A fresh Lua with boot.lua in it; runs one program, for the one child that `connect`s it."""
 
     def __init__(self, modules: Mapping[str, LuaModule]) -> None:
-        self._line: Line
+        self._pipe: Pipe
         self._modules = modules
         self._allowed: frozenset[str] = frozenset()
         self._limit = _BOOT_MEMORY
@@ -65,10 +51,10 @@ class Machine:
             b"at": self._at,
             b"show": self._show,
             b"timer": self._timer,
-            b"cancel": lambda id: self._line.timers.stop(int(id)),
+            b"cancel": lambda id: self._pipe.timers.stop(int(id)),
             b"clock": lambda _: b"%r" % time.monotonic(),
-            b"poll": lambda _: self._line.next_answer(),
-            b"look": lambda _: self._line.next_answer(wait=False),
+            b"poll": lambda _: self._pipe.next_answer(),
+            b"look": lambda _: self._pipe.next_answer(wait=False),
             b"part": lua_side().get,
             b"module": self._module,
             b"module_part": self._module_part,
@@ -80,10 +66,10 @@ class Machine:
         boot, name = lua_side()[b"boot"], b"=[sandbox] boot.lua"
         self._run, self._where_failed = self._lua.execute(boot, self._call, name=name, mode=b"t")
 
-    def connect(self, line: Line, memory: int) -> None:
+    def connect(self, pipe: Pipe, memory: int) -> None:
         """Become the machine of one child: the others that were forked with a copy of it share nothing with it."""
-        self._line = line
-        self._ops[b"print"] = line.print
+        self._pipe = pipe
+        self._ops[b"print"] = pipe.print
         self._limit = memory
         self._seed(*struct.unpack("=qq", os.urandom(16)))
 
@@ -92,7 +78,7 @@ class Machine:
         self._lua.gccollect()
 
     def run(self, program: bytes, allowed: frozenset[str]) -> bytes:
-        """Run `program` (the JSON that `pool` makes of it); gives the call's last message."""
+        """Run `program` (as `protocol.request_of` writes it); gives the call's last message."""
         from lupa.lua54 import LuaMemoryError
 
         self._allowed = allowed
@@ -109,7 +95,7 @@ class Machine:
             return self._memory_error()
 
     def _memory_error(self, where: str = "") -> bytes:
-        message = f"memory limit of {self._limit / (1 << 20):g} MiB reached{where}"
+        message = f"memory limit of {self._limit / MIB:g} MiB reached{where}"
         return end_with(ErrorKind.MEMORY_LIMIT, message)
 
     def _call(self, op: bytes, payload: bytes) -> bytes | bool | None:
@@ -125,7 +111,7 @@ class Machine:
             return self._die(end_with(ErrorKind.CRASHED, f"the sandbox failed: {type(error).__name__}: {error}"))
 
     def _die(self, end: bytes) -> NoReturn:
-        self._line.end(end)
+        self._pipe.end(end)
 
     def _make_room(self, push: bytes) -> None:
         self._lua.set_max_memory(self._limit + len(push) + _PUSH_RESERVE, True)
@@ -136,11 +122,11 @@ class Machine:
         self._lua.set_max_memory(self._limit, True)
 
     def _tick(self, _: bytes) -> bool | None:
-        self._line.flush_if_due()
-        return self._line.time_is_over() or None
+        self._pipe.flush_if_due()
+        return self._pipe.time_is_over() or None
 
     def _at(self, where: bytes) -> None:
-        self._line.send(frames.dumps({"t": "at", "where": where.decode(errors="replace")}))
+        self._pipe.send(frames.dumps({"t": "at", "where": where.decode(errors="replace")}))
 
     def _show(self, message: bytes) -> bytes | None:
         """Pass a display or a progress on; what is wrong with it where main would refuse it."""
@@ -149,14 +135,14 @@ class Machine:
         except frames.FrameError as error:
             return str(error).encode()
         if isinstance(shown, Progress):
-            self._line.report(message)
+            self._pipe.report(message)
         else:
-            self._line.send(message)
+            self._pipe.send(message)
         return None
 
     def _timer(self, payload: bytes) -> None:
         id, seconds = payload.split()
-        self._line.timers.start(int(id), float(seconds))
+        self._pipe.timers.start(int(id), float(seconds))
 
     def _module(self, name: bytes) -> bytes | None:
         wanted = name.decode(errors="replace")
@@ -174,7 +160,7 @@ class Machine:
             assert isinstance(values, list)
             return frames.dumps({"value": function(*values)})
         except MicroAgiError as error:
-            fault = error.as_value()
+            fault = error.as_error()
         except frames.FrameError as error:
             fault = CallError(ErrorKind.INVALID, str(error))
         except MemoryError:
@@ -182,18 +168,18 @@ class Machine:
         except Exception as error:  # a fault of the module: the tool gets an error value, the process lives on
             message = f"{module.decode()}.{name.decode()}: {type(error).__name__}: {error}"
             fault = CallError(ErrorKind.INTERNAL, message)
-        return frames.dumps({"error": error_value(fault)})
+        return frames.dumps({"error": fault.as_json()})
 
     def _ask(self, payload: bytes) -> None:
         module, op, id, value = payload.split(b"\0", 3)
         if op.decode() not in self._modules[module.decode()].services:
             raise LookupError(f"the module {module.decode()} has no service {op.decode()}")
-        self._line.send(b'{"t":"ask","id":%s,"op":%s,"payload":%s}' % (id, frames.dumps(op.decode()), value))
+        self._pipe.send(b'{"t":"ask","id":%s,"op":%s,"payload":%s}' % (id, frames.dumps(op.decode()), value))
 
 
 def end_with(kind: ErrorKind, message: str) -> bytes:
     """The last message of a call that failed."""
-    return frames.dumps({"t": "end", "error": error_value(CallError(kind, message))})
+    return frames.dumps({"t": "end", "error": CallError(kind, message).as_json()})
 
 
 def _new_lua(memory: int) -> LuaRuntime:

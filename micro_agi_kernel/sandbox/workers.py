@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from micro_agi_kernel.errors import SandboxError
-from micro_agi_kernel.sandbox.child import Shape
 from micro_agi_kernel.sandbox.frames import unpack_header
-from micro_agi_kernel.sandbox.protocol import End, Layer, Ready, parse_child_message
+from micro_agi_kernel.sandbox.protocol import End, Layer, Ready, Shape, parse_child_message
 
 # Isolated mode ignores PYTHONPATH and the user's site folder, so the path that main has is handed over.
 _ENTRY = (

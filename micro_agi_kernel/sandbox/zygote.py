@@ -12,21 +12,16 @@ the zygote says once `{"ready": true}` or `{"failed": reason}`, and `{"exited": 
 
 from __future__ import annotations
 
-import encodings
 import gc
-import importlib
 import json
 import os
-import pkgutil
 import select
 import signal
 import socket
-from collections.abc import Mapping
 from typing import NoReturn
 
-from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.sandbox import child, jail, vm
-from micro_agi_kernel.sandbox.child import Shape
+from micro_agi_kernel.sandbox.protocol import Shape
 
 _FORK_FAILED = 255
 
@@ -35,27 +30,13 @@ def main(control_fd: int, modules_package: str) -> NoReturn:
     """Serve the control socket until it ends."""
     control = socket.socket(fileno=control_fd)
     try:
-        machine = vm.Machine(preload(modules_package))
+        machine = vm.Machine(child.preload(modules_package))
     except Exception as error:  # whatever it is, main is the one to tell the user
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"[:2000]}).encode())
         os._exit(1)
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page of these objects
     Zygote(control, machine).serve()
-
-
-def preload(modules_package: str) -> Mapping[str, LuaModule]:
-    """Import all that a child may need: nothing can be opened inside the jail. Gives the Lua modules."""
-    for name in ("_strptime", "ctypes", "encodings.idna", "importlib.resources", "lupa.lua54", "resource", "traceback"):
-        importlib.import_module(name)
-    for module in pkgutil.iter_modules(encodings.__path__, "encodings."):
-        try:
-            importlib.import_module(module.name)
-        except ImportError:  # a codec of another system
-            continue
-    jail.prepare()
-    modules: Mapping[str, LuaModule] = importlib.import_module(modules_package).load_all()
-    return modules
 
 
 class Zygote:

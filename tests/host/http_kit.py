@@ -13,7 +13,7 @@ from hostile_server import HostileServer
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host.http import GuardedHttp
+from micro_agi_kernel.host.http.guarded import GuardedHttp
 from micro_agi_kernel.host.http_client import HttpService
 from micro_agi_kernel.host.service import Grant, Host
 from micro_agi_kernel.interfaces import CallContext
@@ -66,11 +66,13 @@ class Policies:
         self._opened = opened
         self._denied = denied
 
-    def __call__(self, action: str, resource: str) -> bool:
+    async def __call__(self, action: str, resource: str) -> None:
+        self.check(action, resource)
+
+    def check(self, action: str, resource: str) -> None:
         self.asked.append((action, resource))
-        if action == "http_client.request":
-            return not self._denied(resource)
-        return resource in self._opened
+        if self._denied(resource) if action == "http_client.request" else resource not in self._opened:
+            raise Refused(ErrorKind.PERMISSION_DENIED, f"policy denied: {action} on {resource}", retryable=False)
 
 
 async def fetch(url: str, method: str = "GET", *, http: GuardedHttp | None = None, **options: Any) -> dict[str, Any]:
@@ -91,8 +93,7 @@ async def service_call(http: GuardedHttp, *opened: str) -> AsyncIterator[Any]:
     policies = Policies(*opened)
 
     def check(tool: Entry, action: str, resource: str) -> None:
-        if not policies(action, resource):
-            raise Refused(ErrorKind.PERMISSION_DENIED, f"policy denied: {action} on {resource}")
+        policies.check(action, resource)
 
     service = HttpService(check)
     service._client = http

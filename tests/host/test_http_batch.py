@@ -10,7 +10,7 @@ from hostile_server import HostileServer, Peer, response
 from http_kit import LOOPBACK, Names, service_call
 
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host.http import GuardedHttp
+from micro_agi_kernel.host.http.guarded import GuardedHttp
 
 
 def gets(*urls: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ async def test_one_that_fails_leaves_the_others(server: HostileServer) -> None:
 @pytest.mark.parametrize("requests", [[], [{}] * 17, {}, None, "x"])
 async def test_a_batch_has_a_bound(requests: Any) -> None:
     async with service_call(GuardedHttp(resolver=Names())) as host:
-        with pytest.raises(Refused, match="a batch has 1 to 16 requests") as caught:
+        with pytest.raises(Refused, match="requests must be a list of 1 to 16") as caught:
             await host.request("http.batch", {"requests": requests})
     assert caught.value.kind is ErrorKind.INVALID
 

@@ -16,8 +16,8 @@ from hostile_server import HostileServer, Peer, redirect, response
 from http_kit import Names, Network, fetch, refusal
 
 from micro_agi_kernel.errors import ErrorKind
-from micro_agi_kernel.host.http import GuardedHttp
-from micro_agi_kernel.host.http_request import HttpLimits
+from micro_agi_kernel.host.http.guarded import GuardedHttp
+from micro_agi_kernel.host.http.request import HttpLimits
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from hostile_server import HostileServer, Peer, Seen, redirect, response
 from http_kit import LOOPBACK, PUBLIC, Names, Network, Policies, fetch, refusal
 
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host.http import GuardedHttp
-from micro_agi_kernel.host.http_request import HttpLimits, parse_request
+from micro_agi_kernel.host.http.guarded import GuardedHttp
+from micro_agi_kernel.host.http.request import HttpLimits, parse_request
 
 
 async def test_redirects_are_followed_to_the_final_url(server: HostileServer) -> None:

@@ -10,8 +10,8 @@ from hostile_server import HostileServer, Peer, Seen, redirect, response
 from http_kit import Names, fetch, refusal
 
 from micro_agi_kernel import __version__
-from micro_agi_kernel.host.http import GuardedHttp
-from micro_agi_kernel.host.http_request import HttpLimits
+from micro_agi_kernel.host.http.guarded import GuardedHttp
+from micro_agi_kernel.host.http.request import HttpLimits
 
 
 async def test_an_answer_has_status_headers_body_and_url(server: HostileServer) -> None:
@@ -163,10 +163,9 @@ async def test_waiting_for_a_policy_takes_no_time_of_the_network(server: Hostile
     server.routes.update({"/": redirect("/end"), "/end": response(b"end")})
     asked = []
 
-    async def hesitant(action: str, resource: str) -> bool:
+    async def hesitant(action: str, resource: str) -> None:
         asked.append(action)
         await asyncio.sleep(0.1)
-        return True
 
     http = GuardedHttp(resolver=Names())
     answer = await http.request({"method": "GET", "url": server.url("/"), "timeout": 0.3}, hesitant)

@@ -12,9 +12,8 @@ from hostile_server import HostileServer, Peer, response
 from http_kit import LOOPBACK, Names, service_call
 
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host import http_call, http_stream
-from micro_agi_kernel.host.http import GuardedHttp
-from micro_agi_kernel.host.http_request import HttpLimits
+from micro_agi_kernel.host.http.guarded import GuardedHttp
+from micro_agi_kernel.host.http.request import HttpLimits
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -82,7 +81,7 @@ async def test_a_read_takes_along_what_comes_soon(server: HostileServer, monkeyp
             await asyncio.sleep(0.005)
         await peer.gone()
 
-    monkeypatch.setattr(http_stream, "_GATHER", 20.0)
+    monkeypatch.setattr("micro_agi_kernel.host.http.stream._GATHER", 20.0)
     server.routes["/"] = slowly
     async with service_call(client(), LOOPBACK) as host:
         await opened(host, server.url("/"))
@@ -128,7 +127,7 @@ async def test_a_stream_has_a_bound(server: HostileServer, limits: dict[str, int
 
 
 async def test_all_streams_of_a_call_have_one_together(server: HostileServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_call, "MAX_STREAMED", 1_500)
+    monkeypatch.setattr("micro_agi_kernel.host.http.call.MAX_STREAMED", 1_500)
     server.routes["/"] = response(bytes(1_000))
     async with service_call(client(), LOOPBACK) as host:
         for _ in range(2):

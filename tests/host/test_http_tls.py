@@ -21,9 +21,8 @@ from hostile_server import HostileServer, Peer, hostile_server, redirect, respon
 from http_kit import PUBLIC, Names, Network, Policies, fetch, refusal
 
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host import http_tls
-from micro_agi_kernel.host.http import GuardedHttp
-from micro_agi_kernel.host.http_tls import TlsOptions
+from micro_agi_kernel.host.http.guarded import GuardedHttp
+from micro_agi_kernel.host.http.tls import TlsOptions, _as_file
 from micro_agi_kernel.values import Value
 
 
@@ -239,7 +238,7 @@ def test_a_key_lies_nowhere(authority: Authority, tmp_path: Path, monkeypatch: p
         assert set(os.listdir("/proc/self/fd")) == before
     monkeypatch.setattr(os.path, "exists", lambda path: False)  # no /proc here
     options.context()
-    with http_tls._as_file("secret") as path:
+    with _as_file("secret") as path:
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
         assert stat.S_IMODE(os.stat(Path(path).parent).st_mode) == 0o700
     assert list(tmp_path.iterdir()) == []

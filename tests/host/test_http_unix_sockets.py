@@ -12,7 +12,7 @@ from hostile_server import HostileServer, redirect, response
 from http_kit import Names, Network, Policies
 
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host.http import GuardedHttp
+from micro_agi_kernel.host.http.guarded import GuardedHttp
 from micro_agi_kernel.values import Value
 
 

@@ -29,8 +29,6 @@ from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json, Value
 from micro_agi_kernel.workspace import Workspace
 
-CONFORMANCE = Path(__file__).parents[2].parent / "shared" / "conformance"
-
 GOOD = "return { handler = function() return 1 end }"
 """The source of a tool that gives 1."""
 

@@ -153,7 +153,7 @@ BROKEN: dict[str, tuple[dict[str, bytes | None], ErrorKind, str]] = {
     "limits": (
         {"app/generated/x.yaml": b"kind: function.lua\nmeta:\n  limits: {memory: 0}\ndata:\n  source: return {}\n"},
         ErrorKind.INVALID,
-        "app.generated:x: meta.limits.memory: a number, 1 or more, is required",
+        "app.generated:x: meta.limits.memory: a number, 1 or more and below 1,000,000,000, is required",
     ),
     "syntax": (
         {"app/generated/x.yaml": b"kind: function.lua\ndata:\n  source: 'return = 1'\n"},

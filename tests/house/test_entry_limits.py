@@ -110,7 +110,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "none": ({"memory": None}, "meta.limits.memory: a number, 1 or more"),
     "true": ({"host_calls": True}, "meta.limits.host_calls: a number, 1 or more"),
     "word": ({"timeout": "30s"}, "meta.limits.timeout: a number"),
-    "huge": ({"timeout": 1e300}, "meta.limits.timeout: a number"),
+    "huge": ({"timeout": 1e300}, "meta.limits.timeout: a number, 0.001 or more and below 1,000,000,000, is required"),
 }
 
 
@@ -121,3 +121,10 @@ def test_bad_limits_do_not_pass_the_kind_check(case: str) -> None:
     with pytest.raises(EntryError) as refusal:
         KIND_CHECKS["function.lua"](entry)
     assert reason in str(refusal.value)
+
+
+@pytest.mark.parametrize("limits", [{}, []])  # an empty table of Lua is a list
+def test_limits_may_be_empty(limits: Any) -> None:
+    KIND_CHECKS["function.lua"](
+        Entry(id_of("app.generated:x"), "function.lua", {"limits": limits}, {"source": "return 1"})
+    )

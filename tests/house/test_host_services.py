@@ -13,9 +13,9 @@ import pytest
 from house_kit import GOOD, House, create, git, policy, tool
 
 from micro_agi_kernel import entries
-from micro_agi_kernel import host as host_package
 from micro_agi_kernel.entries import FileChange
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.host import http as http_package
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE, Permissions
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry import index as registry_index
@@ -157,7 +157,7 @@ def variants(value: Any) -> Iterator[Any]:
 
 
 async def test_every_operation_has_an_example(house: House) -> None:
-    assert set(VALID) == set(house._functions._host._operations)
+    assert set(VALID) == set(house._functions._host._handlers)
 
 
 @pytest.mark.parametrize("op", VALID)
@@ -177,7 +177,7 @@ async def test_hostile_payloads_are_refused_in_words(house: House, op: str) -> N
 
 
 async def test_operations_are_granted_by_module(house: House) -> None:
-    by_module = {name: module for name, (module, _) in house._functions._host._operations.items()}
+    by_module = {name: module for name, (module, _) in house._functions._host._handlers.items()}
     for op, module in itertools.product(VALID, (*SERVICES, "time", "registry ", "")):
         if by_module[op] == module:
             continue
@@ -196,9 +196,11 @@ async def test_unknown_operations(house: House, op: str) -> None:
 
 
 async def test_payloads_are_tables(house: House) -> None:
-    for payload in (None, 1, "x", b"x", [], [{"id": "app:x"}]):
-        with pytest.raises(Refused, match=r"registry\.get: a table of named arguments is required"):
+    for payload in (None, 1, "x", b"x", [{"id": "app:x"}]):
+        with pytest.raises(Refused, match=r"the arguments of registry\.get must be a table"):
             await house.host("registry").request("registry.get", payload)
+    with pytest.raises(Refused, match="id must be a UTF-8 string"):  # an empty table of Lua comes as a list
+        await house.host("registry").request("registry.get", [])
 
 
 async def ids_of(house: House, op: str, payload: dict[str, Value]) -> set[str]:
@@ -321,7 +323,7 @@ async def test_nothing_is_read_on_the_event_loop(
 
 
 async def test_the_http_client_is_imported_in_a_thread(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = f"{host_package.__name__}.http"
+    name = f"{http_package.__name__}.guarded"
     importers: list[threading.Thread] = []
 
     class Watch:
@@ -330,7 +332,7 @@ async def test_the_http_client_is_imported_in_a_thread(house: House, monkeypatch
                 importers.append(threading.current_thread())
 
     monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr(host_package, "http", raising=False)
+    monkeypatch.delattr(http_package, "guarded", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Watch(), *sys.meta_path])
     with pytest.raises(MicroAgiError, match=r"private_ip"):
         await house.host(*SERVICES).request("http.request", VALID["http.request"])

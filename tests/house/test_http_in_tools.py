@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -121,6 +122,14 @@ async def test_a_stream_needs_the_policy_too(house: House, site: Site) -> None:
     assert outcome.error is not None and outcome.error.kind is ErrorKind.PERMISSION_DENIED
     assert outcome.error.message.startswith("policy denied: http_client.private_ip on 127.0.0.1")
     assert site.open == 0
+
+
+async def test_a_refusal_names_the_address_and_whose_it_is(house: House) -> None:
+    house.write(*create(tool("fetch", TOOL, modules=["http_client"])))
+    outcome = await house.run("app.generated:fetch", {"lines": "http://localhost/"})
+    assert outcome.error is not None and outcome.error.kind is ErrorKind.PERMISSION_DENIED
+    words = r"policy denied: http_client\.private_ip on (\S+) \(no policy allows it\); \1 is the address of localhost"
+    assert re.fullmatch(words, outcome.error.message)
 
 
 async def test_a_batch_is_under_way_together(fetching: House, site: Site) -> None:

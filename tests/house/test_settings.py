@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.interfaces import MIB, Limits
-from micro_agi_kernel.settings import Settings, load_settings
+from micro_agi_kernel.settings import Settings, _names, load_settings
 
 
 @pytest.fixture
@@ -56,6 +58,28 @@ def test_paths(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unrelated_variables_are_left_alone(config: Path) -> None:
     assert load(config, {"MICRO_AGI_NONSENSE": "1", "MODEL": "x", "micro_agi_model": "x"}) == load(config)
+
+
+@pytest.mark.parametrize("variable", ["MICRO_AGI_SANDBOX_TIMEUOT", "MICRO_AGI_LIMITS__STEPS", "MICRO_AGI_DOCS_"])
+def test_a_misspelt_variable_of_a_section_is_found(config: Path, variable: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(config, {variable: "1"})
+    assert str(error.value).startswith(f"unknown setting (environment, {variable}); there are: MICRO_AGI_DOCS_REMOTE, ")
+
+
+def test_the_page_lists_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs/settings.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z_.]+)` \| (.*?) \|", page, re.MULTILINE))
+    defaults = {}
+    for name in _names(Settings):
+        value: Any = Settings()
+        for part in name.split("."):
+            value = getattr(value, part)
+        defaults[name] = value
+    assert rows.keys() == defaults.keys()
+    for name, value in defaults.items():
+        shown = f'`"{value}"`' if isinstance(value, str) else f"{value:g}"
+        assert rows[name] == shown or value == "", name
 
 
 FILES = {

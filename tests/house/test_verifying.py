@@ -111,6 +111,19 @@ async def test_sources_and_modules_of_today(house: House, monkeypatch: pytest.Mo
     assert "broken:1:" in next(f.message for f in findings if str(f.id) == "app.generated:broken")
 
 
+async def test_imports_of_today(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def library(id: str, **imports: str) -> Entry:
+        return Entry(id_of(id), "library.lua", {}, {"source": "return 1", "imports": imports})
+
+    house.write(*create(tool("app.generated:x"), library("app.lib:good"), library("app.lib:a", good="app.lib:good")))
+    assert failed(await found(house, monkeypatch)) == []
+    house.write(*create(library("app.lib:b", x="app.lib:nope"), library("app.lib:c", x="app.lib:b")))
+    house.write(*create(library("app.lib:d", x="app.generated:x"), library("app.lib:e", x="app.lib:good")))
+    findings = await found(house, monkeypatch)
+    assert failed(findings) == [("sources", "app.lib:b"), ("sources", "app.lib:c"), ("sources", "app.lib:d")]
+    assert any("not found: app.lib:nope, which app.lib:c imports" in finding.message for finding in findings)
+
+
 async def test_strays_and_broken_files(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.push({"app/README.md": b"hello", "app/others/x.yaml": b"kind: [", "app/generated/orphan.lua": b"return 1"})
     findings = await found(house, monkeypatch)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from conformance_kit import vectors
 from markdown_it import MarkdownIt
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from micro_agi_kernel.frontends.jupyter.rendering import fenced, safe_markdown
 from micro_agi_kernel.frontends.text import one_line, plain
 
-NAUGHTY = Path(__file__).parents[2].parent / "shared" / "conformance" / "naughty_strings.json"
 DOCUMENTS = 1_000
 
 TAGS = {
@@ -104,9 +102,8 @@ def test_no_mixture_of_markup_becomes_active(seed: int) -> None:
         assert not active_html(safe_markdown(text)), repr(text)
 
 
-@pytest.mark.skipif(not NAUGHTY.exists(), reason="no conformance vectors beside the project")
 def test_naughty_strings_are_inert() -> None:
-    strings = [text for text in _strings(json.loads(NAUGHTY.read_text())) if text]
+    strings = [text for text in _strings(vectors("naughty_strings.json")) if text]
     assert len(strings) > 100
     for text in strings:
         assert not active_html(safe_markdown(text)), repr(text)

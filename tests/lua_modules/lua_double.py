@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host.http_request import HttpLimits, parse_request
+from micro_agi_kernel.host.http.request import HttpLimits, parse_request
 from micro_agi_kernel.interfaces import CallOutcome
 from micro_agi_kernel.values import Value
 
@@ -26,6 +26,8 @@ class Host:
     asked: list[tuple[str, Value]] = field(default_factory=list)
 
     async def request(self, op: str, payload: Value) -> Value:
+        if payload == []:  # an empty table of Lua
+            payload = {}
         self.asked.append((op, payload))
         assert isinstance(payload, dict), f"{op} was sent {payload!r}"
         return ANSWERS[op](payload)
@@ -39,7 +41,9 @@ def _http(payload: dict[str, Value]) -> dict[str, Value]:
     """Checked as the host does; the answer is the request's body, or that of the page asked for."""
     request = parse_request(payload, HttpLimits())
     if "192.168." in str(request.target):
-        raise Refused(ErrorKind.PERMISSION_DENIED, "not allowed: private IP 192.168.1.1", retryable=False)
+        raise Refused(
+            ErrorKind.PERMISSION_DENIED, "policy denied: http_client.private_ip on 192.168.1.1", retryable=False
+        )
     headers: Value = {"Content-Type": "application/json", "X-Request-Id": "7"}
     body = PAGES.get(str(request.target), payload.get("body", ""))
     return {"status_code": 200, "headers": headers, "cookies": {"id": "8"}, "body": body, "url": str(request.target)}
@@ -51,7 +55,7 @@ def _batch(payload: dict[str, Value]) -> Value:
         try:
             return {"response": _http(request)}
         except Refused as error:
-            return {"error": {"kind": str(error.kind), "message": str(error), "retryable": error.retryable}}
+            return {"error": error.as_error().as_json()}
 
     assert isinstance(payload["requests"], list)
     return [one(request) for request in payload["requests"]]

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from conformance_kit import vectors
 from lua_double import RunLua
 
-VECTORS = Path(__file__).resolve().parents[3] / "shared" / "conformance"
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not VECTORS.is_dir(), reason=f"no conformance vectors at {VECTORS}"),
-]
-
-
-def vectors(name: str) -> list[dict[str, Any]]:
-    path = VECTORS / name
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    return [json.loads(line) for line in data.splitlines()]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def wrong(cases: list[dict[str, Any]], got: Any, want: str = "want") -> Iterator[tuple[dict[str, Any], Any]]:

@@ -211,7 +211,7 @@ async def test_a_batch(run_lua: RunLua) -> None:
     ("requests", "complaint"),
     [
         *((nothing, "request_batch takes a list") for nothing in ("", "{}", "5", "{a = 1}")),
-        ('{"https://e"}', "request 1: {method, url, options} is wanted"),
+        ('{"https://e"}', "request 1 must be {method, url, options}"),
         ('{{"GET", "https://e"}, {"GET"}}', "request 2: url must be a string"),
         ('{{"GET", "https://e", {stream = true}}}', "request 1: a batch has no streams"),
         ('{{"GET", "https://e", {timeout = 0}}}', "request 1: timeout must be"),

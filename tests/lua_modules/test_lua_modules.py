@@ -139,6 +139,7 @@ async def test_sleep_waits_in_a_coroutine_too(run_lua: RunLua) -> None:
         ('"a\\"b\\\\c\\n\\0é"', '"a\\"b\\\\c\\n\\u0000é"'),
         ('{b = 1, a = {}, ["k\\n"] = 2}', '{"a":[],"b":1,"k\\n":2}'),
         ("json.decode('[{}, [], {\"a\": {}}]')", '[{},[],{"a":{}}]'),
+        ("{setmetatable({1}, {__metatable = 'error'}), setmetatable({}, {__metatable = 'channel'})}", "[[1],[]]"),
         ('errors.new({kind = errors.INVALID, message = "no"})', '"INVALID: no"'),
         ("time.unix(0, 0)", '"1970-01-01 00:00:00 +0000 UTC"'),
     ],
@@ -507,3 +508,9 @@ async def test_a_dot_for_a_colon_is_explained(call: str, run_lua: RunLua) -> Non
     assert ran.outcome.error is not None
     assert ran.outcome.error.kind is ErrorKind.INVALID
     assert ran.outcome.error.message.startswith("call it with a colon: ")
+
+
+@pytest.mark.parametrize("object", ["time.now()", "time.utc", "time.parse_duration('1s')", "time.ticker('1s')"])
+async def test_the_class_of_an_object_is_out_of_reach(run_lua: RunLua, object: str) -> None:
+    source = f"local time = require('time') return {{getmetatable({object}), (pcall(setmetatable, {object}, {{}}))}}"
+    assert (await run_lua(source)).value == ["object", False]

@@ -13,7 +13,6 @@ from micro_agi_kernel.values import Json
 
 ANN = Person("Ann Example", "ann@example.com")
 AGENT = Person("agent", "agent@micro-agi")
-CONFORMANCE = Path(__file__).parents[2].parent / "shared" / "conformance"
 
 
 def rounds(few: int, many: int) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
+from conformance_kit import vectors
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from registry_kit import ANN, CONFORMANCE, create, delete, fsck, git, rounds, thing, tool, update
+from registry_kit import ANN, create, delete, fsck, git, rounds, thing, tool, update
 
 from micro_agi_kernel.entries import Changeset, FileChange
 from micro_agi_kernel.registry import CommitMessage, Person, Registry
@@ -137,9 +136,7 @@ def test_no_value_forges_a_trailer(text: str, registry: Registry) -> None:
 
 def test_naughty_strings_in_real_commits(registry: Registry) -> None:
     """One commit for each, then one `git log` that has to read every trailer of all of them."""
-    if not CONFORMANCE.is_dir():
-        pytest.skip("conformance data are not here")
-    texts = [*FORGERIES, *json.loads((CONFORMANCE / "naughty_strings.json").read_text())]
+    texts = [*FORGERIES, *vectors("naughty_strings.json")]
     texts = texts[: rounds(150, len(texts))] + texts[-10:]
     base = registry.snapshot()
     for number, text in enumerate(texts):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from conformance_kit import vectors
 from sandbox_kit import Runner, opened
-
-CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -22,7 +19,5 @@ async def lua() -> AsyncIterator[Runner]:
 
 @pytest.fixture(scope="session")
 def attacks() -> list[dict[str, Any]]:
-    path = CONFORMANCE / "attacks.jsonl"
-    if not path.exists():
-        pytest.skip(f"no conformance data at {path.parent}")
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    found: list[dict[str, Any]] = vectors("attacks.jsonl")
+    return found

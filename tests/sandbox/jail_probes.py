@@ -211,8 +211,17 @@ PROBES: dict[str, dict[str, str]] = {
     },
 }
 
-TRY = """
-import ctypes, mmap, os, resource, select, socket, struct, time
+IS_OPEN = """
+import select
+def is_open(fd):
+    poll = select.poll()
+    poll.register(fd, 0)
+    return not any(event & select.POLLNVAL for _, event in poll.poll(0))
+"""
+TRY = (
+    IS_OPEN
+    + """
+import ctypes, mmap, os, resource, socket, struct, time
 libc = ctypes.CDLL(None, use_errno=True)
 MAIN, ZYGOTE = {main}, {zygote}
 keep = [ctypes.create_string_buffer(text, 4096) for text in (b"/", b"/etc/passwd", b"", b"/tmp/pwned", b"/bin/true")]
@@ -225,10 +234,6 @@ def call(number, *arguments):
     if found == -1:
         raise OSError(ctypes.get_errno(), "refused")
     return found
-def is_open(fd):
-    poll = select.poll()
-    poll.register(fd, 0)
-    return not any(event & select.POLLNVAL for _, event in poll.poll(0))
 PIPE = next(fd for fd in range(3, 1024) if is_open(fd))
 result = {{}}
 for name, source in {sources!r}.items():
@@ -241,6 +246,7 @@ for name, source in {sources!r}.items():
         said = str(error)
         result[name] = 1 if said in ("can't start new thread", "not allowed to raise maximum limit") else said
 """
+)
 
 
 def landlock_version() -> int:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micro_agi_kernel.errors import CallError, ErrorKind
-from micro_agi_kernel.outputs import Printed, Progress
+from micro_agi_kernel.outputs import Display, Printed, Progress
 from micro_agi_kernel.sandbox import frames
 from micro_agi_kernel.sandbox.frames import FrameError
 from micro_agi_kernel.sandbox.protocol import MAX_ERROR_TEXT, Ask, End, Layer, Place, Ready, parse_child_message
@@ -31,6 +31,9 @@ HONEST = [
     {"t": "ask", "id": 1, "op": "a.b", "payload": [1, {"k": "v"}]},
     {"t": "end", "value": 5},
     {"t": "end", "error": {"kind": "INVALID", "message": "no", "retryable": False}},
+    {"t": "progress", "value": {"done": 1, "total": 2, "text": "x"}},
+    {"t": "display", "value": {"text/plain": "x", "application/json": [1]}},
+    {"t": "display", "value": {"image/png": {"$b": "\x89PNG\u010d\u010a\u011a\u010a"}}},
     {"t": "at", "where": "tool:3"},
     {"t": "ready", "layers": [["seccomp", True, ""]]},
 ]
@@ -62,7 +65,8 @@ def test_nan_and_infinities_are_null() -> None:
     "data",
     [
         b"", b"{", b"\xff", b"[1", b"NaN", b"[Infinity]", b"1e999", b"9223372036854775808", b"1" * 5000,
-        b'{"a":1,"a":2}', b'"\\ud800"', b'{"\\ud800":1}', b'{"$x":1}', b'{"$b":1}', b'{"$b":"\\u0100"}',
+        b'{"a":1,"a":2}', b'"\\ud800"', b'{"\\ud800":1}', b'{"$x":1}', b'{"$b":1}', b'{"$b":"\\u0200"}',
+        b'{"$b":"\\u0001"}',
         b'{"$b":"a","c":1}', b"[" * 200 + b"]" * 200, b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000,
     ],
 )  # fmt: skip
@@ -85,6 +89,9 @@ def test_messages_of_an_honest_child() -> None:
         Ask(1, "a.b", [1, {"k": "v"}]),
         End(5),
         End(error=CallError(ErrorKind.INVALID, "no", False)),
+        Progress(1, 2, "x"),
+        Display({"text/plain": "x", "application/json": [1]}),
+        Display({"image/png": b"\x89PNG\r\n\x1a\n"}),
         Place("tool:3"),
         Ready((Layer("seccomp", True),)),
     ]
@@ -206,12 +213,22 @@ def slowly(value: object, depth: int = 0) -> object:
         case list():
             return [slowly(item, depth + 1) for item in value]
         case {"$b": str(text), **rest} if not rest:
-            return text.encode("latin-1")
+            return bytes(byte_of(character) for character in text)
         case dict():
             if any(key.startswith("$") and not key.startswith("$$") for key in value):
                 raise ValueError("a bad tag")
             return {slowly(key.removeprefix("$")): slowly(item, depth + 1) for key, item in value.items()}
     return value
+
+
+def byte_of(character: str) -> int:
+    code = ord(character)
+    shifted = code - 0x100
+    if 0 <= shifted < 0x20 or shifted in (0x22, 0x5C):
+        return shifted
+    if code < 0x20 or code in (0x22, 0x5C) or code > 0xFF:
+        raise ValueError("no byte is written so")
+    return code
 
 
 def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from micro_agi_kernel.errors import ErrorKind
-from micro_agi_kernel.interfaces import CallOutcome, Limits, Program
+from micro_agi_kernel.interfaces import CallOutcome, HostService, Limits, Program
 from micro_agi_kernel.outputs import Output, Printed
 from micro_agi_kernel.sandbox import call, frames
-from micro_agi_kernel.sandbox.call import Call, request_of
-from micro_agi_kernel.sandbox.child import Shape
+from micro_agi_kernel.sandbox.call import Call
+from micro_agi_kernel.sandbox.protocol import Shape, request_of
 from micro_agi_kernel.sandbox.workers import Worker
 from micro_agi_kernel.values import Value
 
@@ -130,7 +130,7 @@ async def play(
     script: list[Step],
     *,
     reads: bool = True,
-    host: Host | None = None,
+    host: HostService | None = None,
     on_output: Callable[[Output], None] = lambda output: None,
     limits: Limits = LIMITS,
 ) -> CallOutcome:
@@ -188,7 +188,7 @@ LIES: dict[str, tuple[list[Step], str, str]] = {
     "deeper": ([text("[" * 500_000)], "CRASHED", ""),
     "deep objects": ([text('{"t":"end","value":' + '{"a":' * 5000 + "1" + "}" * 5000 + "}")], "CRASHED", ""),
     "a false tag": ([text('{"t":"end","value":{"$b":1}}')], "CRASHED", ""),
-    "a false tag, spelt otherwise": ([text('{"t":"end","value":{"\\u0024b":"\\u0100"}}')], "CRASHED", ""),
+    "a false tag, spelt otherwise": ([text('{"t":"end","value":{"\\u0024b":"\\u0200"}}')], "CRASHED", ""),
     "an unknown key of ours": ([text('{"t":"end","value":{"$x":1}}')], "CRASHED", ""),
     "ready again": ([message({"t": "ready", "layers": []})], "CRASHED", ""),
     "a word of main's": ([message({"id": 1, "value": 1})], "CRASHED", ""),
@@ -205,7 +205,9 @@ LIES: dict[str, tuple[list[Step], str, str]] = {
     "too much, in characters of three bytes": ([message({"t": "out", "text": "€" * 5000})], "OUTPUT_LIMIT", "€" * 3333),
     "a display of 8 MiB": ([message({"t": "display", "value": {"text/plain": "x" * 8_000_000}})], "OUTPUT_LIMIT", ""),
     "displays": ([message({"t": "display", "value": {"text/plain": "x"}})] * 1000, "OUTPUT_LIMIT", ""),
-    "empty output": ([message({"t": "out", "text": ""})] * 1000, "TIMEOUT", ""),
+    "a flood of places": ([message({"t": "at", "where": "tool:1"})] * 1000, "CRASHED", ""),
+    "an id that is no number": ([message({"t": "ask", "id": False, "op": "x", "payload": 1})], "CRASHED", ""),
+    "empty output": ([message({"t": "out", "text": ""})], "CRASHED", ""),
     "ask: ids twice": ([ask(1) + ask(1)], "CRASHED", ""),
     "ask: an id again, after its answer": ([ask(1), Pause(0.02), ask(1), Pause(0.01), END], "value", ""),
     "ask: ids of all sizes": ([ask(-(1 << 63)) + ask((1 << 63) - 1) + ask(0), Pause(0.02), END], "value", ""),
@@ -319,30 +321,39 @@ def test_whatever_a_child_says_the_call_ends(script: list[Step], reads: bool, en
     assert sum(len(output.text.encode()) for output in shown if isinstance(output, Printed)) <= limits.output
 
 
-def strictly(data: bytes) -> object:
-    """What an honest reader of JSON makes of `data`: the standard library's, with our rules told to it."""
+async def test_answers_that_nobody_reads_do_not_pile_up() -> None:
+    """A child that asks and does not read gets what it asked for a few times, not as often as it asked."""
 
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        if len({key for key, _ in pairs}) != len(pairs):
-            raise ValueError("a key twice")
-        return dict(pairs)
+    class Large:
+        def __init__(self) -> None:
+            self.asked = 0
 
-    def refuse(name: str) -> object:
-        raise ValueError(name)
+        async def request(self, op: str, payload: Value) -> Value:
+            self.asked += 1
+            await asyncio.sleep(0)
+            return "x" * (4 << 20)
 
-    value = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse)
-    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    return value
+    host = Large()
+    asks = b"".join(ask(id) for id in range(1, 201))
+    outcome = await play([asks, Pause(0.5)], reads=False, host=host, limits=Limits(seconds=0.4))
+    assert outcome.error is not None and outcome.error.kind is ErrorKind.TIMEOUT
+    assert 1 <= host.asked <= 70, "those that began at once, and no more after them"
 
 
-@settings(deadline=None, max_examples=5000 if FULL else 300)
-@given(st.one_of(SAID, mutilated()), st.booleans())
-def test_the_parser_takes_nothing_that_is_no_json(data: bytes, escaped: bool) -> None:
-    """Nor does it read it otherwise than others do."""
-    body = data[4:]
-    try:
-        value = frames.loads(body)
-    except frames.FrameError:
-        return
-    if b'"$' not in body and b"\\u0024" not in body:
-        assert repr(strictly(body)) == repr(value)
+async def test_messages_without_a_pause_leave_turns_for_others() -> None:
+    turns, done = 0, False
+
+    async def other_work() -> None:
+        nonlocal turns
+        while not done:
+            await asyncio.sleep(0)
+            turns += 1
+
+    beside = asyncio.create_task(other_work())
+    await asyncio.sleep(0)
+    before = turns
+    await play([message({"t": "out", "text": "x"}) * 20_000 + END])
+    during = turns - before
+    done = True
+    await beside
+    assert during > 20_000 // 200

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from jail_probes import NO, OFFERS_SECCOMP, ON_X86, attempt, every_probe, landlock_version
+from jail_probes import IS_OPEN, NO, OFFERS_SECCOMP, ON_X86, attempt, every_probe, landlock_version
 from sandbox_kit import Runner, opened
 
 from micro_agi_kernel.errors import ErrorKind
@@ -48,12 +48,10 @@ async def test_the_child_holds_nothing_of_main(lua: Runner) -> None:
     assert secret not in arguments
 
 
-HOLDINGS = """
-import ctypes, os, select, sys
-def is_open(fd):
-    poll = select.poll()
-    poll.register(fd, 0)
-    return not any(event & select.POLLNVAL for _, event in poll.poll(0))
+HOLDINGS = (
+    IS_OPEN
+    + """
+import ctypes, os, sys
 environ, entries = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ"), []
 while environ[len(entries)]:
     entries.append(environ[len(entries)].decode())
@@ -61,6 +59,7 @@ secret_bearing = ("openai", "httpx", "httpcore", "dulwich", "asyncio", "ssl", "g
 result = [[fd for fd in range(1024) if is_open(fd)], dict(os.environ), entries, sorted(
     name for name in sys.modules if name.split(".")[0] in secret_bearing), repr(sys.argv) + repr(sys.orig_argv)]
 """
+)
 
 
 async def test_layers_that_the_kernel_offers_are_active(lua: Runner) -> None:

@@ -496,3 +496,18 @@ async def test_a_nested_call_has_its_own_child_and_stops_the_clock(lua: Runner) 
 
 async def test_random_numbers_differ_between_children(lua: Runner) -> None:
     assert len({await lua.value("return math.random(1 << 60)") for _ in range(4)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("return string.format('%d', 1.5)", "bad argument #2 to 'format' (number has no integer representation)"),
+        ("return require('nope')", "module 'nope' is not available here: it is not among this entry's modules"),
+        ("return channel.select({ 1 })", "case 1 of channel.select is not a case: make it with ch:case_receive() or"),
+        ("local x = require('nope')", "tool:1: module 'nope' is not available here"),
+        ("error('[x]:1: mine', 0)", "[x]:1: mine"),
+    ],
+)
+async def test_an_error_names_a_line_of_the_tool_or_none(lua: Runner, source: str, message: str) -> None:
+    """A tail call leaves no line of the tool; those of our own files mean nothing to it."""
+    assert (await lua.error(source)).message.startswith(message)

@@ -9,7 +9,7 @@ import pytest
 from sandbox_kit import Runner
 
 from micro_agi_kernel.errors import ErrorKind
-from micro_agi_kernel.sandbox.pool import clock_stopped
+from micro_agi_kernel.sandbox.call import clock_stopped
 from micro_agi_kernel.values import Value
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -68,6 +68,11 @@ async def test_time_while_the_host_works(lua: Runner) -> None:
 async def test_memory(lua: Runner, source: str) -> None:
     error = await lua.error(source, memory=16 * MIB)
     assert (error.kind, error.message) == (ErrorKind.MEMORY_LIMIT, "memory limit of 16 MiB reached at tool:1")
+
+
+async def test_a_recursion_without_an_end(lua: Runner) -> None:
+    error = await lua.error("local function f() return 1 + f() end\nreturn f()")
+    assert error.message == "memory limit of 64 MiB reached at tool:1: its calls nest more than 10000 deep"
 
 
 async def test_memory_in_a_coroutine_that_was_spawned(lua: Runner) -> None:

@@ -54,4 +54,4 @@ async def test_a_child_of_any_memory_limit_comes_from_the_same_zygote() -> None:
             source = f"return #('x'):rep({megabytes} << 18)"
             assert await lua.value(source, memory=megabytes << 20) == megabytes << 18
             error = await lua.error(source.replace("<< 18", "<< 20"), memory=megabytes << 20)
-            assert error.message == f"memory limit of {megabytes} MiB reached"
+            assert error.message == f"memory limit of {megabytes} MiB reached at tool:1"

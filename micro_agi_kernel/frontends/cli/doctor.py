@@ -98,7 +98,7 @@ def _sandbox(settings: Settings) -> Iterator[Line]:
     async def layers() -> tuple[Layer, ...]:
         sandbox = open_sandbox(settings)
         try:
-            return await sandbox.layers()
+            return await sandbox.layers(settings.sandbox.limits())
         finally:
             await sandbox.close()
 

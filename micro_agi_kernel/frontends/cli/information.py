@@ -30,11 +30,12 @@ def _index(registry_path: str | None) -> DocsIndex:
 
 
 @docs.command()
-@click.argument("query")
+@click.argument("words", metavar="QUERY", nargs=-1, required=True)
 @registry_option
 @json_option
-def search(query: str, registry_path: str | None, as_json: bool) -> None:
-    """Search the pages for QUERY."""
+def search(words: tuple[str, ...], registry_path: str | None, as_json: bool) -> None:
+    """Search the pages for QUERY, one or several words."""
+    query = " ".join(words)
     hits = _index(registry_path).search(query)
     if as_json:
         print_json([{"path": hit.path, "title": hit.title, "excerpt": hit.excerpt} for hit in hits])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Coroutine
 from typing import Any
 
@@ -21,7 +20,7 @@ from micro_agi_kernel.frontends.cli.output import (
     read_json,
     registry_option,
 )
-from micro_agi_kernel.frontends.output_text import OutputText
+from micro_agi_kernel.frontends.output_text import OutputText, readable_json
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
 from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.settings import load_settings
@@ -45,6 +44,11 @@ class Shown:
             self._pieces.append(text)
         else:
             print_text(text, end=False)
+
+    def end_line(self) -> None:
+        """What is said next begins a line."""
+        if (end := self._text.end_line()) and not self._keep:
+            print_text(end, end=False)
 
     @property
     def text(self) -> str:
@@ -116,12 +120,13 @@ def _show(work: Coroutine[Any, Any, CallOutcome], shown: Shown, as_json: bool) -
         if as_json:
             _print_document(CallOutcome(error=CallError(ErrorKind.CANCELED, "interrupted")), shown)
         raise
+    shown.end_line()
     if as_json:
         _print_document(outcome, shown)
     elif outcome.error is not None:
         print_text(f"{outcome.error.kind}: {outcome.error.message}", to_stderr=True)
     elif (value := outcome_json(outcome)) is not None:
-        print_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+        print_text(value if isinstance(value, str) else readable_json(as_value(value)))
     if not outcome.ok:
         raise SystemExit(1)
 

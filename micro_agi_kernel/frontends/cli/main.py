@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -27,6 +28,10 @@ COMMANDS = {
     "console": "installation:console",
 }
 """Subcommand to `module:function` in this folder, in the order of the help."""
+
+
+_OUTPUT_ERRORS = frozenset({errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC})
+"""What a full disk or a closed stdout answers to writing."""
 
 
 class Commands(click.Group):
@@ -56,7 +61,8 @@ class Commands(click.Group):
         except BrokenPipeError:
             raise  # the reader went away: click ends quietly
         except OSError as error:
-            raise click.ClickException(f"cannot write the output: {error.strerror or error}") from error
+            what = "cannot write the output" if error.errno in _OUTPUT_ERRORS else "the system refuses"
+            raise click.ClickException(f"{what}: {error.strerror or error}") from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise SystemExit(130) from None  # 128 + SIGINT, as shells count

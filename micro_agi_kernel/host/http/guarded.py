@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import TypeAlias
@@ -26,20 +25,21 @@ from typing import TypeAlias
 import httpcore
 
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host.addresses import Address, reach
-from micro_agi_kernel.host.http_answer import body_value
-from micro_agi_kernel.host.http_exchange import Answer, exchange, network_failure, too_late
-from micro_agi_kernel.host.http_network import CheckedNetwork
-from micro_agi_kernel.host.http_request import DEFAULT_LIMITS, HttpLimits, HttpRequest, parse_request
-from micro_agi_kernel.host.http_stream import HttpStream
-from micro_agi_kernel.host.http_url import Target
+from micro_agi_kernel.host.http.addresses import Address, reach
+from micro_agi_kernel.host.http.answer import body_value
+from micro_agi_kernel.host.http.exchange import Answer, exchange
+from micro_agi_kernel.host.http.failures import network_failure, too_late
+from micro_agi_kernel.host.http.network import CheckedNetwork
+from micro_agi_kernel.host.http.request import DEFAULT_LIMITS, HttpLimits, HttpRequest, parse_request
+from micro_agi_kernel.host.http.stream import HttpStream
+from micro_agi_kernel.host.http.url import Target
 from micro_agi_kernel.values import Value
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host name and port to the texts of its addresses; raises OSError when there are none."""
 
-Allows: TypeAlias = Callable[[str, str], "Awaitable[bool] | bool"]
-"""Action and resource to whether the policies allow it for the tool that asks."""
+Allows: TypeAlias = Callable[[str, str], Awaitable[None]]
+"""Asks the policies whether the tool may do an action on a resource; raises Refused unless it may."""
 
 
 class GuardedHttp:
@@ -59,7 +59,7 @@ class GuardedHttp:
         self._tls: ssl.SSLContext | None = None
         self._threads: ThreadPoolExecutor | None = None
 
-    async def request(self, payload: Value, allows: Allows) -> dict[str, Value]:
+    async def request(self, payload: Mapping[str, Value], allows: Allows) -> dict[str, Value]:
         """Send the request that `payload` describes and return the last answer.
 
         payload: {method, url, headers?, query?, form?, cookies? = {name: text, number, boolean or list}, body? =
@@ -76,15 +76,21 @@ class GuardedHttp:
         answer, time), which says whether to try again. Cancelling closes the connection.
         """
         request = await asyncio.to_thread(parse_request, payload, self._limits)  # 0.2 s for the largest form
-        async with _network_time(request) as clock:
-            answer = await self._follow(request, allows, clock, self._limits.response_body, whole=True)
-        return {**answer.head.as_value(str(answer.request.target)), "body": body_value(answer.body)}
+        async with (
+            _network_time(request) as clock,
+            self._last_answer(request, allows, clock, self._limits.response_body) as answer,
+        ):
+            body = await answer.read_all()
+        return {**answer.head.as_value(str(answer.request.target)), "body": body_value(body)}
 
-    async def open(self, payload: Value, allows: Allows, most: int) -> HttpStream:
+    async def open(self, payload: Mapping[str, Value], allows: Allows, most: int) -> HttpStream:
         """The same, but the body is still to be read: at most `most` bytes, and in what is left of the time."""
         request = await asyncio.to_thread(parse_request, payload, self._limits)  # 0.2 s for the largest form
-        async with _network_time(request) as clock:
-            answer = await self._follow(request, allows, clock, min(most, self._limits.stream_body), whole=False)
+        limit = min(most, self._limits.stream_body)
+        async with (
+            _network_time(request) as clock,
+            self._last_answer(request, allows, clock, limit) as answer,
+        ):
             return HttpStream(answer, deadline=clock.when() or 0.0)
 
     async def close(self) -> None:
@@ -93,9 +99,11 @@ class GuardedHttp:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
 
-    async def _follow(
-        self, request: HttpRequest, allows: Allows, clock: asyncio.Timeout, limit: int, *, whole: bool
-    ) -> Answer:
+    @contextlib.asynccontextmanager
+    async def _last_answer(
+        self, request: HttpRequest, allows: Allows, clock: asyncio.Timeout, limit: int
+    ) -> AsyncIterator[Answer]:
+        """The answer at the end of the redirects; inside the block the request has its turn on the network."""
         if request.max_body is not None:
             limit = min(limit, request.max_body)
         for _ in range(request.redirects + 1):
@@ -107,12 +115,10 @@ class GuardedHttp:
                 network = CheckedNetwork(self._network, addresses, request.seconds)
                 answer = await exchange(request, network, tls, limit)
                 location = answer.head.location() if request.redirects else None
-                if location is not None:
-                    await answer.aclose()
-                elif whole:
-                    await answer.read_all()
-            if location is None:
-                return answer
+                if location is None:
+                    yield answer
+                    return
+                await answer.aclose()
             request = request.redirected(answer.head.status, location)
         raise Refused(ErrorKind.INVALID, f"stopped after {request.redirects} redirects, before {request.target}")
 
@@ -130,16 +136,17 @@ class GuardedHttp:
         """The addresses of `target`, every one of them public or allowed: one that is not spoils all."""
         addresses = [target.address] if target.address is not None else await self._resolve(target)
         for address in addresses:
-            where = str(address) if target.address is not None else f"{address}, the address of {target.host}"
+            whose = "" if target.address is not None else f"; {address} is the address of {target.host}"
             match reach(address):
                 case "never":
-                    raise Refused(
-                        ErrorKind.PERMISSION_DENIED,
-                        f"http_client never connects to {where}: it names no single machine, or hides another address",
-                    )
+                    why = "it names no single machine, or hides another address"
+                    raise Refused(ErrorKind.PERMISSION_DENIED, f"http_client never connects to {address}: {why}{whose}")
                 case "private":
-                    with _stopped(clock):
-                        await _ask(allows, "http_client.private_ip", str(address), where)
+                    try:
+                        with _stopped(clock):
+                            await allows("http_client.private_ip", str(address))
+                    except Refused as refused:
+                        raise Refused(refused.kind, f"{refused}{whose}", retryable=refused.retryable) from refused
         return addresses
 
     async def _resolve(self, target: Target) -> list[Address]:
@@ -180,12 +187,12 @@ async def _network_time(request: HttpRequest) -> AsyncIterator[asyncio.Timeout]:
         async with asyncio.timeout(request.seconds) as clock:
             yield clock
     except TimeoutError as error:
-        raise too_late(request) from error
+        raise too_late(request.target.origin, request.seconds) from error
 
 
 @contextlib.contextmanager
 def _stopped(clock: asyncio.Timeout) -> Iterator[None]:
-    """The clock stands still, for what is not the network's doing: a policy may have to ask a person."""
+    """The clock stands still for what is not the network's doing: reading the policies, waiting for a turn."""
     now = asyncio.get_running_loop().time
     left = (clock.when() or 0.0) - now()
     clock.reschedule(None)
@@ -198,14 +205,8 @@ def _stopped(clock: asyncio.Timeout) -> Iterator[None]:
 async def _require(request: HttpRequest, allows: Allows) -> None:
     """Ask for all that can be asked before the name is resolved."""
     url = str(request.target)
-    await _ask(allows, "http_client.request", url, url)
+    await allows("http_client.request", url)
     if request.unix_socket:
-        await _ask(allows, "http_client.unix_socket", request.unix_socket, request.unix_socket)
+        await allows("http_client.unix_socket", request.unix_socket)
     if request.tls.insecure and request.target.scheme == "https":
-        await _ask(allows, "http_client.insecure_tls", url, url)
-
-
-async def _ask(allows: Allows, action: str, resource: str, shown: str) -> None:
-    answer = allows(action, resource)
-    if (await answer if inspect.isawaitable(answer) else answer) is not True:
-        raise Refused(ErrorKind.PERMISSION_DENIED, f"policy denied: {action} on {shown}")
+        await allows("http_client.insecure_tls", url)

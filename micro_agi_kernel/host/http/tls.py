@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 import httpx
 
 from micro_agi_kernel.errors import Refused
-from micro_agi_kernel.host import http_fields
-from micro_agi_kernel.host.addresses import parse_host
-from micro_agi_kernel.host.http_fields import invalid
+from micro_agi_kernel.host.arguments import invalid, utf8
+from micro_agi_kernel.host.http import checks
+from micro_agi_kernel.host.http.addresses import parse_host
 from micro_agi_kernel.values import Value
 
 MAX_PEM = 256 * 1024
@@ -68,32 +68,32 @@ def parse_tls(value: Value) -> TlsOptions:
     """The option `tls`. Raises Refused."""
     if value is None:
         return TlsOptions()
-    fields = http_fields.record(value, "tls", _FIELDS)
+    fields = checks.record(value, "tls", _FIELDS)
     cert, key, ca = (_pem(fields.get(name), f"tls.{name}") for name in ("cert", "key", "ca"))
     if bool(cert) != bool(key):
         raise invalid("tls: cert and key belong together")
     name = fields.get("server_name")
     insecure = fields.get("insecure_skip_verify", False)
     if not isinstance(insecure, bool):
-        raise invalid("tls.insecure_skip_verify: true or false is wanted")
+        raise invalid("tls.insecure_skip_verify must be true or false")
     return TlsOptions(cert, key, ca, "" if name is None else _server_name(name), insecure)
 
 
 def _pem(value: Value, name: str) -> str:
     if value is None:
         return ""
-    found = http_fields.text(value, name)
+    found = utf8(value, name)
     if not found.isascii() or len(found) > MAX_PEM or "-----BEGIN " not in found:
-        raise invalid(f"{name}: PEM text is wanted, at most {MAX_PEM} characters")
+        raise invalid(f"{name} must be PEM text, at most {MAX_PEM} characters")
     return found
 
 
 def _server_name(value: Value) -> str:
-    name = http_fields.text(value, "tls.server_name").lower()
+    name = utf8(value, "tls.server_name").lower()
     try:
         address = parse_host(name)
     except Refused as error:
-        raise invalid("tls.server_name: a host name is wanted") from error
+        raise invalid("tls.server_name must be a host name") from error
     return name if address is None else str(address)
 
 

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from micro_agi_kernel.host.http_fields import TOKEN
+from micro_agi_kernel.host.http.checks import TOKEN
 from micro_agi_kernel.values import Value
 
 PIECE = 64 * 1024

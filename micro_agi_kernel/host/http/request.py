@@ -9,16 +9,16 @@ import base64
 import math
 import posixpath
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urljoin
 
 from micro_agi_kernel import __version__
-from micro_agi_kernel.host import http_fields
-from micro_agi_kernel.host.http_body import parse_body
-from micro_agi_kernel.host.http_fields import invalid
-from micro_agi_kernel.host.http_tls import TlsOptions, parse_tls
-from micro_agi_kernel.host.http_url import MAX_URL, Target, parse_url, require_plain
+from micro_agi_kernel.host.arguments import invalid, utf8
+from micro_agi_kernel.host.http import checks
+from micro_agi_kernel.host.http.body import parse_body
+from micro_agi_kernel.host.http.tls import TlsOptions, parse_tls
+from micro_agi_kernel.host.http.url import MAX_URL, Target, parse_url, require_plain
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.values import Value, shorten
 
@@ -30,7 +30,7 @@ MAX_BODY = 1 << 40
 MAX_SOCKET_PATH = 107
 """Bytes that Linux has room for."""
 
-_OPTIONS = (
+OPTIONS = (
     *("auth", "body", "cookies", "files", "form", "headers", "max_response_body"),
     *("query", "redirects", "timeout", "tls", "unix_socket"),
 )
@@ -48,7 +48,7 @@ class HttpLimits:
     """What one request may use."""
 
     seconds: float = 30.0
-    """On the network, redirects included; the waiting for a policy's answer or for a turn does not count."""
+    """On the network, redirects included; reading the policies and waiting for a turn does not count."""
     most_seconds: float = 300.0
     """What a request may ask for; the time of its call ends it anyway."""
     request_body: int = 4 * MIB
@@ -74,13 +74,13 @@ class HttpRequest:
     """Names in lower case."""
     body: bytes | None
     seconds: float
-    max_body: int | None = None
+    max_body: int | None
     """Bytes of the answer's body; None leaves it to the limits."""
-    redirects: int = DEFAULT_LIMITS.redirects
+    redirects: int
     """How many to follow; 0 takes the redirect itself as the answer."""
-    tls: TlsOptions = field(default_factory=TlsOptions)
-    unix_socket: str = ""
-    """Path of the socket to connect to in place of the URL's host."""
+    tls: TlsOptions
+    unix_socket: str
+    """Path of the socket to connect to in place of the URL's host; empty for none."""
 
     def redirected(self, status: int, location: str) -> HttpRequest:
         """The request that follows a redirect, by the rules of browsers (the WHATWG Fetch standard).
@@ -105,18 +105,16 @@ class HttpRequest:
         return replace(self, headers=tuple(header for header in self.headers if header[0] not in names))
 
 
-def parse_request(payload: Value, limits: HttpLimits) -> HttpRequest:
+def parse_request(payload: Mapping[str, Value], limits: HttpLimits) -> HttpRequest:
     """The request that `payload` describes: method and url, and any of the options."""
-    if not isinstance(payload, dict):
-        raise invalid("http_client takes a table with method and url")
     payload = {name: value for name, value in payload.items() if value is not None}
-    unknown = sorted(set(payload) - {"method", "url", *_OPTIONS})
+    unknown = sorted(set(payload) - {"method", "url", *OPTIONS})
     if unknown:
-        raise invalid(f"http_client has no option {shorten(unknown[0])!r} here; it has {', '.join(_OPTIONS)}")
-    method = http_fields.text(payload.get("method"), "method").upper()
-    if not http_fields.TOKEN.fullmatch(method) or method in _NEVER:
+        raise invalid(f"http_client has no option {shorten(unknown[0])!r} here; it has {', '.join(OPTIONS)}")
+    method = utf8(payload.get("method"), "method").upper()
+    if not checks.TOKEN.fullmatch(method) or method in _NEVER:
         raise invalid(f"method: {shorten(method)!r} cannot be sent")
-    target = parse_url(http_fields.text(payload.get("url"), "url"))
+    target = parse_url(utf8(payload.get("url"), "url"))
     if query := _query(payload.get("query")):
         target = replace(target, path=f"{target.path}{'&' if '?' in target.path else '?'}{query}")
         if len(target.path) > MAX_URL:
@@ -130,8 +128,8 @@ def parse_request(payload: Value, limits: HttpLimits) -> HttpRequest:
         _headers(payload, content_type),
         body,
         seconds=_seconds(payload.get("timeout", limits.seconds), limits.most_seconds),
-        max_body=http_fields.whole(payload.get("max_response_body", 0), "max_response_body", MAX_BODY) or None,
-        redirects=http_fields.whole(payload.get("redirects", limits.redirects), "redirects", limits.redirects),
+        max_body=checks.whole(payload.get("max_response_body", 0), "max_response_body", MAX_BODY) or None,
+        redirects=checks.whole(payload.get("redirects", limits.redirects), "redirects", limits.redirects),
         tls=parse_tls(payload.get("tls")),
         unix_socket=_socket(payload.get("unix_socket")),
     )
@@ -139,19 +137,19 @@ def parse_request(payload: Value, limits: HttpLimits) -> HttpRequest:
 
 def _query(value: Value) -> str:
     """Sorted by name, since a Lua table has no order and the same call should make the same URL."""
-    return urlencode([(name, item) for name, items in http_fields.table(value, "query") for item in items])
+    return urlencode([(name, item) for name, items in checks.table(value, "query") for item in items])
 
 
 def _headers(payload: dict[str, Value], content_type: str | None) -> tuple[tuple[str, bytes], ...]:
     """What the tool says in `headers`, what its other options imply, and our own where it says nothing."""
     headers: list[tuple[str, bytes]] = []
-    for name, items in http_fields.table(payload.get("headers"), "headers"):
-        if not http_fields.TOKEN.fullmatch(name):
+    for name, items in checks.table(payload.get("headers"), "headers"):
+        if not checks.TOKEN.fullmatch(name):
             raise invalid(f"headers: {shorten(name)!r} is not a header name")
         key = name.lower()
         if _HOP_BY_HOP.fullmatch(key):
             raise invalid(f"headers: leave {name!r} out; http_client sets what the connection needs")
-        headers += [(key, http_fields.header_text(item, f"headers.{name}").strip(" \t").encode()) for item in items]
+        headers += [(key, checks.header_text(item, f"headers.{name}").strip(" \t").encode()) for item in items]
     given = {name for name, _ in headers}
     implied = {"authorization": _auth(payload.get("auth")), "cookie": _cookies(payload.get("cookies"))}
     implied["content-type"] = content_type
@@ -174,19 +172,19 @@ def _auth(value: Value) -> str | None:
     """The option `auth`: {user, pass}, for Basic authentication."""
     if value is None:
         return None
-    fields = http_fields.record(value, "auth", ("user", "pass"))
-    user = http_fields.header_text(fields.get("user"), "auth.user")
-    password = http_fields.header_text(fields.get("pass", ""), "auth.pass")
+    fields = checks.record(value, "auth", ("user", "pass"))
+    user = checks.header_text(fields.get("user"), "auth.user")
+    password = checks.header_text(fields.get("pass", ""), "auth.pass")
     if ":" in user:
-        raise invalid("auth.user: must not hold a colon")
+        raise invalid("auth.user must not hold a colon")
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def _cookies(value: Value) -> str | None:
     pairs: list[str] = []
-    for name, items in http_fields.table(value, "cookies"):
+    for name, items in checks.table(value, "cookies"):
         for item in items:
-            if not http_fields.TOKEN.fullmatch(name) or not _COOKIE_VALUE.fullmatch(item):
+            if not checks.TOKEN.fullmatch(name) or not _COOKIE_VALUE.fullmatch(item):
                 raise invalid(f"cookies: percent-encode name and value of {shorten(name)!r}")
             pairs.append(f"{name}={item}")
     return "; ".join(pairs) or None
@@ -194,7 +192,7 @@ def _cookies(value: Value) -> str | None:
 
 def _seconds(value: Value, limit: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise invalid("timeout: a number of seconds above 0 is wanted")
+        raise invalid("timeout must be a number of seconds above 0")
     return float(min(value, limit))
 
 
@@ -202,8 +200,8 @@ def _socket(value: Value) -> str:
     """The path of a socket in its one spelling, so that a policy on a folder cannot be left with `..`."""
     if value is None:
         return ""
-    path = http_fields.text(value, "unix_socket")
+    path = utf8(value, "unix_socket")
     sound = path.startswith("/") and not path.startswith("//") and posixpath.normpath(path) == path
     if not sound or path == "/" or not path.isprintable() or len(path.encode()) > MAX_SOCKET_PATH:
-        raise invalid(f"unix_socket: an absolute path without '..' is wanted, at most {MAX_SOCKET_PATH} bytes")
+        raise invalid(f"unix_socket must be an absolute path without '..', at most {MAX_SOCKET_PATH} bytes")
     return path

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpcore
 
-from micro_agi_kernel.host.addresses import Address
+from micro_agi_kernel.host.http.addresses import Address
 
 MAX_ATTEMPTS = 4
 """Addresses of one name that are tried: enough for two families, too few to scan with."""

@@ -13,10 +13,11 @@ from contextlib import AsyncExitStack, aclosing
 import httpcore
 
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.host.http_answer import Head, Unpacker
-from micro_agi_kernel.host.http_network import CheckedNetwork
-from micro_agi_kernel.host.http_request import HttpRequest
-from micro_agi_kernel.host.http_url import Target
+from micro_agi_kernel.host.http.answer import Head, Unpacker
+from micro_agi_kernel.host.http.failures import network_failure
+from micro_agi_kernel.host.http.network import CheckedNetwork
+from micro_agi_kernel.host.http.request import HttpRequest
+from micro_agi_kernel.host.http.url import Target
 from micro_agi_kernel.values import shorten
 
 _SMALL = 64
@@ -33,24 +34,23 @@ class Answer:
         self.head = head
         self.request = request
         self.size = head.length()
-        self.body = b""
         self._pieces = pieces
         self._connection = connection
 
     async def read(self) -> bytes:
         """The next piece of the body; empty at its end. Raises Refused: broken, or larger than allowed."""
-        with failures_of(self.request.target):
+        with _failures_of(self.request.target):
             return await anext(self._pieces, b"")
 
-    async def read_all(self) -> None:
-        """Put the whole body into `body`, and hang up."""
+    async def read_all(self) -> bytes:
+        """The whole body; hangs up."""
         body = bytearray()
         try:
             while piece := await self.read():
                 body += piece
         finally:
             await self.aclose()
-        self.body = bytes(body)
+        return bytes(body)
 
     async def aclose(self) -> None:
         """Hang up; harmless when repeated."""
@@ -71,7 +71,7 @@ async def exchange(request: HttpRequest, network: CheckedNetwork, tls: ssl.SSLCo
         opened.push_async_callback(network.close)
         socket = request.unix_socket or None
         connection = httpcore.AsyncHTTPConnection(url.origin, ssl_context=tls, uds=socket, network_backend=network)
-        with failures_of(target):
+        with _failures_of(target):
             await opened.enter_async_context(connection)
             response = await opened.enter_async_context(
                 connection.stream(request.method, url, headers=headers, content=request.body, extensions=extensions)
@@ -113,7 +113,7 @@ async def _unpacked(response: httpcore.Response, unpacker: Unpacker | None) -> A
 
 
 @contextlib.contextmanager
-def failures_of(target: Target) -> Iterator[None]:
+def _failures_of(target: Target) -> Iterator[None]:
     """Turns what went wrong on the network or with the server into Refused."""
     try:
         yield
@@ -130,11 +130,3 @@ def failures_of(target: Target) -> Iterator[None]:
         raise network_failure(
             f"no answer from {target.origin}: {shorten(reason, 200)}", retryable=not untrusted
         ) from error
-
-
-def too_late(request: HttpRequest) -> Refused:
-    return network_failure(f"no complete answer from {request.target.origin} in {request.seconds:g} s")
-
-
-def network_failure(message: str, *, retryable: bool = True) -> Refused:
-    return Refused(ErrorKind.INTERNAL, message, retryable=retryable)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from micro_agi_kernel.host.addresses import Address, parse_host
-from micro_agi_kernel.host.http_fields import invalid
+from micro_agi_kernel.host.arguments import invalid
+from micro_agi_kernel.host.http.addresses import Address, parse_host
 from micro_agi_kernel.values import shorten
 
 MAX_URL = 8_192

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from micro_agi_kernel.errors import Refused
-from micro_agi_kernel.host.http_call import stream_closed
-from micro_agi_kernel.host.http_exchange import Answer, too_late
+from micro_agi_kernel.host.http.exchange import Answer
+from micro_agi_kernel.host.http.failures import stream_closed, too_late
 
 _GATHER = 0.01
 """Seconds in which a read takes along what comes right after its first bytes: a TLS record holds 16 KiB at most, a
@@ -69,7 +69,7 @@ class HttpStream:
             async with asyncio.timeout_at(self._deadline):
                 return await self._answer.read()
         except TimeoutError as error:
-            raise too_late(self._answer.request) from error
+            raise too_late(self._answer.request.target.origin, self._answer.request.seconds) from error
 
     async def close(self) -> None:
         """Hang up, under a read too; harmless when repeated."""

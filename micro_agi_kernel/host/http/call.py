@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.errors import Refused
+from micro_agi_kernel.host.arguments import invalid
+from micro_agi_kernel.host.http.failures import stream_closed
 from micro_agi_kernel.interfaces import MIB
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.host.http_stream import HttpStream
+    from micro_agi_kernel.host.http.stream import HttpStream
 
 MAX_AT_ONCE = 8
 """Requests under way; more wait, so that other calls get their turn too."""
@@ -32,7 +34,7 @@ class HttpCall:
     async def add(self, open: Callable[[int], Awaitable[HttpStream]]) -> tuple[int, HttpStream]:
         """A new stream and its number; `open` is told how many bytes it may give. Raises Refused: there are enough."""
         if len(self._streams) + self._opening >= MAX_STREAMS:
-            raise Refused(ErrorKind.INVALID, f"a call may have {MAX_STREAMS} streams open: close one first")
+            raise invalid(f"a call may have {MAX_STREAMS} streams open: close one first")
         if self._left <= 0:
             raise _too_much()
         self._opening += 1
@@ -66,9 +68,5 @@ class HttpCall:
         await asyncio.gather(*(self.end(number) for number in list(self._streams)))
 
 
-def stream_closed() -> Refused:
-    return Refused(ErrorKind.INTERNAL, "the stream is closed", retryable=False)
-
-
 def _too_much() -> Refused:
-    return Refused(ErrorKind.INVALID, f"the streams of one call give at most {MAX_STREAMED} bytes")
+    return invalid(f"the streams of one call give at most {MAX_STREAMED} bytes")

@@ -1,11 +1,11 @@
-"""Checks of the fields of an http_client payload, which is hostile: what is wrong is INVALID, with one line."""
+"""Checks of the fields of an http_client payload that more than one option shares; all raise Refused."""
 
 from __future__ import annotations
 
 import math
 import re
 
-from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.host.arguments import invalid, utf8
 from micro_agi_kernel.values import Value, shorten
 
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -18,36 +18,16 @@ MAX_ITEMS = 10_000
 """Values in one table; looking at as many takes 10 ms."""
 
 
-def invalid(message: str) -> Refused:
-    return Refused(ErrorKind.INVALID, message)
-
-
-def text(value: Value, name: str) -> str:
-    """`value` if it is text that UTF-8 can carry."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            pass
-        else:
-            return value
-    raise invalid(f"{name}: UTF-8 text is wanted")
-
-
-def optional_text(value: Value, name: str) -> str | None:
-    return None if value is None else text(value, name)
-
-
 def octets(value: Value, name: str) -> bytes:
     """A Lua string as the bytes it is."""
-    return value if isinstance(value, bytes) else text(value, name).encode()
+    return value if isinstance(value, bytes) else utf8(value, name).encode()
 
 
 def header_text(value: Value, name: str) -> str:
     """Text that may stand in a header line."""
-    found = text(value, name)
+    found = utf8(value, name)
     if CONTROL.search(found):
-        raise invalid(f"{name}: holds a line break or control character")
+        raise invalid(f"{name} must not hold a line break or control character")
     return found
 
 
@@ -56,7 +36,7 @@ def whole(value: Value, name: str, most: int) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise invalid(f"{name}: a whole number, 0 or more, is wanted")
+        raise invalid(f"{name} must be a whole number, 0 or more")
     return min(value, most)
 
 
@@ -65,7 +45,7 @@ def record(value: Value, name: str, fields: tuple[str, ...]) -> dict[str, Value]
     if value == []:
         return {}
     if not isinstance(value, dict):
-        raise invalid(f"{name}: a table with {', '.join(fields)} is wanted")
+        raise invalid(f"{name} must be a table with {', '.join(fields)}")
     unknown = sorted(set(value) - set(fields))
     if unknown:
         raise invalid(f"{name}: there is no {shorten(unknown[0])!r}; there are {', '.join(fields)}")
@@ -77,11 +57,16 @@ def table(value: Value, name: str) -> list[tuple[str, list[str]]]:
     if value is None or value == []:
         return []
     if not isinstance(value, dict):
-        raise invalid(f"{name}: a table of names and values is wanted, not a {type(value).__name__}")
+        raise invalid(f"{name} must be a table of names and values, not a {type(value).__name__}")
     if sum(len(items) if isinstance(items, list) else 1 for items in value.values()) > MAX_ITEMS:
         raise invalid(f"{name}: more than {MAX_ITEMS} values")
-    pairs = [(text(key, name), items if isinstance(items, list) else [items]) for key, items in sorted(value.items())]
-    return [(key, [_scalar(item, f"{name}.{shorten(key)}") for item in items]) for key, items in pairs]
+    pairs = [(utf8(key, name), items if isinstance(items, list) else [items]) for key, items in sorted(value.items())]
+    return [(key, [_scalar(item, f"{name}.{_shown(key)}") for item in items]) for key, items in pairs]
+
+
+def _shown(key: str) -> str:
+    """A name as one line of an error can hold it."""
+    return shorten(key if key.isprintable() else repr(key))
 
 
 def _scalar(value: Value, name: str) -> str:
@@ -93,4 +78,4 @@ def _scalar(value: Value, name: str) -> str:
         case float() if math.isfinite(value):
             return str(int(value)) if value.is_integer() else repr(value)
         case _:
-            return text(value, name)
+            return utf8(value, name)
