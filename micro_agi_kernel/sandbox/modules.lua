@@ -3,7 +3,9 @@
 
 local host, errors, values, scheduler, timer, globals = ...
 
-local assert, error, load, pcall, select, setmetatable, type = assert, error, load, pcall, select, setmetatable, type
+local assert, error, load, next, pcall, select, setmetatable, type =
+  assert, error, load, next, pcall, select, setmetatable, type
+local metatable_of = debug.getmetatable
 local concat, encode, decode = table.concat, values.encode, values.decode
 
 local running = coroutine.running
@@ -44,12 +46,31 @@ local modules = {}
 local env = globals() -- what the chunks of modules see; out of every tool's reach
 env.invalid, env.kind_of = errors.invalid, values.kind_of
 env.empty_object, env.is_empty_object = values.empty_object, values.is_empty_object
-env.getmetatable = debug.getmetatable
 
--- A tool that got hold of the class of an object could change what the module does, and give it a __gc.
+-- A tool that got hold of the class of an object could change what its module does, and give it a __gc. So objects have
+-- a metatable of ours in its place, and the class does not lead to itself by __index.
+local metas, classes = {}, {} -- class -> metatable, and back
+
+local function seal(class, meta)
+  for key, value in next, class do
+    if key:sub(1, 2) == "__" then meta[key] = value end
+  end
+  class.__index = nil
+end
+
 function env.setmetatable(object, class)
-  class.__metatable = "object"
-  return setmetatable(object, class)
+  local meta = metas[class]
+  if not meta then
+    meta = { __metatable = "object" }
+    metas[class], classes[meta] = meta, class
+    seal(class, meta)
+  end
+  return setmetatable(object, meta)
+end
+
+function env.getmetatable(value)
+  local meta = metatable_of(value)
+  return classes[meta] or meta
 end
 
 -- Opens the file NAME_PART.lua of the module NAME, with the arguments that are given.
@@ -66,6 +87,7 @@ local function module(name)
     if not chunk then return nil end
     local body = assert(load(chunk, "=[module " .. name .. "]", "t", env))
     modules[name] = body(native_of(name), host_of(name), scheduler.sleep, timer, part_of(name))
+    for class, meta in next, metas do seal(class, meta) end -- with what came after its first object
   end
   return modules[name]
 end
