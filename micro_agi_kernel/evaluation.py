@@ -32,7 +32,6 @@ async def evaluate_program(program: Program, settings: Settings, on_output: Call
         async with Host([http]).for_call(grant) as host:
             return await sandbox.run(program, host, on_output)
     finally:
-        await http.close()
         await sandbox.close()
 
 

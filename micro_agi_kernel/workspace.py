@@ -38,10 +38,9 @@ class Workspace:
         modules = module_names()
         self.publishing = Publishing(self.registry, self.permissions, self.sandbox, modules, self.person)
         self.docs = DocsService(self.registry, settings.docs.remote)
-        self._http = HttpService(self.permissions.tool_may)
         services: list[Service] = [
             self.docs,
-            self._http,
+            HttpService(self.permissions.tool_may),
             RegistryService(self.registry, self.permissions, self.publishing),
             SecurityService(self.registry, self.permissions),
             FuncsService(self),
@@ -65,7 +64,6 @@ class Workspace:
         self._functions.check_imports(entry, snapshot)
 
     async def close(self) -> None:
-        await self._http.close()
         await self.sandbox.close()
         self.registry.close()
 

@@ -9,7 +9,7 @@ from micro_agi_kernel.values import Value
 
 
 def invalid(message: str) -> Refused:
-    return Refused(ErrorKind.INVALID, message)
+    return Refused(ErrorKind.INVALID, message, retryable=False)
 
 
 def utf8(value: Value, name: str) -> str:

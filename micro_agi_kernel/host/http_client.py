@@ -42,14 +42,10 @@ class HttpService:
             "http.close": self._close,
         }
 
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-
     async def _request(self, payload: Payload, grant: Grant) -> dict[str, Value]:
-        client = await self._loaded()
-        async with self._call(grant).turns:
-            return await client.request(payload, self._allows(grant))
+        client, call = await self._loaded(), self._call(grant)
+        async with call.turns:
+            return await client.request(payload, self._allows(grant), call.lookups)
 
     async def _batch(self, payload: Payload, grant: Grant) -> Value:
         """payload: {requests = {{method, url, ...}, ...}}.
@@ -84,7 +80,7 @@ class HttpService:
         client, call = await self._loaded(), self._call(grant)
         allows = self._allows(grant)
         async with call.turns:
-            number, stream = await call.add(lambda most: client.open(payload, allows, most))
+            number, stream = await call.add(lambda most: client.open(payload, allows, most, call.lookups))
         return {**stream.head.as_value(stream.url), "stream": number, "size": stream.size}
 
     async def _read(self, payload: Payload, grant: Grant) -> Value:

@@ -209,11 +209,11 @@ BROKEN = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     ("tls", "complaint"),
     [
         ({"ca": BROKEN}, "tls.ca: no certificate of an authority"),
-        ({"ca": "-----BEGIN nothing-----"}, "tls.ca: no certificate of an authority"),
+        ({"ca": "-----BEGIN nothing-----"}, "tls.ca must be certificates as PEM text, at most 65536 characters"),
         ({"cert": BROKEN, "key": "client.key"}, "tls.cert: cert and key do not fit"),
-        ({"cert": "client.pem", "key": BROKEN}, "tls.cert: cert and key do not fit"),
+        ({"cert": "client.pem", "key": BROKEN}, "tls.key must be one key as PEM text"),
         ({"cert": "client.pem", "key": "other.key"}, "tls.cert: cert and key do not fit"),
-        ({"cert": "client.pem", "key": "locked.key"}, "tls.cert: cert and key do not fit"),
+        ({"cert": "client.pem", "key": "locked.key"}, "tls.key is encrypted: give it without its password"),
     ],
 )
 async def test_bad_pem_text(

@@ -11,7 +11,7 @@ import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal, TypeAlias
 
-from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.host.arguments import invalid
 from micro_agi_kernel.values import shorten
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -95,10 +95,10 @@ def parse_host(host: str) -> Address | None:
         try:
             return ip_address(host)
         except ValueError as error:
-            raise Refused(ErrorKind.INVALID, f"url: {shorten(host)!r} is not an IP address") from error
+            raise invalid(f"url: {shorten(host)!r} is not an IP address") from error
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
-        raise Refused(ErrorKind.INVALID, f"url: write the address {shorten(host)!r} as four decimal numbers")
+        raise invalid(f"url: write the address {shorten(host)!r} as four decimal numbers")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise Refused(ErrorKind.INVALID, f"url: {shorten(host)!r} is not a host name")
+        raise invalid(f"url: {shorten(host)!r} is not a host name")
     return None

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_AT_ONCE = 8
 """Requests under way; more wait, so that other calls get their turn too."""
+MAX_LOOKUPS = 4
+"""Names being resolved, for the same reason; one that hangs counts even when its request has ended."""
 MAX_STREAMS = 8
 MAX_STREAMED = 64 * MIB
 """Bytes that all streams of the call may give together."""
@@ -26,6 +28,7 @@ class HttpCall:
 
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(MAX_AT_ONCE)
+        self.lookups = asyncio.Semaphore(MAX_LOOKUPS)
         self._streams: dict[int, HttpStream] = {}
         self._opening = 0
         self._last = 0

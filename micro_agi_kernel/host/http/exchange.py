@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, aclosing
 
 import httpcore
 
-from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.host.arguments import invalid
 from micro_agi_kernel.host.http.answer import Head, Unpacker
 from micro_agi_kernel.host.http.failures import network_failure
 from micro_agi_kernel.host.http.network import CheckedNetwork
@@ -57,10 +57,13 @@ class Answer:
         await self._connection.aclose()
 
 
-async def exchange(request: HttpRequest, network: CheckedNetwork, tls: ssl.SSLContext | None, limit: int) -> Answer:
+async def exchange(
+    request: HttpRequest, network: CheckedNetwork, tls: ssl.SSLContext | None, limit: int, advice: str
+) -> Answer:
     """Send `request` and wait for the head of its answer, whose body may have `limit` bytes, unpacked.
 
-    A redirect comes back as it is. Raises Refused; whatever happens, nothing stays open but the Answer.
+    `advice` says what to do about a larger one. A redirect comes back as it is. Raises Refused; whatever happens,
+    nothing stays open but the Answer.
     """
     target = request.target
     url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
@@ -81,19 +84,21 @@ async def exchange(request: HttpRequest, network: CheckedNetwork, tls: ssl.SSLCo
         unpacker = None
         if Unpacker.knows(head.encoding()) and request.method != "HEAD" and head.status not in _BODILESS:
             head, unpacker = head.unpacked(), Unpacker(head.encoding())
-        pieces = _pieces(response, unpacker, limit)
+        pieces = _pieces(response, unpacker, limit, advice)
         opened.push_async_callback(pieces.aclose)
         return Answer(head, request, pieces, opened.pop_all())
 
 
-async def _pieces(response: httpcore.Response, unpacker: Unpacker | None, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body, unpacked. Raises Refused when it has more than `limit` bytes."""
+async def _pieces(
+    response: httpcore.Response, unpacker: Unpacker | None, limit: int, advice: str
+) -> AsyncGenerator[bytes, None]:
+    """The body, unpacked. Raises Refused, with `advice`, when it has more than `limit` bytes."""
     size = 0
     async with aclosing(_unpacked(response, unpacker)) as pieces:
         async for piece in pieces:
             size += len(piece)
             if size > limit:
-                raise Refused(ErrorKind.INVALID, f"the answer's body is larger than {limit} bytes")
+                raise invalid(f"the answer's body is larger than {limit} bytes: {advice}")
             yield piece
 
 
@@ -118,10 +123,11 @@ def _failures_of(target: Target) -> Iterator[None]:
     try:
         yield
     except httpcore.LocalProtocolError as error:
-        raise Refused(ErrorKind.INVALID, f"the request cannot be sent: {error}") from error
+        raise invalid(f"the request cannot be sent: {error}") from error
     except zlib.error as error:
         raise network_failure(f"the answer is broken: {error}") from error
-    except (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.TimeoutException) as error:
+    # httpcore lets OSError through, and so what TLS finds wrong after the handshake, when it reads or writes.
+    except (OSError, httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.TimeoutException) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__

@@ -18,13 +18,14 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 from typing import TypeAlias
 
 import httpcore
 
 from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.host.arguments import invalid
 from micro_agi_kernel.host.http.addresses import Address, reach
 from micro_agi_kernel.host.http.answer import body_value
 from micro_agi_kernel.host.http.exchange import Answer, exchange
@@ -32,11 +33,15 @@ from micro_agi_kernel.host.http.failures import network_failure, too_late
 from micro_agi_kernel.host.http.network import CheckedNetwork
 from micro_agi_kernel.host.http.request import DEFAULT_LIMITS, HttpLimits, HttpRequest, parse_request
 from micro_agi_kernel.host.http.stream import HttpStream
+from micro_agi_kernel.host.http.threads import Threads
 from micro_agi_kernel.host.http.url import Target
 from micro_agi_kernel.values import Value
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host name and port to the texts of its addresses; raises OSError when there are none."""
+
+_MAX_LOOKUPS = 32
+"""Look-ups of names under way at once. One that hangs outlives its request: only the system can end it."""
 
 Allows: TypeAlias = Callable[[str, str], Awaitable[None]]
 """Asks the policies whether the tool may do an action on a resource; raises Refused unless it may."""
@@ -52,14 +57,17 @@ class GuardedHttp:
         network: httpcore.AsyncNetworkBackend | None = None,
         limits: HttpLimits = DEFAULT_LIMITS,
     ) -> None:
-        self._resolver = resolver or self._resolve_by_system
+        self._resolver = resolver
         self._network = network or httpcore.AnyIOBackend()
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.concurrent)
         self._tls: ssl.SSLContext | None = None
-        self._threads: ThreadPoolExecutor | None = None
+        self._lookups = Threads("http look-up", _MAX_LOOKUPS)
+        self._work = Threads("http request", 1)  # one: several would keep the event loop from its turn
 
-    async def request(self, payload: Mapping[str, Value], allows: Allows) -> dict[str, Value]:
+    async def request(
+        self, payload: Mapping[str, Value], allows: Allows, lookups: asyncio.Semaphore | None = None
+    ) -> dict[str, Value]:
         """Send the request that `payload` describes and return the last answer.
 
         payload: {method, url, headers?, query?, form?, cookies? = {name: text, number, boolean or list}, body? =
@@ -74,34 +82,39 @@ class GuardedHttp:
         `http_client.unix_socket` on the path; for every redirect again. Raises Refused: INVALID (arguments,
         sizes, redirects), PERMISSION_DENIED, or INTERNAL as in the reference's table (name, connection, broken
         answer, time), which says whether to try again. Cancelling closes the connection.
+
+        `lookups` are the caller's turns for names: requests that share them leave the others theirs.
         """
-        request = await asyncio.to_thread(parse_request, payload, self._limits)  # 0.2 s for the largest form
+        request = await self._work.run(partial(parse_request, payload, self._limits))
+        limit, advice = self._limits.response_body, "ask for less, or read it with stream = true"
         async with (
             _network_time(request) as clock,
-            self._last_answer(request, allows, clock, self._limits.response_body) as answer,
+            self._last_answer(request, allows, lookups, clock, limit, advice) as answer,
         ):
             body = await answer.read_all()
         return {**answer.head.as_value(str(answer.request.target)), "body": body_value(body)}
 
-    async def open(self, payload: Mapping[str, Value], allows: Allows, most: int) -> HttpStream:
+    async def open(
+        self, payload: Mapping[str, Value], allows: Allows, most: int, lookups: asyncio.Semaphore | None = None
+    ) -> HttpStream:
         """The same, but the body is still to be read: at most `most` bytes, and in what is left of the time."""
-        request = await asyncio.to_thread(parse_request, payload, self._limits)  # 0.2 s for the largest form
+        request = await self._work.run(partial(parse_request, payload, self._limits))
         limit = min(most, self._limits.stream_body)
         async with (
             _network_time(request) as clock,
-            self._last_answer(request, allows, clock, limit) as answer,
+            self._last_answer(request, allows, lookups, clock, limit, "ask for less") as answer,
         ):
             return HttpStream(answer, deadline=clock.when() or 0.0)
 
-    async def close(self) -> None:
-        """Give back the threads that resolve names; harmless when repeated. Requests end with their tasks."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
-
     @contextlib.asynccontextmanager
     async def _last_answer(
-        self, request: HttpRequest, allows: Allows, clock: asyncio.Timeout, limit: int
+        self,
+        request: HttpRequest,
+        allows: Allows,
+        lookups: asyncio.Semaphore | None,
+        clock: asyncio.Timeout,
+        limit: int,
+        advice: str,
     ) -> AsyncIterator[Answer]:
         """The answer at the end of the redirects; inside the block the request has its turn on the network."""
         if request.max_body is not None:
@@ -109,18 +122,21 @@ class GuardedHttp:
         for _ in range(request.redirects + 1):
             with _stopped(clock):
                 await _require(request, allows)
-            addresses = [] if request.unix_socket else await self._checked_addresses(request.target, allows, clock)
+            addresses: list[Address] = []
+            if not request.unix_socket:
+                addresses = await self._addresses(request.target, lookups)
+                await _require_addresses(request.target, addresses, allows, clock)
             tls = await self._tls_context(request)
             async with self._slot(clock):
                 network = CheckedNetwork(self._network, addresses, request.seconds)
-                answer = await exchange(request, network, tls, limit)
+                answer = await exchange(request, network, tls, limit, advice)
                 location = answer.head.location() if request.redirects else None
                 if location is None:
                     yield answer
                     return
                 await answer.aclose()
             request = request.redirected(answer.head.status, location)
-        raise Refused(ErrorKind.INVALID, f"stopped after {request.redirects} redirects, before {request.target}")
+        raise invalid(f"stopped after {request.redirects} redirects, before {request.target}")
 
     @contextlib.asynccontextmanager
     async def _slot(self, clock: asyncio.Timeout) -> AsyncIterator[None]:
@@ -132,26 +148,15 @@ class GuardedHttp:
         finally:
             self._slots.release()
 
-    async def _checked_addresses(self, target: Target, allows: Allows, clock: asyncio.Timeout) -> list[Address]:
-        """The addresses of `target`, every one of them public or allowed: one that is not spoils all."""
-        addresses = [target.address] if target.address is not None else await self._resolve(target)
-        for address in addresses:
-            whose = "" if target.address is not None else f"; {address} is the address of {target.host}"
-            match reach(address):
-                case "never":
-                    why = "it names no single machine, or hides another address"
-                    raise Refused(ErrorKind.PERMISSION_DENIED, f"http_client never connects to {address}: {why}{whose}")
-                case "private":
-                    try:
-                        with _stopped(clock):
-                            await allows("http_client.private_ip", str(address))
-                    except Refused as refused:
-                        raise Refused(refused.kind, f"{refused}{whose}", retryable=refused.retryable) from refused
-        return addresses
-
-    async def _resolve(self, target: Target) -> list[Address]:
+    async def _addresses(self, target: Target, lookups: asyncio.Semaphore | None) -> list[Address]:
+        if target.address is not None:
+            return [target.address]
         try:
-            answers = await self._resolver(target.host, target.port)
+            if self._resolver is not None:
+                answers = await self._resolver(target.host, target.port)
+            else:
+                turns = () if lookups is None else (lookups,)
+                answers = await self._lookups.run(partial(_resolve_by_system, target.host, target.port), *turns)
             addresses = [ip_address(answer) for answer in dict.fromkeys(answers)]
         except (OSError, ValueError) as error:
             if isinstance(error, TimeoutError):
@@ -161,23 +166,14 @@ class GuardedHttp:
             raise network_failure(f"cannot resolve the host {target.host}")
         return addresses
 
-    async def _resolve_by_system(self, host: str, port: int) -> list[str]:
-        # Threads of its own: names that hang would otherwise keep every asyncio.to_thread waiting.
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(8, thread_name_prefix="resolve")
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        return [str(answer[4][0]) for answer in found]
-
     async def _tls_context(self, request: HttpRequest) -> ssl.SSLContext | None:
         """What TLS needs; made in a thread, since that reads files, and kept when the request says nothing of it."""
         if request.target.scheme != "https":
             return None
         if request.tls.usual:
-            self._tls = self._tls or await asyncio.to_thread(request.tls.context)
+            self._tls = self._tls or await self._work.run(request.tls.context)
             return self._tls
-        return await asyncio.to_thread(request.tls.context)
+        return await self._work.run(request.tls.context)
 
 
 @contextlib.asynccontextmanager
@@ -200,6 +196,26 @@ def _stopped(clock: asyncio.Timeout) -> Iterator[None]:
         yield
     finally:
         clock.reschedule(now() + left)
+
+
+def _resolve_by_system(host: str, port: int) -> list[str]:
+    return [str(answer[4][0]) for answer in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+async def _require_addresses(target: Target, addresses: list[Address], allows: Allows, clock: asyncio.Timeout) -> None:
+    """Every address of `target` must be public or allowed: one that is not spoils all."""
+    for address in addresses:
+        whose = "" if target.address is not None else f"; {address} is the address of {target.host}"
+        match reach(address):
+            case "never":
+                why = f"http_client never connects to {address}: it names no single machine, or hides another address"
+                raise Refused(ErrorKind.PERMISSION_DENIED, f"{why}{whose}", retryable=False)
+            case "private":
+                try:
+                    with _stopped(clock):
+                        await allows("http_client.private_ip", str(address))
+                except Refused as refused:
+                    raise Refused(refused.kind, f"{refused}{whose}", retryable=refused.retryable) from refused
 
 
 async def _require(request: HttpRequest, allows: Allows) -> None:

@@ -110,7 +110,9 @@ def parse_request(payload: Mapping[str, Value], limits: HttpLimits) -> HttpReque
     payload = {name: value for name, value in payload.items() if value is not None}
     unknown = sorted(set(payload) - {"method", "url", *OPTIONS})
     if unknown:
-        raise invalid(f"http_client has no option {shorten(unknown[0])!r} here; it has {', '.join(OPTIONS)}")
+        raise invalid(
+            f"http_client has no option {shorten(unknown[0])!r} here; it has {', '.join(sorted((*OPTIONS, 'stream')))}"
+        )
     method = utf8(payload.get("method"), "method").upper()
     if not checks.TOKEN.fullmatch(method) or method in _NEVER:
         raise invalid(f"method: {shorten(method)!r} cannot be sent")
