@@ -65,9 +65,10 @@ class Registry:
         _check_repository(path)
         registry = cls(path)
         try:
-            if registry.is_empty and registry.objects.other_branches():
+            # Empty before and after the look: another process may write the first commit meanwhile.
+            if registry.is_empty and registry.objects.other_branches() and registry.is_empty:
                 raise RegistryError(f"not a registry: {path} has branches but no main")
-            if registry.is_empty and registry.objects.lost_history():
+            if registry.is_empty and registry.objects.lost_history() and registry.is_empty:
                 raise RegistryError(
                     f"damaged registry: {path} holds commits but its branch main is gone: find the newest with "
                     f"`git fsck --lost-found`, then `git update-ref refs/heads/main COMMIT`"

@@ -16,6 +16,7 @@ from registry_kit import create, fsck, git, plant, rounds, tool, update, write
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import Conflict, RegistryError
 from micro_agi_kernel.registry import Registry, lock, objects, store
+from micro_agi_kernel.registry.objects import Objects
 
 HERE = Path(__file__).parent
 
@@ -213,6 +214,20 @@ def test_many_processes_may_make_the_same_registry(tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [0] * len(processes)
     assert list(path.parent.iterdir()) == [path]
     with Registry.open(path) as registry:
+        assert registry.snapshot().number == 1
+
+
+@pytest.mark.parametrize("look", ["other_branches", "lost_history"])
+def test_the_first_commit_may_come_while_a_registry_is_opened(
+    empty: Registry, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    def look_late(objects: Objects) -> bool:
+        if empty.is_empty:
+            plant(empty, tool("x"))
+        return True
+
+    monkeypatch.setattr(Objects, look, look_late)
+    with Registry.open(empty.path) as registry:
         assert registry.snapshot().number == 1
 
 
