@@ -109,3 +109,15 @@ def response(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes
 
 def redirect(location: str, status: str = "302 Found") -> bytes:
     return response(status=status, location=location)
+
+
+def drip(begin: bytes) -> Route:
+    """An answer that begins with `begin` and goes on a byte at a time, for ever."""
+
+    async def answer(peer: Peer) -> None:
+        await peer.send(begin)
+        while True:
+            await peer.send(b"1")
+            await asyncio.sleep(0.05)
+
+    return answer

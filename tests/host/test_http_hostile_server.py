@@ -12,7 +12,7 @@ from typing import Any
 
 import httpcore
 import pytest
-from hostile_server import HostileServer, Peer, redirect, response
+from hostile_server import HostileServer, Peer, drip, redirect, response
 from http_kit import Names, Network, fetch, refusal
 
 from micro_agi_kernel.errors import ErrorKind
@@ -111,13 +111,7 @@ async def test_a_body_in_crumbs_leaves_time_for_others(server: HostileServer) ->
 
 
 async def test_a_drip_is_cut_off_by_the_total_time(server: HostileServer) -> None:
-    async def drip(peer: Peer) -> None:
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            await peer.send(b"x")
-            await asyncio.sleep(0.02)
-
-    server.routes["/"] = drip
+    server.routes["/"] = drip(b"HTTP/1.1 200 OK\r\n\r\n")
     refused = await refusal(server.url("/"), timeout=0.2)
     assert (refused.kind, refused.retryable) == (ErrorKind.INTERNAL, True)
     assert str(refused) == f"no complete answer from http://127.0.0.1:{server.port} in 0.2 s"
@@ -281,13 +275,7 @@ async def test_a_flood_of_heads_comes_in_small_pieces(server: HostileServer) -> 
 
 @pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"])
 async def test_a_drip_is_cut_off_wherever_it_drips(server: HostileServer, begin: bytes) -> None:
-    async def drip(peer: Peer) -> None:
-        await peer.send(begin)
-        while True:
-            await peer.send(b"1")
-            await asyncio.sleep(0.05)
-
-    server.routes["/"] = drip
+    server.routes["/"] = drip(begin)
     refused = await refusal(server.url("/"), timeout=0.2)
     assert (refused.kind, refused.retryable) == (ErrorKind.INTERNAL, True)
     await server.quiet.wait()

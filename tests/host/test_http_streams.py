@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hostile_server import HostileServer, Peer, response
+from hostile_server import HostileServer, Peer, drip, response
 from http_kit import LOOPBACK, Names, service_call
 
 from micro_agi_kernel.errors import ErrorKind, Refused
@@ -150,13 +150,7 @@ async def test_a_body_that_breaks_off_is_an_error_after_what_came(server: Hostil
 
 
 async def test_the_time_of_a_stream_is_counted_from_its_beginning(server: HostileServer) -> None:
-    async def drip(peer: Peer) -> None:
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            await peer.send(b"x")
-            await asyncio.sleep(0.02)
-
-    server.routes["/"] = drip
+    server.routes["/"] = drip(b"HTTP/1.1 200 OK\r\n\r\n")
     async with service_call(client(), LOOPBACK) as host:
         await opened(host, server.url("/"), timeout=0.3)
         with pytest.raises(Refused, match=r"no complete answer from .* in 0\.3 s"):
