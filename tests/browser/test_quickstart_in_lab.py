@@ -68,6 +68,7 @@ def test_the_quickstart_runs_and_looks_right(tmp_path: Path, service: str) -> No
     environment = {"MICRO_AGI_HOME": str(home), "MICRO_AGI_MODEL": "demo"}
     with running_lab(tmp_path, "micro-agi", argv, environment) as lab, browser_page() as page:
         run_all(page, lab.format(path="quickstart.ipynb"), until=f".jp-OutputArea >> text=Your IP is {ADDRESS}.")
+        page.wait_for_selector(".jp-OutputArea >> text=The current UTC time is 20")  # rendered by and by
         page.screenshot(path=tmp_path / "quickstart.png")
         page.keyboard.press("Escape")
         page.keyboard.press("Control+s")
