@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from micro_agi_kernel.go_time import UNITS, parse_duration
 from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.lua_modules._arguments import invalid, text
-from micro_agi_kernel.lua_modules._go_time import UNITS, parse_duration
 from micro_agi_kernel.values import Value
 
 

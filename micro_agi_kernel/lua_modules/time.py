@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from micro_agi_kernel import go_time
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.lua_modules import _go_time
 from micro_agi_kernel.lua_modules._arguments import integer, invalid, text
 from micro_agi_kernel.values import Value, shorten
 
@@ -60,17 +60,17 @@ def _offset_at(seconds: int, zone: str, fixed: Value) -> tuple[int, str]:
     from datetime import UTC, datetime, timedelta
 
     # A datetime reaches from year 1 to 9999. Beyond, the rules repeat every 400 years; before, the first one holds.
-    first, last, cycle = -62_135_000_000, 253_402_000_000, _go_time.DAYS_IN_400_YEARS * _go_time.DAY
+    first, last, cycle = -62_135_000_000, 253_402_000_000, go_time.DAYS_IN_400_YEARS * go_time.DAY
     seconds = max(first, seconds if seconds < last else last - cycle + (seconds - last) % cycle)
     local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).astimezone(_zones[zone])
     offset = local.utcoffset() or timedelta(0)
     return int(offset.total_seconds()), local.tzname() or ""
 
 
-def _wall(seconds: Value, nanosecond: Value, zone: Value, fixed: Value) -> _go_time.WallTime:
+def _wall(seconds: Value, nanosecond: Value, zone: Value, fixed: Value) -> go_time.WallTime:
     seconds = integer(seconds, "seconds")
     offset, name = _offset_at(seconds, text(zone, "zone", MAX_ZONE_NAME), fixed)
-    return _go_time.wall_time(seconds, integer(nanosecond, "nanosecond"), offset, name)
+    return go_time.wall_time(seconds, integer(nanosecond, "nanosecond"), offset, name)
 
 
 def _fields(seconds: Value, nanosecond: Value, zone: Value, fixed: Value) -> Value:
@@ -89,13 +89,13 @@ def _fields(seconds: Value, nanosecond: Value, zone: Value, fixed: Value) -> Val
 
 def _format(seconds: Value, nanosecond: Value, zone: Value, fixed: Value, layout: Value) -> Value:
     layout = text(layout, "layout", MAX_LAYOUT)
-    return _go_time.format_time(_wall(seconds, nanosecond, zone, fixed), layout)
+    return go_time.format_time(_wall(seconds, nanosecond, zone, fixed), layout)
 
 
 def _instant(nanoseconds: int) -> Value:
     """Nanoseconds since 1970 as `[seconds, nanosecond]`, if the seconds fit in 64 bits."""
     seconds, nanosecond = divmod(nanoseconds, NANOSECONDS)
-    if not _go_time.MIN_INT64 <= seconds <= _go_time.MAX_INT64:
+    if not go_time.MIN_INT64 <= seconds <= go_time.MAX_INT64:
         raise invalid("time out of range")
     return [seconds, nanosecond]
 
@@ -109,9 +109,9 @@ def _date(fields: Value, zone: Value, fixed: Value) -> Value:
     if not isinstance(fields, list) or len(fields) != 7:
         raise invalid("seven numbers expected")
     year, month, day, hour, minute, second, nanosecond = (integer(field, "date") for field in fields)
-    days = _go_time.days_since_1970(year, month, day)
+    days = go_time.days_since_1970(year, month, day)
     carry, nanosecond = divmod(nanosecond, NANOSECONDS)
-    local = days * _go_time.DAY + hour * 3_600 + minute * 60 + second + carry
+    local = days * go_time.DAY + hour * 3_600 + minute * 60 + second + carry
     zone = text(zone, "zone", MAX_ZONE_NAME)
     offset, _ = _offset_at(local, zone, fixed)
     if offset:
@@ -128,7 +128,7 @@ def _sub(seconds: Value, nanosecond: Value, other_seconds: Value, other_nanoseco
     """Nanoseconds from the other instant to this one, at most what 64 bits hold."""
     difference = (integer(seconds, "seconds") - integer(other_seconds, "seconds")) * NANOSECONDS
     difference += integer(nanosecond, "nanosecond") - integer(other_nanosecond, "nanosecond")
-    return min(max(difference, _go_time.MIN_INT64), _go_time.MAX_INT64)
+    return min(max(difference, go_time.MIN_INT64), go_time.MAX_INT64)
 
 
 def _multiple(seconds: Value, nanosecond: Value, duration: Value, nearest: Value) -> Value:
@@ -136,20 +136,20 @@ def _multiple(seconds: Value, nanosecond: Value, duration: Value, nearest: Value
     total = integer(seconds, "seconds") * NANOSECONDS + integer(nanosecond, "nanosecond")
     step = integer(duration, "duration")
     if step > 0:
-        rest = (total + _go_time.DAYS_BEFORE_1970 * _go_time.DAY * NANOSECONDS) % step
+        rest = (total + go_time.DAYS_BEFORE_1970 * go_time.DAY * NANOSECONDS) % step
         total += step - rest if nearest and 2 * rest >= step else -rest
     return _instant(total)
 
 
 def _parse_duration(value: Value) -> Value:
     try:
-        return _go_time.parse_duration(text(value, "duration", MAX_DURATION))
+        return go_time.parse_duration(text(value, "duration", MAX_DURATION))
     except ValueError as error:
         raise invalid(f"time: {error}") from error
 
 
 def _format_duration(nanoseconds: Value) -> Value:
-    return _go_time.format_duration(integer(nanoseconds, "duration"))
+    return go_time.format_duration(integer(nanoseconds, "duration"))
 
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {

@@ -6,7 +6,8 @@ local host, errors, values, scheduler, timer, globals = ...
 local assert, error, load, next, pcall, select, setmetatable, type =
   assert, error, load, next, pcall, select, setmetatable, type
 local metatable_of = debug.getmetatable
-local concat, encode, decode = table.concat, values.encode, values.decode
+local concat, pack = table.concat, string.pack
+local encode, decode, largest = values.encode, values.decode, values.MAX_SIZE
 
 local running = coroutine.running
 
@@ -14,17 +15,29 @@ local calls, most_calls = 0, 0 -- requests to the host, and what the limit allow
 
 local function failed(fault) return nil, errors.new(fault.kind, fault.message, fault.retryable) end
 
+-- An argument for Python: a string crosses as it is, any other value as text.
+local function argument(value, name)
+  if type(value) == "string" then
+    if #value > largest then return nil, name .. ": larger than 8 MiB" end
+    return pack(">c1s4", "s", value)
+  end
+  local text, problem = encode(value, name)
+  return text and pack(">c1s4", "v", text), problem
+end
+
 local function native_of(module)
   return function(name, ...)
     local parts = {}
     for index = 1, select("#", ...) do
-      local text, problem = encode((select(index, ...)), "argument " .. index)
-      if not text then return nil, errors.invalid(problem) end
-      parts[index] = text
+      local part, problem = argument((select(index, ...)), "argument " .. index)
+      if not part then return nil, errors.invalid(problem) end
+      parts[index] = part
     end
-    local answer = decode(host("native", module .. "\0" .. name .. "\0[" .. concat(parts, ",") .. "]"))
-    if answer.error then return failed(answer.error) end
-    return answer.value
+    local answer = host("native", module .. "\0" .. name .. "\0" .. concat(parts))
+    local form = answer:sub(1, 1)
+    if form == "s" then return answer:sub(2) end
+    if form == "e" then return failed(decode(answer, 2)) end
+    return decode(answer, 2)
   end
 end
 

@@ -265,12 +265,13 @@ function read(text, mark, position)
   return tonumber(word) or WORDS[word], stop
 end
 
-local function decode(text)
-  local value = read(text, match(text, '^(["%[{]?)()'))
+-- The value whose text begins at `start` (1 when it is nil).
+local function decode(text, start)
+  local value = read(text, match(text, '^(["%[{]?)()', start))
   return value
 end
 
 return {
-  KIND = KIND, encode = encode, decode = decode, quote = quote,
+  KIND = KIND, MAX_SIZE = MAX_SIZE, encode = encode, decode = decode, quote = quote,
   empty_object = empty_object, is_empty_object = is_empty_object, kind_of = kind_of,
 }

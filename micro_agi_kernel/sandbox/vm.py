@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -22,6 +22,7 @@ from micro_agi_kernel.outputs import Progress
 from micro_agi_kernel.sandbox import frames
 from micro_agi_kernel.sandbox.pipe import Pipe
 from micro_agi_kernel.sandbox.protocol import parse_child_message
+from micro_agi_kernel.values import Value
 
 if TYPE_CHECKING:
     from lupa.lua54 import LuaRuntime
@@ -156,9 +157,7 @@ class Machine:
         module, name, arguments = payload.split(b"\0", 2)
         function = self._modules[module.decode()].functions[name.decode()]
         try:
-            values = frames.loads(arguments)
-            assert isinstance(values, list)
-            return frames.dumps({"value": function(*values)})
+            return _crossing(function(*_arguments(arguments)))
         except MicroAgiError as error:
             fault = error.as_error()
         except frames.FrameError as error:
@@ -168,13 +167,39 @@ class Machine:
         except Exception as error:  # a fault of the module: the tool gets an error value, the process lives on
             message = f"{module.decode()}.{name.decode()}: {type(error).__name__}: {error}"
             fault = CallError(ErrorKind.INTERNAL, message)
-        return frames.dumps({"error": fault.as_json()})
+        return b"e" + frames.dumps(fault.as_json())
 
     def _ask(self, payload: bytes) -> None:
         module, op, id, value = payload.split(b"\0", 3)
         if op.decode() not in self._modules[module.decode()].services:
             raise LookupError(f"the module {module.decode()} has no service {op.decode()}")
         self._pipe.send(b'{"t":"ask","id":%s,"op":%s,"payload":%s}' % (id, frames.dumps(op.decode()), value))
+
+
+def _arguments(data: bytes) -> Iterator[Value]:
+    """What modules.lua sends to a function: for each argument "s" (a string) or "v" (JSON), its length, its bytes."""
+    at = 0
+    while at < len(data):
+        start = at + 5
+        end = start + int.from_bytes(data[at + 1 : start])
+        yield frames.loads(data[start:end]) if data[at : at + 1] == b"v" else _text(data[start:end])
+        at = end
+
+
+def _text(string: bytes) -> str | bytes:
+    try:
+        return string.decode()
+    except UnicodeDecodeError:
+        return string
+
+
+def _crossing(value: Value) -> bytes:
+    """What a function gives, as modules.lua reads it: "s" and a string, or "v" and JSON."""
+    if isinstance(value, bytes):
+        return b"s" + value
+    if isinstance(value, str):
+        return b"s" + value.encode()
+    return b"v" + frames.dumps(value)
 
 
 def end_with(kind: ErrorKind, message: str) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.host.http.request import HttpLimits, parse_request
 from micro_agi_kernel.interfaces import CallOutcome
+from micro_agi_kernel.lua_modules import load_all
 from micro_agi_kernel.values import Value
 
 SEED = "a1" * 20
@@ -165,15 +166,4 @@ class Ran:
 RunLua = Callable[..., Awaitable[Ran]]
 """`await run_lua(source, input)`: the fixture of conftest.py."""
 
-ALL_MODULES = (
-    "base64",
-    "docs",
-    "funcs",
-    "hash",
-    "http_client",
-    "json",
-    "registry",
-    "security",
-    "time",
-    "uuid",
-)
+ALL_MODULES = tuple(load_all())

@@ -27,8 +27,7 @@ def page_of(module: str) -> Path:
     return found[0]
 
 
-def test_the_folder_holds_what_is_documented() -> None:
-    assert set(MODULES) == set(ALL_MODULES)
+def test_the_double_answers_every_service() -> None:
     assert set().union(*(module.services for module in MODULES.values())) == set(ANSWERS)
 
 

@@ -162,3 +162,22 @@ async def test_an_error_in_the_middle_leaves_nothing_behind(lua: Runner) -> None
     error = await lua.error(source, seconds=2, memory=16 << 20)
     assert lua.output == "whole\n"
     assert error.message == "time limit of 2 s reached at tool:11"
+
+
+async def test_strings_cross_to_a_module_as_they_are(lua: Runner) -> None:
+    assert (
+        await lua.value("""
+        local echo = require("values").echo
+        local all = {}
+        for byte = 0, 255 do all[#all + 1] = string.char(byte) end
+        local strings = { "", "\\0", table.concat(all), "é\\u{10ffff}", "\\xed\\xa0\\x80", ("x\\n"):rep(1 << 20), "$b" }
+        for _, text in ipairs(strings) do
+          assert(echo(text) == text)
+          local first, between, last = table.unpack(echo(text, { text }, text), 1, 3)
+          assert(first == text and between[1] == text and last == text)
+        end
+        local none, problem = echo(("x"):rep((8 << 20) + 1))
+        return none == nil and problem:message()
+    """)
+        == "argument 1: larger than 8 MiB"
+    )
