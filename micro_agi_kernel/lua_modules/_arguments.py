@@ -35,6 +35,9 @@ def text(value: Value, name: str, limit: int) -> str:
 
 
 def integer(value: Value, name: str) -> int:
+    """A whole number of 64 bits; in Lua 10 / 2 is 5.0, which counts as one."""
+    if isinstance(value, float) and value.is_integer() and -(1 << 63) <= value < 1 << 63:
+        return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise invalid(f"{name} must be an integer")
