@@ -8,7 +8,7 @@ local times = part("times", native, arguments, durations, locations)
 local scheduling = part("scheduling", sleep, timer, arguments, durations, times.now)
 
 local time = {
-  now = times.now, unix = times.unix, date = times.date,
+  now = times.now, unix = times.unix, date = times.date, parse = times.parse,
   parse_duration = durations.parse,
   utc = locations.utc, localtz = locations.localtz,
   load_location = locations.load, fixed_zone = locations.fixed,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from micro_agi_kernel import go_time
 from micro_agi_kernel.errors import ErrorKind, Refused
@@ -12,69 +10,79 @@ from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.lua_modules._arguments import integer, invalid, text
 from micro_agi_kernel.values import Value, shorten
 
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-NANOSECONDS = 1_000_000_000
 MAX_LAYOUT = 1_000
 MAX_DURATION = 200
 MAX_ZONE_NAME = 100
 """Characters. Each is far more than anyone needs and keeps the work of one call small."""
 
-_zones: dict[str, ZoneInfo] = {}
-
 
 def preload() -> None:
-    """Open every zone of the tzdata package, not of the machine: the same tool gives the same answer anywhere."""
-    from importlib.resources import files
-    from zoneinfo import ZoneInfo
+    go_time.preload_zones()
 
-    folder = files("tzdata.zoneinfo")
-    for name in files("tzdata").joinpath("zones").read_text(encoding="utf-8").split():
-        with folder.joinpath(name).open("rb") as data:
-            _zones[name] = ZoneInfo.from_file(data, key=name)
+
+# A Time of Lua crosses as seconds, nanosecond, and its zone's name and offset; the offset is False for a zone of the
+# database. Back comes `[seconds, nanosecond]`: its zone is that of the Time it was made from.
+
+
+def _zone(name: Value, offset: Value) -> go_time.Zone:
+    name = text(name, "zone", MAX_ZONE_NAME)
+    if offset is not False:
+        return go_time.Zone(name, integer(offset, "offset"))
+    try:
+        return go_time.load_zone(name)
+    except ValueError as error:
+        raise invalid(str(error)) from error
+
+
+def _time(seconds: Value, nanosecond: Value, zone: Value, offset: Value) -> go_time.Time:
+    return go_time.Time(integer(seconds, "seconds"), integer(nanosecond, "nanosecond"), _zone(zone, offset))
+
+
+def _crossing(time: go_time.Time) -> list[Value]:
+    if not go_time.MIN_INT64 <= time.seconds <= go_time.MAX_INT64:
+        raise invalid("time out of range")
+    return [time.seconds, time.nanosecond]
 
 
 def _now() -> Value:
-    return list(divmod(time.time_ns(), NANOSECONDS))
+    return _crossing(go_time.now())
 
 
-def _zone(name: Value) -> Value:
-    """`name`, if there is such a zone. A Lua Location is a zone's name or a fixed offset, see `_offset_at`."""
-    name = text(name, "location name", MAX_ZONE_NAME)
-    if name not in _zones:
-        raise Refused(ErrorKind.NOT_FOUND, f"unknown time zone {shorten(name)}", retryable=False)
-    return name
+def _unix(seconds: Value, nanoseconds: Value) -> Value:
+    return _crossing(go_time.Time(integer(seconds, "seconds"), 0).add(integer(nanoseconds, "nanoseconds")))
+
+
+def _date(fields: Value, zone: Value, offset: Value) -> Value:
+    """The moment when a clock shows `[year, month, day, hour, minute, second, nanosecond]`."""
+    if not isinstance(fields, list) or len(fields) != 7:
+        raise invalid("seven numbers expected")
+    year, month, day, hour, minute, second, nanosecond = (integer(field, "date") for field in fields)
+    return _crossing(go_time.date(year, month, day, hour, minute, second, nanosecond, _zone(zone, offset)))
+
+
+def _parse(layout: Value, value: Value, zone: Value, offset: Value) -> Value:
+    """`[seconds, nanosecond]`, with name and offset of the zone behind it when it is not the one that was given."""
+    place = _zone(zone, offset)
+    try:
+        time = go_time.parse_time(text(layout, "layout", MAX_LAYOUT), text(value, "value", MAX_LAYOUT), place)
+    except ValueError as error:
+        raise invalid(str(error)) from error
+    return _crossing(time) if time.zone == place else [*_crossing(time), time.zone.name, time.zone.offset]
+
+
+def _load_location(name: Value) -> Value:
+    try:
+        return go_time.load_zone(text(name, "location name", MAX_ZONE_NAME)).name
+    except ValueError as error:
+        raise Refused(ErrorKind.NOT_FOUND, shorten(str(error)), retryable=False) from error
 
 
 def _fixed_zone_name(name: Value) -> Value:
     return text(name, "zone name", MAX_ZONE_NAME)
 
 
-def _offset_at(seconds: int, zone: str, fixed: Value) -> tuple[int, str]:
-    """Seconds east of UTC and abbreviation at an instant; `fixed` is an offset, or False for a zone of the table."""
-    if fixed is not False:
-        return integer(fixed, "offset"), zone
-    if zone not in _zones:
-        raise invalid(f"unknown time zone {shorten(zone)}")
-    from datetime import UTC, datetime, timedelta
-
-    # A datetime reaches from year 1 to 9999. Beyond, the rules repeat every 400 years; before, the first one holds.
-    first, last, cycle = -62_135_000_000, 253_402_000_000, go_time.DAYS_IN_400_YEARS * go_time.DAY
-    seconds = max(first, seconds if seconds < last else last - cycle + (seconds - last) % cycle)
-    local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).astimezone(_zones[zone])
-    offset = local.utcoffset() or timedelta(0)
-    return int(offset.total_seconds()), local.tzname() or ""
-
-
-def _wall(seconds: Value, nanosecond: Value, zone: Value, fixed: Value) -> go_time.WallTime:
-    seconds = integer(seconds, "seconds")
-    offset, name = _offset_at(seconds, text(zone, "zone", MAX_ZONE_NAME), fixed)
-    return go_time.wall_time(seconds, integer(nanosecond, "nanosecond"), offset, name)
-
-
-def _fields(seconds: Value, nanosecond: Value, zone: Value, fixed: Value) -> Value:
-    wall = _wall(seconds, nanosecond, zone, fixed)
+def _fields(seconds: Value, nanosecond: Value, zone: Value, offset: Value) -> Value:
+    wall = _time(seconds, nanosecond, zone, offset).wall()
     return {
         "year": wall.year,
         "month": wall.month,
@@ -87,58 +95,30 @@ def _fields(seconds: Value, nanosecond: Value, zone: Value, fixed: Value) -> Val
     }
 
 
-def _format(seconds: Value, nanosecond: Value, zone: Value, fixed: Value, layout: Value) -> Value:
-    layout = text(layout, "layout", MAX_LAYOUT)
-    return go_time.format_time(_wall(seconds, nanosecond, zone, fixed), layout)
+def _format(seconds: Value, nanosecond: Value, zone: Value, offset: Value, layout: Value) -> Value:
+    return _time(seconds, nanosecond, zone, offset).format(text(layout, "layout", MAX_LAYOUT))
 
 
-def _instant(nanoseconds: int) -> Value:
-    """Nanoseconds since 1970 as `[seconds, nanosecond]`, if the seconds fit in 64 bits."""
-    seconds, nanosecond = divmod(nanoseconds, NANOSECONDS)
-    if not go_time.MIN_INT64 <= seconds <= go_time.MAX_INT64:
-        raise invalid("time out of range")
-    return [seconds, nanosecond]
+def _add(seconds: Value, nanosecond: Value, zone: Value, offset: Value, duration: Value) -> Value:
+    return _crossing(_time(seconds, nanosecond, zone, offset).add(integer(duration, "duration")))
 
 
-def _date(fields: Value, zone: Value, fixed: Value) -> Value:
-    """The instant of `[year, month, day, hour, minute, second, nanosecond]` on a clock in a zone.
-
-    Parts outside their range carry over. A wall time that the clock skips or shows twice is read with the
-    offset before or after the change, as Go chooses: the one in force where the guess falls.
-    """
-    if not isinstance(fields, list) or len(fields) != 7:
-        raise invalid("seven numbers expected")
-    year, month, day, hour, minute, second, nanosecond = (integer(field, "date") for field in fields)
-    days = go_time.days_since_1970(year, month, day)
-    carry, nanosecond = divmod(nanosecond, NANOSECONDS)
-    local = days * go_time.DAY + hour * 3_600 + minute * 60 + second + carry
-    zone = text(zone, "zone", MAX_ZONE_NAME)
-    offset, _ = _offset_at(local, zone, fixed)
-    if offset:
-        offset, _ = _offset_at(local - offset, zone, fixed)
-    return _instant((local - offset) * NANOSECONDS + nanosecond)
-
-
-def _add(seconds: Value, nanosecond: Value, duration: Value) -> Value:
-    total = integer(seconds, "seconds") * NANOSECONDS + integer(nanosecond, "nanosecond")
-    return _instant(total + integer(duration, "duration"))
+def _add_date(seconds: Value, nanosecond: Value, zone: Value, offset: Value, *numbers: Value) -> Value:
+    years, months, days = (integer(number, "number") for number in numbers)
+    return _crossing(_time(seconds, nanosecond, zone, offset).add_date(years, months, days))
 
 
 def _sub(seconds: Value, nanosecond: Value, other_seconds: Value, other_nanosecond: Value) -> Value:
-    """Nanoseconds from the other instant to this one, at most what 64 bits hold."""
-    difference = (integer(seconds, "seconds") - integer(other_seconds, "seconds")) * NANOSECONDS
-    difference += integer(nanosecond, "nanosecond") - integer(other_nanosecond, "nanosecond")
-    return min(max(difference, go_time.MIN_INT64), go_time.MAX_INT64)
+    """Nanoseconds from the other instant to this one."""
+    return _time(seconds, nanosecond, "UTC", 0).sub(_time(other_seconds, other_nanosecond, "UTC", 0))
 
 
-def _multiple(seconds: Value, nanosecond: Value, duration: Value, nearest: Value) -> Value:
-    """The instant cut to a multiple of `duration` since year 1, or moved to the nearest one (halves go up)."""
-    total = integer(seconds, "seconds") * NANOSECONDS + integer(nanosecond, "nanosecond")
-    step = integer(duration, "duration")
-    if step > 0:
-        rest = (total + go_time.DAYS_BEFORE_1970 * go_time.DAY * NANOSECONDS) % step
-        total += step - rest if nearest and 2 * rest >= step else -rest
-    return _instant(total)
+def _truncate(seconds: Value, nanosecond: Value, zone: Value, offset: Value, step: Value) -> Value:
+    return _crossing(_time(seconds, nanosecond, zone, offset).truncate(integer(step, "duration")))
+
+
+def _round(seconds: Value, nanosecond: Value, zone: Value, offset: Value, step: Value) -> Value:
+    return _crossing(_time(seconds, nanosecond, zone, offset).round(integer(step, "duration")))
 
 
 def _parse_duration(value: Value) -> Value:
@@ -154,14 +134,18 @@ def _format_duration(nanoseconds: Value) -> Value:
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "now": _now,
-    "zone": _zone,
+    "unix": _unix,
+    "date": _date,
+    "parse": _parse,
+    "load_location": _load_location,
     "fixed_zone_name": _fixed_zone_name,
     "fields": _fields,
     "format": _format,
-    "date": _date,
     "add": _add,
+    "add_date": _add_date,
     "sub": _sub,
-    "multiple": _multiple,
+    "truncate": _truncate,
+    "round": _round,
     "parse_duration": _parse_duration,
     "format_duration": _format_duration,
 }

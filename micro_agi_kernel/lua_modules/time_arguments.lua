@@ -25,4 +25,10 @@ local function integer(value, name)
   return whole(value) or error(invalid(name .. " must be a number"))
 end
 
-return {must = must, is = is, check = check, whole = whole, integer = integer}
+-- nil and an error if `value` is no string. An error object would cross to Python as its text.
+local function text(value, name)
+  if type(value) == "string" then return value end
+  return nil, invalid(name .. " must be a string")
+end
+
+return {must = must, is = is, check = check, whole = whole, integer = integer, text = text}

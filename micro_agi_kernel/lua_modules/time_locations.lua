@@ -20,13 +20,13 @@ local function load_location(name)
   end
   if name == "UTC" then return utc end
   if name == "Local" then return localtz end
-  local zone, err = native("zone", name)
+  local zone, err = native("load_location", name)
   if err then return nil, err end
   return new_location(zone, zone, false)
 end
 
 local function fixed_zone(name, offset)
-  name = must(native("fixed_zone_name", name))
+  name = must(native("fixed_zone_name", must(arguments.text(name, "zone name"))))
   return new_location(name, name, integer(offset, "offset"))
 end
 
@@ -37,10 +37,13 @@ end
 
 Location.__tostring = Location.string
 
-local function location(value)
-  if value == nil then return localtz end
-  if not is(value, Location) then error(invalid("location must be a Location, such as time.utc")) end
-  return value
+-- `value` when it is a Location, `default` when it is nil; or nil and an error.
+local function location(value, default)
+  if value == nil and default then return default end
+  if is(value, Location) then return value end
+  return nil, invalid("location must be a Location, such as time.utc")
 end
 
-return {utc = utc, localtz = localtz, load = load_location, fixed = fixed_zone, location = location}
+return {
+  utc = utc, localtz = localtz, new = new_location, load = load_location, fixed = fixed_zone, location = location,
+}

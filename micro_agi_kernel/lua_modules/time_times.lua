@@ -1,7 +1,8 @@
 -- time: instants, each with the location whose clock shows it.
 local native, arguments, durations, locations = ...
 
-local must, is, check, integer = arguments.must, arguments.is, arguments.check, arguments.integer
+local must, is, check = arguments.must, arguments.is, arguments.check
+local integer, text = arguments.integer, arguments.text
 local utc, localtz = locations.utc, locations.localtz
 
 local RFC3339 = "2006-01-02T15:04:05Z07:00"
@@ -17,7 +18,7 @@ local function now() return new_time(native("now"), localtz) end
 
 local function unix(seconds, nanoseconds)
   local rest = nanoseconds == nil and 0 or integer(nanoseconds, "nanoseconds")
-  return new_time(must(native("add", integer(seconds, "seconds"), 0, rest)), localtz)
+  return new_time(must(native("unix", integer(seconds, "seconds"), rest)), localtz)
 end
 
 local PARTS = {"year", "month", "day", "hour", "minute", "second", "nanosecond"}
@@ -28,18 +29,31 @@ local function date(...)
     -- Year, month and day must be given; the time of day may be left out from the right.
     fields[i] = i > 3 and given[i] == nil and 0 or integer(given[i], name)
   end
-  local place = locations.location(given[8])
+  local place = must(locations.location(given[8], localtz))
   return new_time(must(native("date", fields, place._zone, place._offset)), place)
 end
 
-local function fields(self)
-  local place = self._place
-  return must(native("fields", self._seconds, self._nanosecond, place._zone, place._offset))
+local function parse(layout, value, default)
+  local place, err = locations.location(default, utc)
+  if not err then layout, err = text(layout, "layout") end
+  if not err then value, err = text(value, "value") end
+  if err then return nil, err end
+  local at, failure = native("parse", layout, value, place._zone, place._offset)
+  if failure then return nil, failure end
+  local zone, offset = at[3], at[4]
+  if zone then place = zone == "UTC" and offset == 0 and utc or locations.new(zone, zone, offset) end
+  return new_time(at, place)
 end
 
-local function format(self, layout)
+-- What the native functions get of a Time, and what else they are to get.
+local function parts(self, ...)
   local place = self._place
-  return must(native("format", self._seconds, self._nanosecond, place._zone, place._offset, layout))
+  return self._seconds, self._nanosecond, place._zone, place._offset, ...
+end
+
+local function fields(self) return must(native("fields", parts(self))) end
+local function format(self, layout)
+  return must(native("format", parts(self, must(text(layout, "layout")))))
 end
 
 local function moved(self, place)
@@ -109,8 +123,7 @@ end
 
 function Time:in_location(place)
   check(Time, self, "t:in_location(location)")
-  if place == nil then error(invalid("location must be a Location, such as time.utc")) end
-  return moved(self, locations.location(place))
+  return moved(self, must(locations.location(place)))
 end
 
 function Time:location()
@@ -121,15 +134,13 @@ end
 function Time:add(duration)
   check(Time, self, "t:add(duration)")
   local nanoseconds = must(durations.nanoseconds_of(duration))
-  return new_time(must(native("add", self._seconds, self._nanosecond, nanoseconds)), self._place)
+  return new_time(must(native("add", parts(self, nanoseconds))), self._place)
 end
 
 function Time:add_date(years, months, days)
   check(Time, self, "t:add_date(years, months, days)")
-  local at = fields(self)
-  return date(
-    at.year + integer(years, "years"), at.month + integer(months, "months"), at.day + integer(days, "days"),
-    at.hour, at.minute, at.second, self._nanosecond, self._place)
+  years, months, days = integer(years, "years"), integer(months, "months"), integer(days, "days")
+  return new_time(must(native("add_date", parts(self, years, months, days))), self._place)
 end
 
 local function other_time(value)
@@ -161,15 +172,19 @@ function Time:equal(other)
   return self._seconds == other._seconds and self._nanosecond == other._nanosecond
 end
 
-for name, nearest in pairs({round = true, truncate = false}) do
-  Time[name] = function(self, duration)
-    check(Time, self, "t:" .. name .. "(duration)")
-    if not is(duration, durations.class) then
-      error(invalid("duration must be a Duration, from time.parse_duration"))
-    end
-    local step = duration._nanoseconds
-    return new_time(must(native("multiple", self._seconds, self._nanosecond, step, nearest)), self._place)
-  end
+local function step_of(duration)
+  if is(duration, durations.class) then return duration._nanoseconds end
+  error(invalid("duration must be a Duration, from time.parse_duration"))
 end
 
-return {RFC3339 = RFC3339, now = now, unix = unix, date = date}
+function Time:round(duration)
+  check(Time, self, "t:round(duration)")
+  return new_time(must(native("round", parts(self, step_of(duration)))), self._place)
+end
+
+function Time:truncate(duration)
+  check(Time, self, "t:truncate(duration)")
+  return new_time(must(native("truncate", parts(self, step_of(duration)))), self._place)
+end
+
+return {RFC3339 = RFC3339, now = now, unix = unix, date = date, parse = parse}

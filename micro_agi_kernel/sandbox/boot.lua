@@ -22,7 +22,7 @@ local function open(name, ...)
 end
 
 local text = open("text")
-local errors = open("errors", text)
+local errors = open("errors")
 local values = open("values", errors)
 local queue = open("queue")
 local scheduler = open("scheduler", host, errors, values, queue)

@@ -1,8 +1,6 @@
 -- The error objects of a tool: what they hold, their methods, and the functions of `errors`.
 
-local text = ...
-
-local error, ipairs, setmetatable, type = error, ipairs, setmetatable, type
+local error, ipairs, next, setmetatable, type = error, ipairs, next, setmetatable, type
 local concat, getinfo = table.concat, debug.getinfo
 
 local SANDBOX = "=[sandbox]" -- so begin the names of these files, but not those of the modules
@@ -13,8 +11,9 @@ local KINDS = {
 local KNOWN = {} -- what a tool may call an error of its own; limits and the like have other kinds
 for _, kind in ipairs(KINDS) do KNOWN[kind] = true end
 
-local facts = setmetatable({}, { __mode = "k" }) -- error object -> { kind, message, retryable, details, frames }
-local error_methods, error_meta = {}, { __metatable = "error", __name = "error" }
+-- error object -> { kind, message, bare, retryable, details, frames }; `bare` is the message without the last context
+local facts = setmetatable({}, { __mode = "k" })
+local error_meta = { __metatable = "error", __name = "error" }
 
 -- Where the caller of new_error stands: the lines of tools and modules, innermost first.
 local function frames()
@@ -23,8 +22,8 @@ local function frames()
     local info = getinfo(level, "Sln")
     if not info then break end
     if info.what ~= "C" and info.source:sub(1, #SANDBOX) ~= SANDBOX then
-      local name = info.what ~= "main" and info.name or nil
-      found[#found + 1] = { source = info.short_src, line = info.currentline, name = name }
+      local name = info.what ~= "main" and info.name or ""
+      found[#found + 1] = { source = info.short_src, line = info.currentline, name = name, type = info.what }
     end
     level = level + 1
   end
@@ -45,27 +44,43 @@ end
 
 local function invalid(message) return new_error("INVALID", message, false) end
 
-local function facts_of(object)
-  return facts[object] or error("not an error object: call it as err:method()", 3)
+local function as_text(object)
+  local fact = facts[object]
+  return fact.kind == "UNKNOWN" and fact.message or fact.kind .. ": " .. fact.message
 end
 
-function error_methods.kind(self) return facts_of(self).kind end
-function error_methods.message(self) return facts_of(self).message end
-function error_methods.retryable(self) return facts_of(self).retryable end
-function error_methods.details(self) return facts_of(self).details end
-function error_methods.stack(self)
+local function stack_of(fact)
   local lines = {}
-  for index, frame in ipairs(facts_of(self).frames) do
-    lines[index] = frame.source .. ":" .. frame.line .. (frame.name and ": in " .. frame.name or "")
+  for index, frame in ipairs(fact.frames) do
+    lines[index] = frame.source .. ":" .. frame.line .. (frame.name ~= "" and ": in " .. frame.name or "")
   end
   return concat(lines, "\n")
 end
-error_meta.__index = error_methods
-error_meta.__newindex = function() error("an error object cannot be changed", 2) end
-error_meta.__tostring = function(self)
-  local fact = facts_of(self)
-  return fact.kind == "UNKNOWN" and fact.message or fact.kind .. ": " .. fact.message
+
+local methods = {
+  kind = function(fact) return fact.kind end,
+  message = function(fact) return fact.bare or fact.message end,
+  retryable = function(fact) return fact.retryable end,
+  details = function(fact) return fact.details end,
+  stack = stack_of,
+}
+error_meta.__index = {}
+for name, of in next, methods do
+  error_meta.__index[name] = function(self)
+    return of(facts[self] or error(invalid("call it with a colon, on an error object: err:" .. name .. "()")))
+  end
 end
+
+local function joinable(value)
+  if facts[value] then return as_text(value) end
+  local kind = type(value)
+  if kind == "string" or kind == "number" then return value end
+  error("attempt to concatenate a " .. kind .. " value", 3)
+end
+
+error_meta.__tostring = as_text
+error_meta.__concat = function(left, right) return joinable(left) .. joinable(right) end
+error_meta.__newindex = function() error("an error object cannot be changed", 2) end
 
 local library = {} -- what a tool sees as `errors`
 for _, kind in ipairs(KINDS) do library[kind] = kind end
@@ -73,16 +88,23 @@ for _, kind in ipairs(KINDS) do library[kind] = kind end
 function library.new(spec)
   if type(spec) == "string" then return new_error("UNKNOWN", spec) end
   local message = type(spec) == "table" and spec.message
-  if type(message) ~= "string" then error("errors.new takes a message or a table with the field 'message'", 2) end
-  local retryable = spec.retryable
+  if type(message) ~= "string" then
+    error(invalid("errors.new takes a message, or a table whose field 'message' is a string"))
+  end
+  local retryable, details = spec.retryable, spec.details
   if type(retryable) ~= "boolean" then retryable = nil end
-  return new_error(KNOWN[spec.kind] and spec.kind or "UNKNOWN", message, retryable, spec.details)
+  if type(details) ~= "table" or next(details) == nil then details = nil end
+  return new_error(KNOWN[spec.kind] and spec.kind or "UNKNOWN", message, retryable, details)
 end
 
 function library.wrap(err, context)
-  if type(context) ~= "string" then error("errors.wrap takes an error and a text", 2) end
-  local fact = facts[err] or { kind = "UNKNOWN", message = text.tostring(err) }
-  return new_error(fact.kind, context .. ": " .. fact.message, fact.retryable, fact.details)
+  local fact = facts[err] or type(err) == "string" and { kind = "UNKNOWN", message = err }
+  if not fact or type(context) ~= "string" then
+    error(invalid("errors.wrap takes an error object or a message, and a context, which is a string"))
+  end
+  local object = new_error(fact.kind, context .. ": " .. fact.message, fact.retryable, fact.details)
+  facts[object].bare = fact.message
+  return object
 end
 
 function library.is(err, kind) return facts[err] ~= nil and facts[err].kind == kind end
@@ -91,12 +113,10 @@ function library.call_stack(err)
   if not facts[err] then return nil end
   local copies = {}
   for index, frame in ipairs(facts[err].frames) do
-    copies[index] = { source = frame.source, line = frame.line, name = frame.name }
+    copies[index] = { level = index - 1 }
+    for key, value in next, frame do copies[index][key] = value end
   end
   return { thread = "main", frames = copies }
 end
 
-return {
-  facts = facts, known = KNOWN, library = library,
-  new = new_error, invalid = invalid, text = error_meta.__tostring,
-}
+return { facts = facts, known = KNOWN, library = library, new = new_error, invalid = invalid, text = as_text }

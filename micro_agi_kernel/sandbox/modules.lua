@@ -21,6 +21,7 @@ local function argument(value, name)
     if #value > largest then return nil, name .. ": larger than 8 MiB" end
     return pack(">c1s4", "s", value)
   end
+  if errors.facts[value] then return nil, name .. ": an error is no value" end -- within a table it is its text
   local text, problem = encode(value, name)
   return text and pack(">c1s4", "v", text), problem
 end

@@ -234,9 +234,9 @@ async def test_the_errors_table(lua: Runner) -> None:
     """)
     assert value == [
         "CONFLICT", "m", True, {"a": 1}, "CONFLICT: m",
-        "CONFLICT", "outer: m", True, {"a": 1},
+        "CONFLICT", "m", True, {"a": 1},
         True, False, False,
-        "why: plain", "UNKNOWN", "x",
+        "plain", "UNKNOWN", "x",
         "tool", 2, "tool:2", True,
         "UNKNOWN",
         False, False, "error",
@@ -363,6 +363,9 @@ async def test_native_errors_are_values(lua: Runner) -> None:
     assert await lua.value(
         "local v, e = require('values').echo({ 1, x = 1 }) return { v == nil, e:kind(), e:message() }"
     ) == [True, "INVALID", "argument 1: a mixed table (text keys and list items)"]
+    assert await lua.value(
+        "local v, e = require('values').echo(errors.new('x')) return { v == nil, e:kind(), e:message() }"
+    ) == [True, "INVALID", "argument 1: an error is no value"]
 
 
 class RefusingHost:
