@@ -81,7 +81,7 @@ local function new_stream(id, size)
   local function gone() return failure(errors.INTERNAL, "the stream is closed") end
 
   function stream.read(_, bytes)
-    bytes = bytes or 0
+    if bytes == nil then bytes = 0 end
     if math.type(bytes) ~= "integer" or bytes < 0 then return nil, invalid("read takes a number of bytes, 0 or more") end
     if closed then return nil, gone() end
     if ended then return nil end
@@ -203,18 +203,13 @@ end
 
 -- Text in URLs, as Go's QueryEscape writes it.
 
+-- Its result is a string only, so what is wrong is raised.
 function http_client.encode_uri(text)
-  if type(text) ~= "string" then error(invalid("encode_uri takes a string"), 2) end
-  local function escape(byte) return byte == " " and "+" or string.format("%%%02X", byte:byte()) end
-  return (text:gsub("[^%w%-_.~]", escape))
+  local encoded, err = native("encode_uri", text)
+  if err then error(err) end
+  return encoded
 end
 
-function http_client.decode_uri(text)
-  if type(text) ~= "string" then return nil, invalid("decode_uri takes a string") end
-  local wrong = text:gsub("%%%x%x", "   "):match("%%.?.?")
-  if wrong then return nil, invalid("invalid URL escape \"" .. wrong .. "\"") end
-  local function unescape(digits) return string.char(tonumber(digits, 16)) end
-  return (text:gsub("%+", " "):gsub("%%(%x%x)", unescape))
-end
+function http_client.decode_uri(text) return native("decode_uri", text) end
 
 return http_client

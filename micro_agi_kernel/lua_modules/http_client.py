@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote_plus, unquote_to_bytes
+
 from micro_agi_kernel.go_time import UNITS, parse_duration
 from micro_agi_kernel.interfaces import LuaModule
-from micro_agi_kernel.lua_modules._arguments import invalid, text
+from micro_agi_kernel.lua_modules._arguments import invalid, octets, text
 from micro_agi_kernel.values import Value
 
 
@@ -25,7 +28,21 @@ def _timeout(value: Value) -> Value:
     return seconds
 
 
+_BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2}).?.?", re.DOTALL)
+
+
+def _encode_uri(value: Value) -> Value:
+    return quote_plus(octets(value, "text"))
+
+
+def _decode_uri(value: Value) -> Value:
+    encoded = octets(value, "text")
+    if wrong := _BAD_ESCAPE.search(encoded):
+        raise invalid(f'invalid URL escape "{wrong[0].decode(errors="replace")}"')
+    return unquote_to_bytes(encoded.replace(b"+", b" "))
+
+
 MODULE = LuaModule(
-    functions={"timeout": _timeout},
+    functions={"timeout": _timeout, "encode_uri": _encode_uri, "decode_uri": _decode_uri},
     services=frozenset({"http.request", "http.batch", "http.open", "http.read", "http.close"}),
 )

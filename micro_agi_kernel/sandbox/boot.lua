@@ -32,7 +32,7 @@ local channels = open("channel", queue, scheduler, values)
 local timer = open("timers", queue, scheduler, channels)
 local showing = open("showing", raw, host, text, errors, values, scheduler)
 local globals = open("globals", text, errors, showing, coroutine, channels.library)
-local require_of = open("modules", host, errors, values, scheduler, timer, globals)
+local require_of = open("modules", host, text, errors, values, scheduler, timer, globals)
 local run = open("program", host, errors, values, scheduler, ending, showing, globals, require_of)
 
 for key in next, _G do _G[key] = nil end

@@ -54,4 +54,4 @@ local function format(pattern, ...)
   return called("format", raw_format, pattern, unpack(values, 1, select("#", ...)))
 end
 
-return { called = called, tostring = tostring, format = format }
+return { called = called, tostring = tostring, format = format, raw_format = raw_format }

@@ -1,0 +1,137 @@
+"""JSON Schema within bounds: the library's validators, with each step counted and what could run away replaced.
+
+A schema comes from a model or a stranger. In the library a pattern may run for years, `uniqueItems` compares each item
+with each, `unevaluatedProperties` looks at everything again at each level, a message holds the whole value, and a
+`$schema` further inside takes another validator. So keywords are counted, patterns are RE2's, a reference leads nowhere
+outside of the schema, and one draft holds for all of it.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from itertools import islice
+from typing import Any
+
+from micro_agi_kernel.lua_modules._json_form import check_form
+from micro_agi_kernel.lua_modules._json_keywords import OURS, counted, describe, resource_of, work
+from micro_agi_kernel.lua_modules._json_text import parse
+from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema, EmptyTable
+from micro_agi_kernel.values import Value, shorten
+
+_PROBLEMS = 10
+"""How many are told."""
+
+_DRAFTS = {
+    "json-schema.org/draft-04/schema": "Draft4Validator",
+    "json-schema.org/draft-06/schema": "Draft6Validator",
+    "json-schema.org/draft-07/schema": "Draft7Validator",
+    "json-schema.org/draft/2019-09/schema": "Draft201909Validator",
+    "json-schema.org/draft/2020-12/schema": "Draft202012Validator",
+}
+"""The library's classes by what `$schema` names."""
+
+_LATEST = "json-schema.org/draft/2020-12/schema"
+"""Assumed without `$schema`; the only draft that the reference has."""
+
+
+def problems(schema: str, schema_is_table: bool, data: Value) -> list[str]:
+    """What is wrong with `data`, some lines at most, each with its place; none when it is valid.
+
+    `schema` is the text of a JSON Schema. Raises BadSchema.
+    """
+    work.left = MAX_STEPS
+    try:
+        validator, work.known = _compiled(schema, schema_is_table)
+        errors = validator.iter_errors(data)
+        found = [describe(error) for error in islice(errors, _PROBLEMS)]
+        return [*found, "and more"] if next(errors, None) else found
+    except RecursionError as error:
+        raise BadSchema("schema: references or parts of it nest too deeply, or without an end") from error
+
+
+def loosened(value: Value) -> Value:
+    """`value` with each empty list, and each empty object, as the EmptyTable that it was in Lua."""
+    match value:
+        case [] | {} if not value:
+            return EmptyTable()
+        case list():
+            return [loosened(item) for item in value]
+        case dict():
+            return {key: loosened(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+@lru_cache(maxsize=8)
+def _compiled(schema: str, is_table: bool) -> tuple[Any, dict[object, Any]]:
+    """The validator of a schema that has been checked, and what is known of it then."""
+    from jsonschema_specifications import REGISTRY
+    from referencing import Registry
+
+    work.known = {}
+    try:
+        found = parse(schema)
+    except ValueError as error:
+        raise BadSchema(f"schema: {error}") from error
+    if is_table:
+        found = loosened(found)
+    if not isinstance(found, (dict, bool)):
+        raise BadSchema("schema: a schema is an object or a boolean")
+    validator = _draft_of(found)(found, registry=Registry())
+    check_form(validator.schema, work)
+    resource = resource_of(validator, validator.schema)
+    try:
+        uri = resource.id() or ""
+        registry = REGISTRY.with_resource(uri, resource).crawl()
+    except ValueError as error:  # an $id that is no URI
+        raise BadSchema(f"schema: an $id cannot be read: {error}") from error
+    return validator.evolve(_resolver=registry.resolver(uri)), work.known
+
+
+def _draft_of(schema: Value) -> Any:
+    named = schema.get("$schema", _LATEST) if isinstance(schema, dict) else _LATEST
+    name = str(named).removeprefix("https://").removeprefix("http://").removesuffix("#")
+    if name not in _DRAFTS:
+        raise BadSchema(f"schema: $schema {shorten(str(named))!r} is not known: draft 4, 6, 7, 2019-09 and 2020-12 are")
+    return _bounded(name)
+
+
+@cache
+def _bounded(name: str) -> Any:
+    """The library's validator of a draft, within our bounds."""
+    import jsonschema
+
+    original: Any = getattr(jsonschema, _DRAFTS[name])
+    keywords = {**original.VALIDATORS}
+    # What draft 7 calls `dependencies` is still written by many.
+    keywords.setdefault("dependencies", jsonschema.Draft7Validator.VALIDATORS["dependencies"])
+    keywords = {name: counted(OURS.get(name, keyword)) for name, keyword in keywords.items()}
+    types = original.TYPE_CHECKER.redefine("array", lambda _, value: isinstance(value, (list, EmptyTable)))
+    extend: Any = jsonschema.validators.extend
+    bounded = extend(original, keywords, type_checker=types)
+    bounded.evolve = _evolve
+    return bounded
+
+
+def _evolve(self: Any, **changes: Any) -> Any:
+    """The same validator for another schema; the library's own takes the class that a `$schema` inside names."""
+    work.spend(1)
+    kept = {"schema": self.schema, "registry": self._registry, "_resolver": self._resolver}
+    return type(self)(**{**kept, **changes})
+
+
+def preload_schemas() -> None:
+    """Read the metaschemas, and let each draft be gone once."""
+    # Formats are notes here, and one of the library's checkers for them, if installed, takes a second to import.
+    import sys
+
+    hidden = sys.modules.get("rfc3987_syntax")
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    import jsonschema  # noqa: F401
+
+    del sys.modules["rfc3987_syntax"]
+    if hidden:
+        sys.modules["rfc3987_syntax"] = hidden
+    for name in _DRAFTS:
+        schema = f'{{"$schema": "http://{name}", "properties": {{"a": {{"pattern": "b"}}}}}}'
+        assert problems(schema, False, {"a": "c"})

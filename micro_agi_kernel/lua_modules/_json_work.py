@@ -1,0 +1,66 @@
+"""What a validation by JSON Schema may cost, and what is found out once about a schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from micro_agi_kernel.lua_modules._json_patterns import compile_pattern
+from micro_agi_kernel.values import Value, shorten
+
+MAX_STEPS = 1_000_000
+"""A part of a schema or a keyword looked at is one; long lists, texts, patterns and messages are more."""
+
+
+class EmptyTable(dict[str, Value]):
+    """What an empty table of Lua may stand for: `{}` and `[]`, whichever the schema asks for."""
+
+    def __getitem__(self, _: object) -> Any:
+        return []  # of a slice, as of a list; there are no keys
+
+
+class BadSchema(Exception):
+    """The schema is none, or asks for more than a validation may cost."""
+
+
+class Work:
+    """What the validation that runs may still cost, and what is known of its schema.
+
+    A process that runs a tool has one at a time, so the keywords, which the library calls, share one object.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.known: dict[object, Any] = {}
+        """By the id of a part of the schema, which the validator keeps alive: that it is one, or its identities."""
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise BadSchema(f"the validation takes more than {MAX_STEPS:,} steps")
+
+    def compiled(self, pattern: str) -> Any:
+        self.spend(10 + len(pattern) // 16)
+        try:
+            return compile_pattern(pattern)
+        except ValueError as error:
+            raise BadSchema(f"schema: the pattern {shorten(pattern)!r}: {error}") from error
+
+    def matches(self, pattern: str, text: str) -> bool:
+        """Whether `pattern` matches somewhere in `text`."""
+        compiled = self.compiled(pattern)
+        self.spend(len(text) * int(compiled.programsize) // 500)
+        return compiled.search(text) is not None
+
+    def identity(self, value: Value) -> str:
+        """The same text for values that are equal, and for no others."""
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+        self.spend(1 + len(text) // 64)
+        return text
+
+    def identities(self, values: list[Value]) -> frozenset[str]:
+        """Those of a list that the schema holds, found out once."""
+        if id(values) not in self.known:
+            self.known[id(values)] = frozenset(map(self.identity, values))
+        found: frozenset[str] = self.known[id(values)]
+        return found

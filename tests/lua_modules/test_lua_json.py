@@ -1,0 +1,418 @@
+"""The Lua module `json` beyond its page: what is written and read how, what is refused, and schemas from strangers."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+from lua_double import RunLua
+
+from micro_agi_kernel.errors import ErrorKind
+from micro_agi_kernel.values import Value
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# -- encode and decode
+
+
+@pytest.mark.parametrize(
+    ("lua", "text"),
+    [
+        ("nil", "null"),
+        ("42", "42"),
+        ("99.50", "99.5"),
+        ("3.0", "3"),
+        ("1e15", "1000000000000000"),
+        ("0.1", "0.1"),
+        ("1/3", "0.3333333333333333"),
+        ("1e300", "1e+300"),
+        ("-0.0", "0"),
+        ("math.mininteger", "-9223372036854775808"),
+        ("math.huge", "null"),
+        ("0/0", "null"),
+        ("print", "null"),
+        ('"a\\"b\\\\c\\n\\0é"', '"a\\"b\\\\c\\n\\u0000é"'),
+        ('{b = 1, a = {}, ["k\\n"] = 2}', '{"a":[],"b":1,"k\\n":2}'),
+        ("json.decode('[{}, [], {\"a\": {}}]')", '[{},[],{"a":{}}]'),
+        ("{setmetatable({1}, {__metatable = 'error'}), setmetatable({}, {__metatable = 'channel'})}", "[[1],[]]"),
+        ('errors.new({kind = errors.INVALID, message = "no"})', '"INVALID: no"'),
+        ("time.unix(0, 0)", '"1970-01-01 00:00:00 +0000 UTC"'),
+    ],
+)
+async def test_json_encode(lua: str, text: str, run_lua: RunLua) -> None:
+    ran = await run_lua(f'local json, time = require("json"), require("time")\nreturn (json.encode({lua}))')
+    assert ran.value == text
+
+
+@pytest.mark.parametrize(
+    ("lua", "kind", "message"),
+    [
+        ("{1, 2, a = 3}", "INTERNAL", "mixed table"),
+        ("{1, nil, 3}", "INTERNAL", "sparse array"),
+        ("{[0] = 1}", "INTERNAL", "a key is neither"),
+        ("{[1.5] = 1}", "INTERNAL", "a key is neither"),
+        ("{[true] = 1}", "INTERNAL", "a key is neither"),
+        ("cycle", "INTERNAL", "recursive"),
+        ("deep(129)", "INTERNAL", "deeper than 128"),
+        ('{a = "\\xff"}', "INVALID", "not valid UTF-8"),
+        ('{["\\xff"] = 1}', "INVALID", "not valid UTF-8"),
+    ],
+)
+async def test_json_encode_refuses(lua: str, kind: str, message: str, run_lua: RunLua) -> None:
+    ran = await run_lua(f"""
+        local json = require("json")
+        local cycle = {{}}
+        cycle.list = {{cycle}}
+        local function deep(levels)
+          local value = {{}}
+          for _ = 2, levels do value = {{value}} end
+          return value
+        end
+        assert(json.encode(deep(128)))
+        local shared = {{1}}
+        assert(json.encode({{shared, shared}}) == "[[1],[1]]")
+        local text, err = json.encode({lua})
+        return {{tostring(text), err:kind(), err:message(), err:retryable()}}
+    """)
+    assert isinstance(ran.value, list)
+    assert ran.value[:2] == ["nil", kind]
+    assert message in str(ran.value[2])
+    assert ran.value[3] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9223372036854775807", (1 << 63) - 1),
+        ("9223372036854775808", float(1 << 63)),
+        ("-9223372036854775808", -(1 << 63)),
+        ("1" + "0" * 30, 1e30),
+        ("1.0", 1.0),
+        ('"\\ud83d\\ude00 \\ud800"', "😀 �"),
+        ('{"\\udfff": ["\\udfff"]}', {"�": ["�"]}),
+        ('{"a": 1, "a": 2}', {"a": 2}),
+        ("[" * 127 + "]" * 127, None),
+    ],
+)
+async def test_json_decode(text: str, value: Value, run_lua: RunLua) -> None:
+    ran = await run_lua("return {handler = function(text) return (require('json').decode(text)) end}", text)
+    if value is not None:
+        assert ran.value == value
+        assert type(ran.value) is type(value)
+    else:
+        assert ran.value
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", "INVALID"),
+        (b"\xff", "INTERNAL"),
+        ("nope", "INTERNAL"),
+        ("[1,]", "INTERNAL"),
+        ("NaN", "INTERNAL"),
+        ("1e999", "INTERNAL"),
+        ("1" * 5000, "INTERNAL"),
+        ("[" * 130 + "]" * 130, "INTERNAL"),
+        ("[" * 100_000, "INTERNAL"),
+        ('{"a":' * 100_000, "INTERNAL"),
+    ],
+)
+async def test_json_decode_refuses(text: Value, kind: str, run_lua: RunLua) -> None:
+    ran = await run_lua("return {handler = function(text) return require('json').decode(text) end}", text)
+    assert ran.outcome.error is not None
+    assert (ran.outcome.error.kind, ran.outcome.error.retryable) == (ErrorKind(kind), False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1,\n "b" 2}', "expected : after the key of an object, at byte 14 in line 2"),
+        ("[1 2]", "expected , or ] in a list, at byte 4 in line 1"),
+        ("{a: 1}", "expected a key in quotes in an object, at byte 2 in line 1"),
+        ('"a\nb"', "a string has a control character, which needs an escape, at byte 3 in line 1"),
+        ('"a\\', "a string has no end, at byte 4 in line 1"),
+        ('"\\x"', "a string has the unknown escape \\x, at byte 2 in line 1"),
+        ("1.e5", "a number has no digits after its point or exponent, at byte 1 in line 1"),
+        ("[1] x", "something follows the value, at byte 5 in line 1"),
+        ("[", "the text ends where a value is expected, at byte 2 in line 1"),
+    ],
+)
+async def test_json_decode_says_where_the_mistake_is(text: str, message: str, run_lua: RunLua) -> None:
+    ran = await run_lua("return {handler = function(text) return require('json').decode(text) end}", text)
+    assert ran.outcome.error is not None
+    assert ran.outcome.error.message == f"decode failed: {message}"
+
+
+async def test_json_reads_back_what_it_wrote(run_lua: RunLua) -> None:
+    numbers = [n / 7 for n in range(-50, 50)] + [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, 9.95, 2.0**63, -(2.0**63)]
+    texts = ["".join(map(chr, range(128))), "\u00e9\u20ac\U0001f600", "\x7f", "\\u0041", '"', ""]
+    ran = await run_lua(
+        """return {handler = function(values)
+          local json = require("json")
+          local text = json.encode(values)
+          return {text, json.decode(text)}
+        end}""",
+        [numbers, texts],
+    )
+    assert isinstance(ran.value, list)
+    assert json.loads(str(ran.value[0])) == ran.value[1] == [numbers, texts]
+
+
+async def test_encode_within_a_text_of_an_object_that_is_encoded(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local json = require("json")
+        local object = setmetatable({}, {__tostring = function()
+          return json.encode({a = 1}) .. tostring(json.encode({1, x = 2}))
+        end})
+        return (json.encode({b = {object, 1}}))
+    """)
+    assert ran.value == '{"b":["{\\"a\\":1}nil",1]}'
+
+
+# -- validate
+
+CHECK = """
+local json = require("json")
+return {handler = function(case)
+  local valid, err = json.validate_string(case[1], case[2])
+  return {valid, err and err:kind() or "", err and err:message() or "", err and err:retryable()}
+end}
+"""
+
+
+async def check(run_lua: RunLua, schema: Any, data: Any) -> tuple[bool, str]:
+    """Whether `data` is valid, and the message, if not."""
+    ran = await run_lua(CHECK, [json.dumps(schema), json.dumps(data)])
+    assert isinstance(ran.value, list)
+    valid, kind, message = ran.value[:3]
+    assert isinstance(valid, bool)
+    assert valid or (kind == "INVALID" and ran.value[3] is False)
+    return valid, str(message)
+
+
+PERSON = """{type = "object", required = {"name", "email"}, properties = {
+    name = {type = "string", minLength = 1}, email = {type = "string", format = "email"},
+    age = {type = "integer", minimum = 0, maximum = 150}}}"""
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (f'validate({PERSON}, {{name = "A", email = "not-an-email", age = 30.0}})', None),
+        (f'validate({PERSON}, {{name = "", email = "e"}})', "validation failed: /name: '' should be non-empty"),
+        (f"validate({PERSON}, {{}})", "the value: 'name' is a required property; the value: 'email' is a required"),
+        (f"validate({PERSON}, {{1, 2}})", "validation failed: the value: [1, 2] is not of type 'object'"),
+        (f"""validate_string({PERSON}, '{{"name": null, "email": ""}}')""", "/name: None is not of type 'string'"),
+        (f"validate_string({PERSON}, '{{')", "validation failed: "),
+        (f"validate_string({PERSON}, '')", "validation failed: "),
+        (f"validate_string({PERSON}, 5)", "data must be a JSON string"),
+        ("""validate('{"type":"number","minimum":0}', 42)""", None),
+        ("""validate('{"type":"number","minimum":0}', -1)""", "the value: -1 is less than the minimum of 0"),
+        ("validate(nil, 1)", "schema is required"),
+        ("validate_string(nil, '1')", "schema is required"),
+        ("validate({}, nil)", "data is required"),
+        ("validate(true, 1)", "schema must be a string or table"),
+        ('validate("{", 1)', "schema: "),
+        ('validate("\\xff", 1)', "schema: the text is not valid UTF-8"),
+        ('validate({}, "\\xff")', "data: encode failed: a string is not valid UTF-8"),
+        ("validate({1, a = 2}, 1)", "schema: encode failed: mixed table"),
+        ("validate({type = 'strin'}, 1)", "schema: at /type: it must be one or several of array, boolean, integer"),
+        ("validate({properties = {a = {minimum = 'x'}}}, 1)", "schema: at /properties/a/minimum: it must be a number"),
+        ("validate({allOf = {{1}}}, 1)", "schema: at /allOf/0: a schema is an object or a boolean"),
+        ("validate({pattern = '('}, 1)", "schema: the pattern '(': missing )"),
+        ("validate({['$schema'] = 'urn:mine'}, 1)", "schema: $schema 'urn:mine' is not known: draft 4, 6, 7, 2019-09"),
+    ],
+)
+async def test_validate(call: str, message: str | None, run_lua: RunLua) -> None:
+    ran = await run_lua(f"""
+        local valid, err = require("json").{call}
+        return {{valid, err and err:kind(), err and err:message(), err and err:retryable()}}
+    """)
+    assert isinstance(ran.value, list)
+    if message is None:
+        assert ran.value == [True]
+    else:
+        assert (ran.value[0], ran.value[1], ran.value[3]) == (False, "INVALID", False)
+        assert message in str(ran.value[2])
+
+
+async def test_an_empty_table_is_a_list_or_an_object_as_the_schema_has_it(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local json = require("json")
+        local object, list = {type = "object", properties = {}}, {type = "array", items = {}, maxItems = 0}
+        local both = {properties = {a = object, b = list, c = {}}, required = {}}
+        local old = {["$schema"] = "http://json-schema.org/draft-07/schema#", items = {{}}, additionalItems = object}
+        local valid = {}
+        for i, case in ipairs({{object, {}}, {list, {}}, {both, {a = {}, b = {}, c = {}}}, {{type = "string"}, {}},
+                               {{enum = {{}, 1}}, {}}, {old, {}}, {{uniqueItems = true}, {{}, {}}}}) do
+          valid[i] = json.validate(case[1], case[2])
+        end
+        return {valid, (json.validate_string(object, "[]")), (json.validate_string(list, "{}"))}
+    """)
+    assert ran.value == [[True, True, True, False, True, True, False], False, False]
+
+
+@pytest.mark.parametrize(
+    ("draft", "data", "valid"),
+    [
+        ("http://json-schema.org/draft-04/schema#", 5, False),  # where exclusiveMinimum is a flag
+        ("http://json-schema.org/draft-06/schema#", 5, False),
+        ("http://json-schema.org/draft-07/schema#", 6, True),
+        ("https://json-schema.org/draft/2019-09/schema", 5, False),
+        ("https://json-schema.org/draft/2020-12/schema", 6, True),
+        ("http://json-schema.org/draft/2020-12/schema#", 6, True),
+    ],
+)
+async def test_drafts(draft: str, data: int, valid: bool, run_lua: RunLua) -> None:
+    bound: dict[str, Any] = {"exclusiveMinimum": True, "minimum": 5} if "04" in draft else {"exclusiveMinimum": 5}
+    assert (await check(run_lua, {"$schema": draft, **bound}, data))[0] is valid
+
+
+async def test_what_draft_2019_has_looked_at(run_lua: RunLua) -> None:
+    schema = {
+        "$schema": "https://json-schema.org/draft/2019-09/schema",
+        "properties": {
+            "list": {"allOf": [{"items": [{}, {}]}], "unevaluatedItems": False},
+            "next": {"$recursiveRef": "#"},
+        },
+        "anyOf": [{"properties": {"list": {}}}, {"properties": {"next": {}}}],
+        "unevaluatedProperties": False,
+    }
+    assert (await check(run_lua, schema, {"list": [1, 2], "next": {"next": {}}}))[0]
+    for wrong in ({"list": [1, 2, 3]}, {"other": 1}, {"next": {"other": 1}}):
+        valid, message = await check(run_lua, schema, wrong)
+        assert not valid and "unevaluated" in message
+
+
+async def test_some_problems_are_told_and_each_is_short(run_lua: RunLua) -> None:
+    valid, message = await check(run_lua, {"items": {"type": "string"}}, [["x" * 1000]] * 50)
+    assert not valid
+    assert message.count("is not of type") == 0, "cut off before"
+    assert message.count("; ") == 10 and message.endswith("; and more")
+    assert len(message) < 3_000
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *("http://127.0.0.1:1/x", "https://example.com/schema", "file:///etc/passwd", "other.json#/a", "http://[/"),
+        *("#/nowhere", "#anchor", "#/minimum/x", "#/$comment/0/1", "#/enum/x"),
+    ],
+)
+async def test_a_reference_leads_nowhere_outside_of_the_schema(reference: str, run_lua: RunLua) -> None:
+    schema = {"minimum": 1, "$comment": "text", "enum": [5], "$ref": reference}
+    valid, message = await check(run_lua, schema, 5)
+    assert not valid
+    assert message.startswith(f"schema: $ref '{reference}' leads to nothing")
+
+
+async def test_what_a_reference_leads_to_must_be_a_schema(run_lua: RunLua) -> None:
+    assert await check(run_lua, {"x": {"minLength": "1"}, "$ref": "#/x"}, "") == (
+        False,
+        "schema: at #/x/minLength: it must be a whole number from 0",
+    )
+    assert (await check(run_lua, {"$ref": "https://json-schema.org/draft/2020-12/schema"}, {"type": "string"}))[0]
+    assert not (await check(run_lua, {"$ref": "https://json-schema.org/draft/2020-12/schema"}, {"type": 1}))[0]
+
+
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"pattern": "^(a+)+$"},
+        {"allOf": [{"$schema": DRAFT_7, "pattern": "^(a+)+$"}]},
+        {"$ref": "#/examples/0", "examples": [{"$schema": DRAFT_7, "pattern": "^(a+)+$"}]},
+        {"not": {"not": {"$schema": DRAFT_7, "pattern": "^(a+)+$"}}},
+    ],
+)
+async def test_no_pattern_runs_away(schema: Any, run_lua: RunLua) -> None:
+    assert not (await check(run_lua, schema, "a" * 50_000 + "b"))[0]
+
+
+def _doubling() -> dict[str, Any]:
+    """A schema that looks at a value 2 ** 40 times."""
+    twice = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)}
+    return {"$ref": "#/$defs/a0", "$defs": {**twice, "a40": {}}}
+
+
+def _unevaluated(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"properties": {"b": True}}
+    for _ in range(levels):
+        schema = {"anyOf": [schema, {"properties": {"a": True}}], "unevaluatedProperties": False}
+    return schema
+
+
+STEPS, ENDLESS, PATTERN = "more than 1,000,000 steps", "nest too deeply, or without an end", "schema: the pattern "
+
+BOMBS: dict[str, tuple[Any, Any, str]] = {
+    "a reference to itself": ({"$ref": "#"}, 1, ENDLESS),
+    "two references in a ring": (
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        1,
+        ENDLESS,
+    ),
+    "a dynamic reference to itself": ({"$dynamicAnchor": "a", "$dynamicRef": "#a"}, 1, ENDLESS),
+    "references that double": (_doubling(), 1, STEPS),
+    "unevaluated within unevaluated": (_unevaluated(30), {"a": 1}, STEPS),
+    "a large value compared often": (
+        {"allOf": [{"$ref": "#/$defs/a"}] * 2_000, "$defs": {"a": {"const": [0] * 9_000}}},
+        [0] * 9_000,
+        STEPS,
+    ),
+    "many schemas that look at nothing": ({"allOf": [{"items": True}] * 9_000}, [0] * 9_000, STEPS),
+    "many patterns for many keys": (
+        {"patternProperties": {f"^k{n}$": {} for n in range(999)}},
+        {f"k{n}": 0 for n in range(999)},
+        STEPS,
+    ),
+    "many patterns for a long text": ({"anyOf": [{"pattern": "(x+x+)+y"}] * 999}, "x" * 999_999, STEPS),
+    "messages that hold a large value": (
+        {"allOf": [{"anyOf": [{"type": "string"}, {"not": {}}]}] * 9_000},
+        ["x" * 99] * 9_000,
+        STEPS,
+    ),
+    "a pattern that is too large": ({"pattern": "((a{100}){100}){100}"}, "a", PATTERN),
+    "patterns that look around": ({"pattern": "(?=a)b"}, "a", PATTERN),
+    "a number beyond numbers": ("""{"multipleOf": 1e999}""", 1, "schema: a number is out of range"),
+    "a schema of 200 levels": ("""{"not":""" * 200 + "true" + "}" * 200, 1, "schema: nested deeper than 128"),
+    "data of 200 levels": ({}, "[" * 200 + "]" * 200, "validation failed: nested deeper than 128"),
+}
+
+
+SECONDS = {"unevaluated within unevaluated", "many schemas that look at nothing"}
+"""What takes them, of the bombs."""
+
+
+@pytest.mark.parametrize("name", [name for name in BOMBS if os.environ.get("MICRO_AGI_FULL") or name not in SECONDS])
+async def test_schema_bombs_end_in_a_named_limit(name: str, run_lua: RunLua) -> None:
+    schema, data, message = BOMBS[name]
+    texts: list[Value] = [
+        part if isinstance(part, str) and part[:1] in "[{" else json.dumps(part) for part in (schema, data)
+    ]
+    ran = await run_lua(CHECK, texts)
+    assert isinstance(ran.value, list)
+    assert ran.value[:2] == [False, "INVALID"]
+    assert message in str(ran.value[2])
+
+
+async def test_what_is_large_and_honest_is_validated(run_lua: RunLua) -> None:
+    tree: Any = {}
+    for _ in range(40):
+        tree = {"children": [tree]}
+    node = {
+        "$defs": {"node": {"properties": {"children": {"items": {"$ref": "#/$defs/node"}}}}},
+        "$ref": "#/$defs/node",
+    }
+    assert (await check(run_lua, node, tree))[0]
+    assert (await check(run_lua, {"uniqueItems": True}, [{"id": [n]} for n in range(20_000)]))[0]
+    assert not (await check(run_lua, {"uniqueItems": True}, [*({"id": [n]} for n in range(20_000)), {"id": [1.0]}]))[0]
+    person = {
+        "properties": {"name": {"type": "string", "pattern": "^[a-z ]+$"}, "age": {"minimum": 0}},
+        "required": ["name"],
+    }
+    assert (await check(run_lua, {"items": person}, [{"name": "some one", "age": n} for n in range(10_000)]))[0]
