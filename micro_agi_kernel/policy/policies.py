@@ -1,4 +1,4 @@
-"""One policy: an entry of kind security.policy, checked when it is loaded and never interpreted loosely."""
+"""One policy: an entry of either policy kind, checked when it is loaded and never interpreted loosely."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Literal, TypeAlias, cast
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.policy.conditions import Condition, Fields
+from micro_agi_kernel.policy.expressions import Expression
 from micro_agi_kernel.values import Json, shorten
 
 POLICY_KIND = "security.policy"
 EXPRESSION_KIND = "security.policy.expr"
+POLICY_KINDS = frozenset({POLICY_KIND, EXPRESSION_KIND})
 
 Effect: TypeAlias = Literal["allow", "deny", "ask"]
 EFFECTS: tuple[Effect, ...] = ("deny", "ask", "allow")
@@ -51,30 +53,29 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one policy entry says. It applies where an action, a resource and all conditions match."""
+    """What one policy entry says. It applies where an action, a resource and all conditions match.
+
+    A policy of kind security.policy.expr has one condition, its expression.
+    """
 
     id: EntryId
     actions: tuple[Pattern, ...]
     resources: tuple[Pattern, ...]
     effect: Effect
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Condition | Expression, ...] = ()
     groups: tuple[str, ...] = ()
 
     @classmethod
     def from_entry(cls, entry: Entry) -> Policy:
         """Raises EntryError for anything that is not exactly a policy: a typing error must not open a door."""
-        if entry.kind != POLICY_KIND:
-            raise EntryError(f"{entry.id}: {shorten(entry.kind)} is not evaluated by this version")
-        body = _body(entry, {"actions", "resources", "effect", "conditions"})
-        conditions = body.get("conditions", [])
-        if not isinstance(conditions, list):
-            raise EntryError(f"{entry.id}: conditions are a list")
+        asked = "conditions" if entry.kind == POLICY_KIND else "expression"
+        body = _body(entry, {"actions", "resources", "effect", asked})
         return cls(
             entry.id,
             patterns(body.get("actions"), f"{entry.id}: actions"),
             patterns(body.get("resources"), f"{entry.id}: resources"),
             _effect(body, entry),
-            tuple(Condition.parse(condition, str(entry.id)) for condition in conditions),
+            _conditions(body, entry),
             groups(entry),
         )
 
@@ -87,17 +88,8 @@ class Policy:
 
 
 def check_policy(entry: Entry) -> None:
-    """The kind check of both policy kinds: raise EntryError unless the entry has the form of one."""
-    if entry.kind == POLICY_KIND:
-        Policy.from_entry(entry)
-        return
-    body = _body(entry, {"actions", "resources", "effect", "expression"})
-    patterns(body.get("actions"), f"{entry.id}: actions")
-    patterns(body.get("resources"), f"{entry.id}: resources")
-    _effect(body, entry)
-    groups(entry)
-    if not isinstance(body.get("expression"), str):
-        raise EntryError(f"{entry.id}: expression is missing")
+    """The kind check of both policy kinds: raise EntryError unless the entry is a policy that can be evaluated."""
+    Policy.from_entry(entry)
 
 
 def patterns(value: Json, where: str) -> tuple[Pattern, ...]:
@@ -126,6 +118,15 @@ def _body(entry: Entry, known: set[str]) -> Mapping[str, Json]:
                 f"{entry.id}: unknown key {shorten(unknown[0])!r} (there are {', '.join(sorted(allowed))})"
             )
     return body
+
+
+def _conditions(body: Mapping[str, Json], entry: Entry) -> tuple[Condition | Expression, ...]:
+    if entry.kind == EXPRESSION_KIND:
+        return (Expression.parse(body.get("expression"), str(entry.id)),)
+    conditions = body.get("conditions", [])
+    if not isinstance(conditions, list):
+        raise EntryError(f"{entry.id}: conditions are a list")
+    return tuple(Condition.parse(condition, str(entry.id)) for condition in conditions)
 
 
 def _effect(body: Mapping[str, Json], entry: Entry) -> Effect:

@@ -2,7 +2,7 @@
 
 The group `g` on a policy in the namespace `ns` makes the scope `ns:g`. Nothing here fails open. A policy that
 belongs to the scope and cannot be read refuses whatever it could have decided; so does a deny or ask policy
-whose condition cannot be evaluated; and `require_sound` refuses the scope as a whole, as agent writes do.
+whose condition or expression cannot be evaluated; and `require_sound` refuses the scope as a whole, as agent writes do.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.policy.conditions import ConditionError, Fields
 from micro_agi_kernel.policy.policies import (
     EFFECTS,
-    EXPRESSION_KIND,
-    POLICY_KIND,
+    POLICY_KINDS,
     Actor,
     Pattern,
     Policy,
@@ -128,15 +127,14 @@ def load_scope(name: str, entries: Iterable[Entry], problems: Iterable[BrokenFil
     """The scope "ns:group", from the entries of a registry and its broken files (of all namespaces or of `ns`).
 
     What cannot be read counts as a policy of the scope unless it is known not to be one: a policy entry whose
-    groups are unreadable, an expression policy (this version does not evaluate them), and a broken or misnamed
-    YAML file in the scope's own namespace whose kind is a policy's or cannot be told. Broken files of other
-    namespaces cannot be policies of this scope and do not count.
+    groups are unreadable, and a broken or misnamed YAML file in the scope's own namespace whose kind is a policy's
+    or cannot be told. Broken files of other namespaces cannot be policies of this scope and do not count.
     """
     namespace, _, group = name.partition(":")
     loaded: list[Policy] = []
     unreadable: list[Unreadable] = []
     for entry in sorted(entries, key=lambda entry: entry.id):
-        if entry.id.namespace != namespace or entry.kind not in (POLICY_KIND, EXPRESSION_KIND):
+        if entry.id.namespace != namespace or entry.kind not in POLICY_KINDS:
             continue
         try:
             if group not in groups(entry):
@@ -147,7 +145,7 @@ def load_scope(name: str, entries: Iterable[Entry], problems: Iterable[BrokenFil
             unreadable.append(_unreadable(entry, str(error)))
     for problem in problems:
         is_yaml = problem.path.endswith((".yaml", ".yml"))
-        if problem.namespace == namespace and is_yaml and problem.kind in (None, POLICY_KIND, EXPRESSION_KIND):
+        if problem.namespace == namespace and is_yaml and problem.kind in (None, *POLICY_KINDS):
             unreadable.append(Unreadable(problem.path, f"{problem.path}: {problem.reason}"))
     return Scope(name, tuple(loaded), tuple(unreadable))
 

@@ -76,7 +76,12 @@ def test_results(cli: Callable[..., Result], source: str, options: list[str], sh
             "NOT_FOUND",
             "gone",
         ),
-        ("require('nope')", ["--modules", "nope"], "NOT_FOUND", "no module 'nope' here; there are: base64, hash, "),
+        (
+            "require('nope')",
+            ["--modules", "nope"],
+            "NOT_FOUND",
+            "no module 'nope' here; there are: base64, crypto, expr, hash, ",
+        ),
         ("require('registry')", ["--modules", "registry"], "NOT_FOUND", "no module 'registry' here"),
         ("require('time')", [], None, "time"),
     ],

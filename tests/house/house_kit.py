@@ -63,7 +63,7 @@ BROKEN_SCOPES: dict[str, dict[str, bytes | None]] = {
     "empty": {"app/deny_core_ns.yaml": None, "app/deny_tools_ns.yaml": None},
     "expression": {
         "app/expr.yaml": b"kind: security.policy.expr\ndata:\n  policy: {actions: '*', resources: 'x:*', effect: deny,"
-        b" expression: 'true'}\n  groups: [agent_security]\n"
+        b" expression: 'true and'}\n  groups: [agent_security]\n"
     },
     "misspelt-effect": {
         "app/p.yaml": b"kind: security.policy\ndata:\n  policy: {actions: '*', resources: 'x', effect: denied}\n"

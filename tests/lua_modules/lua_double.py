@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.host.http.request import HttpLimits, parse_request
 from micro_agi_kernel.interfaces import CallOutcome
 from micro_agi_kernel.lua_modules import load_all
-from micro_agi_kernel.values import Value
+from micro_agi_kernel.values import Value, shorten
 
 SEED = "a1" * 20
 ENTRY: dict[str, Value] = {
@@ -35,7 +36,7 @@ class Host:
 
 
 def _not_found(id: Value) -> Refused:
-    return Refused(ErrorKind.NOT_FOUND, f"not found: {id}", retryable=False)
+    return Refused(ErrorKind.NOT_FOUND, f"not found: {shorten(str(id))}", retryable=False)
 
 
 def _http(payload: dict[str, Value]) -> dict[str, Value]:
@@ -158,7 +159,7 @@ class Ran:
     asked: list[tuple[str, Value]]
 
     @property
-    def value(self) -> Value:
+    def value(self) -> Any:
         assert self.outcome.error is None, self.outcome.error
         return self.outcome.value
 

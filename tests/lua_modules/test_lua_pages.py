@@ -7,24 +7,13 @@ from pathlib import Path
 
 import pytest
 from lua_double import ALL_MODULES, ANSWERS, RunLua
+from lua_surface import DOCS, MODULES, PATHS, ROOTS, error_sections, page_of, pages_of, surface, text_on
 
-from micro_agi_kernel.lua_modules import load_all
-from micro_agi_kernel.resources import resource
-
-DOCS = resource("registry_repo") / "docs"
 PAGES = [*sorted(DOCS.glob("lua/**/*.md")), DOCS / "tools/writing-a-tool.md"]
-MODULES = load_all()
 
 
 def examples(page: Path) -> list[str]:
     return re.findall(r"^```lua\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-
-
-def page_of(module: str) -> Path:
-    """The one page whose title is the name of the module."""
-    found = [page for page in PAGES if page.read_text().startswith(f"# {module}\n")]
-    assert len(found) == 1, f"one page must be titled '{module}', not {found}"
-    return found[0]
 
 
 def test_the_double_answers_every_service() -> None:
@@ -53,19 +42,32 @@ async def test_the_examples_of_a_page_print_what_they_say(page: Path, run_lua: R
             assert [line.strip() for line in ran.output.splitlines()] == promised, example
 
 
-@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", ALL_MODULES)
-async def test_the_page_of_a_module_names_all_it_has(name: str, run_lua: RunLua) -> None:
-    source = """
-        local names = {}
-        for name in pairs(require("NAME")) do names[#names + 1] = name end
-        return names
-    """
-    ran = await run_lua(source.replace("NAME", name))
-    assert isinstance(ran.value, list)
-    text = page_of(name).read_text()
-    absent = [item for item in ran.value if not re.search(rf"\b{item}\b", text) and item not in _RANGES]
-    assert not absent, f"the page of {name} does not mention {absent}"
+def test_a_module_has_its_page(name: str) -> None:
+    assert page_of(name).read_text().startswith(f"# {name}\n")
+
+
+def test_every_page_belongs_to_something() -> None:
+    others = {DOCS / "lua/core/base.md", DOCS / "tools/writing-a-tool.md"}
+    assert set(PAGES) == {page for root in PATHS for page in pages_of(root)} | others
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_page_says_which_errors_there_are(root: str) -> None:
+    assert all("|---|" in section for section in error_sections(root))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_pages_name_all_there_is(run_lua: RunLua) -> None:
+    functions, constants = await surface(run_lua)
+    absent = []
+    for name in functions | constants:
+        root, _, path = name.replace(":", ".").partition(".")
+        if ":" in name:
+            path = path.split(".")[1]
+        if path not in _RANGES and not re.search(rf"\b{re.escape(path)}\b", text_on(root)):
+            absent.append(name)
+    assert absent == []
 
 
 _RANGES = {

@@ -85,11 +85,14 @@ def test_a_policy_is_read_strictly(data: dict[str, Json]) -> None:
         assert str(error.value).startswith("app:p") and "\n" not in str(error.value)
 
 
-def test_expression_policies_have_a_form_but_are_not_evaluated() -> None:
+def test_expression_policies_have_an_expression_and_nothing_else_of_their_own() -> None:
     body = {"actions": "*", "resources": "*", "effect": "deny"}
     whole = entry({"policy": {**body, "expression": "true"}, "groups": ["g"]}, "security.policy.expr")
     check_policy(whole)
-    with pytest.raises(EntryError, match="not evaluated by this version"):
-        Policy.from_entry(whole)
+    assert Policy.from_entry(whole).groups == ("g",)
     with pytest.raises(EntryError, match="expression is missing"):
         check_policy(entry({"policy": body}, "security.policy.expr"))
+    with pytest.raises(EntryError, match="unknown key 'conditions'"):
+        check_policy(entry({"policy": {**body, "expression": "true", "conditions": []}}, "security.policy.expr"))
+    with pytest.raises(EntryError, match="unknown key 'expression'"):
+        check_policy(entry({"policy": {**body, "expression": "true"}}))

@@ -123,7 +123,39 @@ def test_what_cannot_be_compared_is_an_error() -> None:
         Condition.parse({"field": "resource", "operator": "matches", "value": "y"}, "x").holds(long)
 
 
-BAD_PATTERNS: list[Json] = ["(", "(?=x)", "(?<!x)", r"(a)\1", "a++", "(?>a)", "(?P=n)", r"a\Z", 3, None]
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (r"^\w+$", "ab_9", True),
+        (r"^\w+$", "é", False),
+        (r"^\d$", "٣", False),
+        (r"\bsecret\b", "a secret place", True),
+        (r"^\pL+$", "été", True),
+        (r"(?i)^É$", "é", True),
+        (r"(?P<a>x)(?:y)(?s:.)\z", "xy\n", True),
+        (r"x$", "x\n", False),
+        (r"(?m)^b$", "a\nb\nc", True),
+        (r"[[:^alpha:]]", "abc", False),
+        (r"^(a+)+$", "a" * 5_000 + "!", False),
+        (r"(.*)*(.*)*(.*)*=", "x" * MAX_MATCHED, False),
+    ],
+)
+def test_patterns_are_those_of_re2(pattern: str, text: str, found: bool) -> None:
+    """Classes are ASCII, `$` is the very end, and no text makes a pattern run for ever."""
+    for operator in ("matches", "nmatches"):
+        condition = Condition.parse({"field": "resource", "operator": operator, "value": pattern}, "x")
+        assert condition.holds({"resource": text}) is (found == (operator == "matches"))
+
+
+def test_text_that_is_no_unicode_cannot_be_matched() -> None:
+    condition = Condition.parse({"field": "resource", "operator": "nmatches", "value": "x"}, "x")
+    with pytest.raises(ConditionError, match="surrogate"):
+        condition.holds({"resource": "\ud800"})
+
+
+TOO_LARGE = [r"\pL{500}", "(?i)" + r"\w{1000}" * 3, "a{1001}", "(a{100}){100}"]
+NOT_RE2 = ["(", "(?=x)", "(?<!x)", r"(a)\1", "a++", "(?>a)", "(?P=n)", r"a\Z", "a\n("]
+BAD_PATTERNS: list[Json] = [*TOO_LARGE, *NOT_RE2, 3, None]
 BROKEN: list[Json] = [
     "x",
     {},

@@ -116,10 +116,11 @@ def test_an_unreadable_policy_refuses_the_scope(data: dict[str, Any]) -> None:
     assert refused([CORE, Entry(EntryId.parse("app:bad"), "security.policy", {}, data)]).startswith("app:bad")
 
 
-def test_an_expression_policy_is_unreadable_so_far() -> None:
-    body: Json = {"actions": "*", "resources": "x", "effect": "allow", "expression": "true"}
+def test_an_expression_that_does_not_compile_refuses_its_scope() -> None:
+    body: Json = {"actions": "*", "resources": "x", "effect": "allow", "expression": "true and"}
     id, kind = EntryId.parse("app:e"), "security.policy.expr"
-    assert "not evaluated" in refused([CORE, Entry(id, kind, {}, {"policy": body, "groups": ["agent_security"]})])
+    why = refused([CORE, Entry(id, kind, {}, {"policy": body, "groups": ["agent_security"]})])
+    assert why.startswith("app:e: expression 'true and': ")
     other = Entry(id, kind, {}, {"policy": body, "groups": ["other"]})
     load_scope("app:agent_security", [CORE, other], []).require_sound()
 

@@ -12,6 +12,13 @@ from micro_agi_kernel.registry import Registry
 
 DENY = {"policy": {"actions": "*", "resources": "app:*", "effect": "deny"}, "groups": ["agent_security"]}
 
+EXPRESSION = b"""\
+kind: security.policy.expr
+data:
+  policy: {actions: '*', resources: 'app:*', effect: deny, expression: '%s'}
+  groups: [agent_security]
+"""
+
 
 @pytest.mark.parametrize(
     ("path", "content", "refused"),
@@ -22,6 +29,10 @@ DENY = {"policy": {"actions": "*", "resources": "app:*", "effect": "deny"}, "gro
         ("app/Deny More.yaml", b"kind: security.policy\n", True),
         ("app/more.yml", b"kind: security.policy\n", True),
         ("app/unknown.yaml", b"\xff\xfe", True),
+        ("app/more.yaml", EXPRESSION % b"true and", True),
+        ("app/more.yaml", EXPRESSION % b"1 + 1", True),
+        ("app/more.yaml", EXPRESSION % b"actor.id == 1", False),
+        ("app/generated/more.yaml", EXPRESSION % b"true and", False),
         ("app/lua.yaml", b"kind: function.lua\ndata: {source: file://lua.lua}\n", False),
         ("app/generated/x.yaml", b"kind: security.policy\ndata: [", False),
         ("app/tools/x.yaml", b"[", False),
