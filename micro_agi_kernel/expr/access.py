@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from micro_agi_kernel.expr.advice import no_field, no_function, quote
 from micro_agi_kernel.expr.budget import Budget
 from micro_agi_kernel.expr.comparing import equal
 from micro_agi_kernel.expr.errors import RunError
 from micro_agi_kernel.expr.kinds import (
     NO_ITEM,
     NO_SLICE,
+    NUMBERS,
     SLICES,
+    TEXTS,
     AnyMap,
     Byte,
     Bytes,
@@ -23,7 +26,7 @@ from micro_agi_kernel.expr.kinds import (
     type_name,
 )
 from micro_agi_kernel.expr.methods import ARGUMENTS, METHODS, TYPES
-from micro_agi_kernel.expr.operators import EXACT, NUMBERS, TEXTS, as_int, unfit
+from micro_agi_kernel.expr.operators import EXACT, as_int, unfit
 from micro_agi_kernel.expr.static_types import STRING
 
 _METHOD = 20
@@ -36,23 +39,26 @@ def fetch(budget: Budget, base: Dynamic, key: Dynamic) -> Dynamic:
     if kind is dict:
         return base.get(_text_key(budget, key))
     if kind in SLICES:
-        return base[_index(len(base), key)]
+        return base[_index(base, len(base), key)]
     if kind in TEXTS or kind is Bytes:
         octets = bytes_of(budget, base)
-        return Byte(octets[_index(len(octets), key)])
+        return Byte(octets[_index(base, len(octets), key)])
     if kind is AnyMap:
-        budget.key(key)
-        return base.find(key)
+        return base.find(budget, key)
     method = _method(base, key)
     if method is None:
-        raise RunError(f"{type_name(base)} has no {_shown(key)}")
+        if base is NO_ITEM:
+            no_item(base)
+        if type(key) is str:
+            raise RunError(no_field(type_name(base), key))
+        raise RunError(f"{type_name(base)} has no element by {type_name(key)}")
     return method
 
 
 def get(budget: Budget, base: Dynamic, key: Dynamic) -> Dynamic:
     """The builtin: as fetch, but nil for what is not there."""
     kind = type(base)
-    if kind is AnyMap and not base.has(key):
+    if kind is AnyMap and not base.has(budget, key):
         return None
     if kind is dict or kind is AnyMap:
         return fetch(budget, base, key)
@@ -75,7 +81,9 @@ def _text_key(budget: Budget, key: Dynamic) -> str | bytes:
     raise RunError(f"a map has elements by string, not by {type_name(key)}")
 
 
-def _index(size: int, key: Dynamic) -> int:
+def _index(base: Dynamic, size: int, key: Dynamic) -> int:
+    if type(key) is str:
+        raise RunError(no_field(type_name(base), key))
     number = as_int(key)
     at = number + size if number < 0 else number
     if not 0 <= at < size:
@@ -88,14 +96,10 @@ def _method(base: Dynamic, name: Dynamic) -> Method | None:
     return None if found is None else Method(name, base, found)
 
 
-def _shown(key: Dynamic) -> str:
-    return f"field {key}" if type(key) is str and len(key) <= 40 else f"element by {type_name(key)}"
-
-
-def call(budget: Budget, callee: Dynamic, *arguments: Dynamic) -> Dynamic:
-    """A call of a method; an environment has no functions."""
+def call(budget: Budget, name: str, callee: Dynamic, *arguments: Dynamic) -> Dynamic:
+    """A call of a method, which the source calls `name`; an environment has no functions."""
     if type(callee) is not Method:
-        raise RunError(f"{type_name(callee)} is no function")
+        raise RunError(no_function(name) if is_nil(callee) else f"{quote(name)} is {type_name(callee)}, no function")
     wanted = callee.type.parameters
     if len(arguments) != len(wanted):
         raise RunError(f"{callee.name} takes {len(wanted)} arguments, not {len(arguments)}")
@@ -111,7 +115,7 @@ def call(budget: Budget, callee: Dynamic, *arguments: Dynamic) -> Dynamic:
 
 def bytes_of(budget: Budget, text: Dynamic) -> bytes:
     """The bytes of a string, which positions count."""
-    budget.work(1 + (len(text) >> 8))
+    budget.work(1 + (len(text) >> 7))
     return raw(text)
 
 
@@ -169,8 +173,7 @@ def contained(budget: Budget, needle: Dynamic, haystack: Dynamic) -> bool:
     if kind is dict:
         return _text_key(budget, needle) in haystack
     if kind is AnyMap:
-        budget.key(needle)
-        return bool(haystack.has(needle))
+        return bool(haystack.has(budget, needle))
     # Of nil nothing is an element, and a time has no fields that can be seen.
     if not (haystack is None or (kind in TYPES and type(needle) in TEXTS)):
         unfit("in", needle, haystack)
@@ -194,13 +197,14 @@ def among_ints(budget: Budget, needle: Dynamic, members: frozenset[int]) -> bool
 def contains(budget: Budget, text: Dynamic, part: Dynamic) -> bool:
     """`text contains part`; of nil it is false."""
     if type(text) is str and type(part) is str:
-        budget.steps -= 1 + (len(text) >> 6)
-        if budget.steps < 0:
-            budget.work(0)
+        if len(text) > 64:
+            budget.search(len(text), len(part))
         return part in text
     pair = _texts(budget, "contains", text, part)
-    budget.search(len(pair[0]) if pair else 0)
-    return pair is not None and pair[1] in pair[0]
+    if pair is None:
+        return False
+    budget.search(len(pair[0]), len(pair[1]))
+    return pair[1] in pair[0]
 
 
 def starts_with(budget: Budget, text: Dynamic, part: Dynamic) -> bool:
@@ -253,8 +257,8 @@ def elements(budget: Budget, collection: Dynamic, weight: int) -> list[Dynamic]:
     raise RunError(f"{type_name(collection)} has no elements")
 
 
-def wrong_count(name: str, count: int) -> NoReturn:
-    raise RunError(f"{name} does not take {count} arguments")
+def fail(message: str) -> NoReturn:
+    raise RunError(message)
 
 
 def no_item(item: NoItem) -> NoReturn:
@@ -262,4 +266,4 @@ def no_item(item: NoItem) -> NoReturn:
 
 
 def no_env(name: str) -> NoReturn:
-    raise RunError(f"nil has no field {name}")
+    raise RunError(f"there is no variable {quote(name)}: the expression runs without any")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
@@ -12,8 +13,10 @@ from micro_agi_kernel.expr.budget import Budget
 from micro_agi_kernel.expr.comparing import equal, less
 from micro_agi_kernel.expr.errors import LimitError, RunError
 from micro_agi_kernel.expr.kinds import (
+    INTEGERS,
     NO_ITEM,
     NO_SLICE,
+    NUMBERS,
     SLICES,
     AnyMap,
     Byte,
@@ -28,7 +31,7 @@ from micro_agi_kernel.expr.kinds import (
     type_name,
     wrap,
 )
-from micro_agi_kernel.expr.operators import INTEGERS, NUMBERS, add
+from micro_agi_kernel.expr.operators import add
 
 
 def array(name: str, value: Dynamic) -> Sequence[Dynamic]:
@@ -99,8 +102,7 @@ def from_pairs(budget: Budget, value: Dynamic) -> AnyMap:
     for pair in pairs:
         if type(pair) not in SLICES or len(pair) != 2:
             raise RunError("fromPairs takes an array of arrays of two")
-        budget.key(pair[0])
-        made[pair[0]] = pair[1]
+        made.put(budget, pair[0], pair[1])
     return made
 
 
@@ -114,6 +116,7 @@ def uniq(budget: Budget, value: Dynamic) -> Dynamic:
     """The elements without those that equal one before them."""
     found = array("uniq", value)
     budget.grow(len(found))
+    budget.work(2 * len(found))
     kept: list[Dynamic] = []
     alike: dict[object, list[Dynamic]] = {}
     for item in found:
@@ -125,17 +128,23 @@ def uniq(budget: Budget, value: Dynamic) -> Dynamic:
     return kept
 
 
+_DOUBLE = struct.Struct("d")
+
+
 def _likeness(budget: Budget, value: Dynamic) -> object:
-    """The same for all values that are equal, and mostly for no others."""
+    """The same for all values that are equal, and mostly for no others.
+
+    Of text and bytes, and of tuples and sets that hold some, nobody can foresee the hash, as of numbers.
+    """
     kind = type(value)
     if kind is str:
         budget.key(value)
         return value
     if kind in NUMBERS:
-        return float(value)
+        return _DOUBLE.pack(float(value) + 0.0)  # 0.0 is -0.0
     if value and (kind in SLICES or kind is Bytes):
         budget.work(4 * len(value))
-        return tuple([_likeness(budget, item) for item in value])
+        return ("[", *[_likeness(budget, item) for item in value])
     if kind is dict:
         budget.work(4 * len(value))
         return frozenset([(key, _likeness(budget, item)) for key, item in value.items()])
@@ -185,12 +194,11 @@ def _descending(order: Dynamic) -> bool:
 
 def _sorted(budget: Budget, keyed: list[tuple[Dynamic, Dynamic]], descending: bool) -> list[Dynamic]:
     """The second of each pair in the order of the first; equal ones stay as they were."""
-    rounds = len(keyed).bit_length()
-    budget.work(rounds * (len(keyed) + (sum(len(key) for key, _ in keyed if type(key) is str) >> 8)))
+    budget.sort((key for key, _ in keyed), len(keyed))
     if {type(key) for key, _ in keyed} in ({str}, {int}, {float}):
         keyed.sort(key=operator.itemgetter(0), reverse=descending)
     else:
-        budget.work(rounds * 4 * len(keyed))
+        budget.work(len(keyed).bit_length() * 4 * len(keyed))
         keyed.sort(key=functools.cmp_to_key(functools.partial(_order, budget)), reverse=descending)
     return [item for _, item in keyed]
 
@@ -213,8 +221,7 @@ def group_by(budget: Budget, keyed: list[tuple[Dynamic, Dynamic]]) -> AnyMap:
     budget.grow(len(keyed))
     groups = AnyMap(NO_SLICE)
     for key, item in keyed:
-        budget.key(key)
-        _, group = groups.entries.setdefault(hashed(key), (key, []))
+        _, group = groups.entries.setdefault(hashed(budget, key), (key, []))
         group.append(item)
     return groups
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from micro_agi_kernel.expr.errors import CompileError, place
+from micro_agi_kernel.expr.advice import misfit, no_field, no_function, quote
+from micro_agi_kernel.expr.errors import CompileError, located
 from micro_agi_kernel.expr.kinds import Bytes
 from micro_agi_kernel.expr.methods import METHODS
 from micro_agi_kernel.expr.nodes import (
@@ -50,15 +51,12 @@ from micro_agi_kernel.expr.static_types import (
 )
 
 
-def check(
-    root: Node, source: str, patterns: Patterns, env: Mapping[str, Static], *, strict: bool
-) -> tuple[Static, frozenset[str]]:
-    """Note the static type on every node; give that of the whole, and the variables it names. Raises CompileError.
+def check(root: Node, source: str, patterns: Patterns, env: Mapping[str, Static], *, strict: bool) -> Static:
+    """Note the static type on every node and return that of the whole. Raises CompileError.
 
     `env`: what the environment's variables are, as far as it is known. `strict`: others do not exist.
     """
-    checker = _Checker(source, patterns, env, strict)
-    return checker.visit(root), frozenset(checker.named)
+    return _Checker(source, patterns, env, strict).visit(root)
 
 
 class _Checker:
@@ -68,13 +66,11 @@ class _Checker:
         self.env = env
         self.strict = strict
         self.variables: dict[str, Static] = {}
-        self.named: set[str] = set()
-        """Variables of the environment."""
         self.scopes: list[tuple[Static, Mapping[str, Static]]] = []
         """Of the predicates around: the array, and what `#index` and `#acc` are."""
 
     def fail(self, node: Node, message: str) -> NoReturn:
-        raise CompileError(f"{message} ({place(self.source, node.offset)})")
+        raise CompileError(located(message, self.source, node.offset))
 
     def visit(self, node: Node) -> Static:
         node.static = _VISITORS[type(node)](self, node)
@@ -90,16 +86,15 @@ class _Checker:
             return self.variables[node.name]
         if node.name == "$env":
             return UNKNOWN
-        if node.name in NAMES and node.name not in self.env:
-            return FUNCTION
-        self.named.add(node.name)
         if node.name in self.env:
             return self.env[node.name]
+        if node.name in NAMES:
+            return FUNCTION
         return self.unknown(node, node.name, self.strict)
 
     def unknown(self, node: Node, name: str, strict: bool) -> Static:
         if strict:
-            self.fail(node, f"unknown name {name}")
+            self.fail(node, f"there is no variable {quote(name)}")
         return UNKNOWN
 
     def unary(self, node: Unary) -> Static:
@@ -120,7 +115,7 @@ class _Checker:
                 self.fail(node.right, str(error))
         found = binary_type(node.operator, left, right)
         if found is None:
-            self.fail(node, f"{node.operator} does not take {left} and {right}")
+            self.fail(node, misfit(node.operator, str(left), str(right)))
         return found
 
     def logic(self, node: Logic) -> Static:
@@ -134,7 +129,7 @@ class _Checker:
         operands = [self.visit(operand) for operand in node.operands]
         for operator, left, right in zip(node.operators, operands, operands[1:], strict=False):
             if not check_order(left, right):
-                self.fail(node, f"{operator} does not take {left} and {right}")
+                self.fail(node, misfit(operator, str(left), str(right)))
         return BOOL
 
     def chain(self, node: Chain) -> Static:
@@ -150,16 +145,16 @@ class _Checker:
         if base.is_unknown:
             return UNKNOWN
         if name is not None and name in METHODS.get(base.name, {}):
-            return Static("function", method=f"{base.name}.{name}")
+            return Static("function", method=METHODS[base.name][name])
         if base.is_map:
             if not (key.is_unknown or assignable(key, base.key)):
                 self.fail(node.key, f"a map has elements by {base.key}, not by {key}")
             return base.element
         if not base.is_array:
-            what = "elements" if name is None else f"{'method' if node.is_method else 'field'} {name}"
-            self.fail(node, f"{base} has no {what}")
+            self.fail(node, f"{base} has no elements" if name is None else no_field(str(base), name))
         if not (key.is_unknown or key.is_integer):
-            self.fail(node.key, f"an array has elements by number, not by {key}")
+            wrong = f"an array has elements by number, not by {key}"
+            self.fail(node.key, wrong if name is None else no_field("array", name))
         return base.element
 
     def slice(self, node: Slice) -> Static:
@@ -177,16 +172,17 @@ class _Checker:
     def call(self, node: Call) -> Static:
         if isinstance(node.callee, Name) and node.callee.name == "$env":
             self.fail(node, "$env is no function")
+        if self.strict and isinstance(node.callee, Name) and node.name not in {*self.variables, *self.env, *NAMES}:
+            self.fail(node, no_function(node.name))
         callee = self.visit(node.callee)
         if callee.is_unknown:
             return UNKNOWN
-        if not callee.method:
-            self.fail(node, f"{callee} is no function")
-        kind, _, name = callee.method.partition(".")
-        method = METHODS[kind][name]
+        method = callee.method
+        if method is None:
+            self.fail(node, f"{quote(node.name)} is {callee}, no function")
         if method.result is None:
-            self.fail(node, f"{name} gives several values and cannot be used here")
-        self.arguments(node, node.arguments, lambda found: match(name, method.parameters, found))
+            self.fail(node, f"{node.name} gives several values and cannot be used here")
+        self.arguments(node, node.arguments, lambda found: match(node.name, method.parameters, found))
         return method.result
 
     def arguments(self, node: Node, arguments: list[Node], take: Callable[[list[Static]], Any]) -> Any:
@@ -257,12 +253,12 @@ class _Checker:
         if not node.name:
             return UNKNOWN if collection.is_unknown else collection.element
         if node.name not in extra:
-            self.fail(node, f"unknown #{node.name}")
+            self.fail(node, f"unknown #{quote(node.name)}: map has #index, reduce #index and #acc")
         return extra[node.name]
 
     def let(self, node: Let) -> Static:
         if node.name in self.env or node.name in NAMES or node.name in self.variables:
-            self.fail(node, f"{node.name} exists already")
+            self.fail(node, f"{quote(node.name)} exists already")
         self.variables[node.name] = self.visit(node.value)
         static = self.visit(node.body)
         del self.variables[node.name]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from micro_agi_kernel.expr.budget import Budget
 from micro_agi_kernel.expr.kinds import (
     NO_SLICE,
+    NUMBERS,
     SLICES,
+    TEXTS,
     AnyMap,
     Bytes,
     Duration,
@@ -15,7 +17,7 @@ from micro_agi_kernel.expr.kinds import (
     is_nil,
     raw,
 )
-from micro_agi_kernel.expr.operators import NUMBERS, TEXTS, unfit
+from micro_agi_kernel.expr.operators import unfit
 from micro_agi_kernel.go_time import Time
 
 
@@ -23,8 +25,8 @@ def equal(budget: Budget, left: Dynamic, right: Dynamic) -> bool:
     """`==`: numbers of any type by value, arrays element by element, maps only with the same types inside."""
     a, b = type(left), type(right)
     if a is b:
-        if a is str:
-            if len(left) > 1_024:
+        if a in TEXTS:
+            if len(left) > 255:
                 budget.read(len(left))
             return bool(left == right)
         if a in _SCALARS:
@@ -39,7 +41,7 @@ def equal(budget: Budget, left: Dynamic, right: Dynamic) -> bool:
     return (is_nil(left) and is_nil(right)) or _same(budget, left, right)
 
 
-_SCALARS = frozenset({int, float, bool, bytes})
+_SCALARS = frozenset({int, float, bool})
 
 
 def _arrays_equal(budget: Budget, left: Dynamic, right: Dynamic) -> bool:
@@ -68,17 +70,21 @@ def _same(budget: Budget, left: Dynamic, right: Dynamic) -> bool:
     if type(left) is dict:
         budget.work(4 * len(left))
         return len(left) == len(right) and all(
-            key in right and _same(budget, value, right[key]) for key, value in left.items()
+            _has(budget, right, key) and _same(budget, value, right[key]) for key, value in left.items()
         )
     if type(left) is AnyMap:
         budget.work(4 * len(left))
         return len(left) == len(right) and all(
-            key in right.entries and _same(budget, entry[1], right.entries[key][1])
-            for key, entry in left.entries.items()
+            right.has(budget, key) and _same(budget, value, right.find(budget, key)) for key, value in left.items()
         )
     if type(left) in TEXTS:
         budget.read(len(left))
     return bool(left == right)
+
+
+def _has(budget: Budget, entries: dict[str, Dynamic], key: str) -> bool:
+    budget.key(key)
+    return key in entries
 
 
 def equal_int(left: Dynamic, right: Dynamic) -> bool:
@@ -122,8 +128,11 @@ def _ordered(budget: Budget, operator: str, left: Dynamic, right: Dynamic) -> tu
     if a in NUMBERS and b in NUMBERS:
         return (float(left), float(right)) if float in (a, b) else (left, right)
     if a in TEXTS and b in TEXTS:
-        budget.read(min(len(left), len(right)))
-        return (left, right) if a is b else (raw(left), raw(right))
+        if a is b:
+            budget.read(min(len(left), len(right)))
+            return left, right
+        budget.read(len(left) + len(right))
+        return raw(left), raw(right)
     if a is b is Time:
         return left.instant, right.instant
     if not a is b is Duration:

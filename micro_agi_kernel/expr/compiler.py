@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from micro_agi_kernel.expr.errors import CompileError, place
+from micro_agi_kernel.expr.advice import quote
+from micro_agi_kernel.expr.errors import CompileError, located
 from micro_agi_kernel.expr.kinds import Bytes, Dynamic
-from micro_agi_kernel.expr.library import FUNCTIONS, NAMESPACE
+from micro_agi_kernel.expr.library import NAMESPACE
 from micro_agi_kernel.expr.loops import Scope, compile_loop
 from micro_agi_kernel.expr.nodes import (
     Array,
@@ -40,45 +42,59 @@ from micro_agi_kernel.expr.operators import EXACT
 from micro_agi_kernel.expr.paths import compile_chain, compile_member, compile_slice
 from micro_agi_kernel.expr.patterns import Patterns
 from micro_agi_kernel.expr.python_ast import Writer
-from micro_agi_kernel.expr.signatures import LOOPS
+from micro_agi_kernel.expr.signatures import LOOPS, wrong_count
+from micro_agi_kernel.expr.static_types import UNKNOWN
 
 FILE = "<expression>"
 """What a traceback calls the file of compiled expressions."""
 
 CALLS = {
-    "+": ("add", True),
-    "-": ("subtract", False),
-    "*": ("multiply", False),
-    "/": ("divide", False),
-    "%": ("modulo", False),
-    "**": ("power", False),
-    "..": ("span", True),
-    "in": ("contained", True),
-    "matches": ("matches", True),
-    "contains": ("contains", True),
-    "startsWith": ("starts_with", True),
-    "endsWith": ("ends_with", True),
-    "<": ("less", True),
-    "<=": ("less_or_equal", True),
-    ">": ("more", True),
-    ">=": ("more_or_equal", True),
+    "+": "add",
+    "-": "subtract",
+    "*": "multiply",
+    "/": "divide",
+    "%": "modulo",
+    "**": "power",
+    "..": "span",
+    "in": "contained",
+    "matches": "matches",
+    "contains": "contains",
+    "startsWith": "starts_with",
+    "endsWith": "ends_with",
+    "<": "less",
+    "<=": "less_or_equal",
+    ">": "more",
+    ">=": "more_or_equal",
 }
-"""Operators, the function that does each, and whether that takes the budget."""
+"""Operators, and the function that does each."""
 _ORDER: Mapping[str, type[ast.cmpop]] = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}
 _BOOLEAN = frozenset({"==", "!=", "in", "matches", "contains", "startsWith", "endsWith", *_ORDER})
 _BOOLEAN_BUILTINS = frozenset({"all", "any", "none", "one", "hasPrefix", "hasSuffix"})
 
 
-def compile_tree(root: Node, source: str, patterns: Patterns) -> tuple[Callable[..., Dynamic], int]:
-    """A function of budget, look-up of variables and environment; and the steps of one pass through it.
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a tree was compiled to."""
 
-    Raises CompileError.
-    """
+    function: Callable[..., Dynamic]
+    """Takes the budget, a look-up of variables, and the environment."""
+    weight: int
+    """Steps of one pass."""
+    variables: frozenset[str]
+    """The names of the environment's variables that it looks up."""
+    operands: Mapping[int, list[tuple[str, bool]]]
+    """By the offset of a node the variables directly below it, and whether a predicate is around them: for errors."""
+
+
+def compile_tree(root: Node, source: str, patterns: Patterns) -> Code:
+    """Raises CompileError."""
     compiler = Compiler(source, patterns)
     body = compiler.visit(root)
     function = compiler.write.function(["budget", "variable", "env"], body)
     code = compile(ast.Expression(function), FILE, "eval")
-    return eval(code, {**NAMESPACE, **compiler.constants}), compiler.weight
+    return Code(
+        eval(code, {**NAMESPACE, **compiler.constants}), compiler.weight, frozenset(compiler.named), compiler.operands
+    )
 
 
 class Compiler:
@@ -93,13 +109,18 @@ class Compiler:
         self.scopes: list[Scope] = []
         self.weight = 0
         """Steps of one pass through what is being compiled, predicates inside it left out."""
+        self.named: set[str] = set()
+        """Variables of the environment."""
+        self.operands: dict[int, list[tuple[str, bool]]] = {}
 
     def fail(self, node: Node, message: str) -> NoReturn:
-        raise CompileError(f"{message} ({place(self.source, node.offset)})")
+        raise CompileError(located(message, self.source, node.offset))
 
     def visit(self, node: Node) -> ast.expr:
         self.weight += 1
         before, self.write.offset = self.write.offset, node.offset
+        if type(node) is Name and node.name != "$env" and node.name not in self.variables:
+            self.operands.setdefault(before, []).append((node.name, bool(self.scopes)))
         made = _VISITORS[type(node)](self, node)
         self.write.offset = before
         return made
@@ -126,11 +147,15 @@ class Compiler:
             return self.write.name(self.variables[node.name])
         if node.name == "$env":
             return self.write.name("env")
+        self.named.add(node.name)
         return self.write.call("variable", self.write.constant(node.name))
 
     def pointer(self, node: Pointer) -> ast.expr:
         if not self.scopes or node.name not in ("", "index", "acc"):
-            self.fail(node, f"unknown #{node.name}")
+            self.fail(node, f"unknown #{quote(node.name)}")
+        if node.name not in self.scopes[-1].known:
+            # The checker refuses this, but not where it does not look: among the arguments of an unknown function.
+            return self.write.call("fail", self.write.constant(f"there is no #{node.name} here"))
         scope = self.scopes[-1]
         if node.name:
             return self.write.name(scope.index if node.name == "index" else scope.so_far)
@@ -181,9 +206,7 @@ class Compiler:
             return self.order_by_constant(node)
         if node.operator == "matches" and isinstance(node.right, Literal) and isinstance(node.right.value, str):
             return self.helper("matches_pattern", self.visit(node.left), self.pattern(node.right, node.right.value))
-        function, with_budget = CALLS[node.operator]
-        left, right = self.visit(node.left), self.visit(node.right)
-        return self.helper(function, left, right) if with_budget else self.write.call(function, left, right)
+        return self.helper(CALLS[node.operator], self.visit(node.left), self.visit(node.right))
 
     def pattern(self, node: Node, source: str) -> ast.expr:
         try:
@@ -234,7 +257,7 @@ class Compiler:
             is_float = w.compare(w.assign(kind, w.call("type", left)), ast.Is(), w.name("float"))
             exact = w.some(is_float, w.compare(w.name(kind), ast.Is(), w.name("int")))
         fast = w.compare(w.name(name), _ORDER[node.operator](), number)
-        return w.choose(exact, fast, self.helper(CALLS[node.operator][0], w.name(name), number))
+        return w.choose(exact, fast, self.helper(CALLS[node.operator], w.name(name), number))
 
     def comparison(self, node: Comparison) -> ast.expr:
         names = [self.write.fresh() for _ in node.operands]
@@ -244,7 +267,7 @@ class Compiler:
         parts = []
         for number, operator in enumerate(node.operators):
             left = self.write.name(names[number]) if number else operands[0]
-            parts.append(self.helper(CALLS[operator][0], left, operands[number + 1]))
+            parts.append(self.helper(CALLS[operator], left, operands[number + 1]))
         return self.write.every(*parts)
 
     def coalesce(self, node: Binary) -> ast.expr:
@@ -266,17 +289,16 @@ class Compiler:
 
     def call(self, node: Call) -> ast.expr:
         arguments = [self.visit(argument) for argument in node.arguments]
-        return self.helper("call", self.visit(node.callee), *arguments)
+        # What is missing is a function then, so it is not noted as an operand.
+        callee = self.name(node.callee) if isinstance(node.callee, Name) else self.visit(node.callee)
+        return self.helper("call", self.write.constant(node.name), callee, *arguments)
 
     def builtin(self, node: Builtin) -> ast.expr:
         if node.name in LOOPS:
             return compile_loop(self, node)
-        function = FUNCTIONS[node.name]
-        if not function.least <= len(node.arguments) <= function.most:
-            # Only where the checker does not look, as in the arguments of what is known to be no function.
-            return self.write.call(
-                "wrong_count", self.write.constant(node.name), self.write.constant(len(node.arguments))
-            )
+        # Only where the checker does not look, as at the bounds of a slice of a variable.
+        if node.static == UNKNOWN and (message := wrong_count(node.name, len(node.arguments))):
+            return self.write.call("fail", self.write.constant(message))
         return self.helper(f"do_{node.name}", *map(self.visit, node.arguments))
 
     def let(self, node: Let) -> ast.expr:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 
-from micro_agi_kernel.expr.budget import Budget
+from micro_agi_kernel.expr.budget import MAX_NUMBER, Budget
 from micro_agi_kernel.expr.errors import RunError
 from micro_agi_kernel.expr.kinds import (
     SLICES,
@@ -58,8 +58,9 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 def from_json(budget: Budget, value: Dynamic) -> Dynamic:
     """Every number becomes a float; half a surrogate pair becomes U+FFFD."""
-    source = raw(text(value))
-    budget.write(len(source))
+    budget.write(len(text(value)))
+    budget.work(len(value) >> 4)
+    source = raw(value)
     budget.grow(1 + source.count(b",") + source.count(b"[") + source.count(b"{"))
     try:
         found = _DECODER.decode(_whole(source.decode("utf-8", "surrogateescape")))
@@ -83,6 +84,8 @@ def _whole(value: str) -> str:
 
 
 def _number(digits: str) -> float:
+    if len(digits) > MAX_NUMBER:
+        raise ValueError(f"the number {shorten(digits, 40)} has more than {MAX_NUMBER:,} characters")
     number = float(digits)
     if math.isinf(number):
         raise ValueError(f"the number {shorten(digits, 40)} is too large")

@@ -8,6 +8,7 @@ from micro_agi_kernel.expr.kinds import Duration, Dynamic
 from micro_agi_kernel.expr.strings import decoded, text
 from micro_agi_kernel.go_time import UTC, Time, Zone, load_zone, parse_duration, parse_time
 from micro_agi_kernel.go_time import now as current
+from micro_agi_kernel.values import shorten
 
 _LAYOUTS = (
     "2006-01-02",
@@ -25,6 +26,8 @@ _LONGEST = 1_024
 
 _READING = 100
 """Steps of reading a date, which may be tried by all layouts."""
+_ZONE = 300
+"""Steps of a time zone, whose rules may have to be read from a file."""
 
 
 def now(budget: Budget, zone: Dynamic = UTC) -> Time:
@@ -44,6 +47,7 @@ def duration(budget: Budget, value: Dynamic) -> Duration:
 def timezone(budget: Budget, name: Dynamic) -> Zone:
     """A time zone by name, such as "Europe/Zurich"."""
     try:
+        budget.work(_ZONE)
         return load_zone(_short(budget, name))
     except ValueError as error:
         raise RunError(str(error)) from error
@@ -65,7 +69,7 @@ def date(budget: Budget, *arguments: Dynamic) -> Time:
         except ValueError as error:
             if len(rest) > 1:
                 raise RunError(str(error)) from error
-    raise RunError(f"no date: {value[:40]!r}")
+    raise RunError(f'no date: {shorten(value, 40)!r}; give its layout, as in date(x, "02.01.2006")')
 
 
 def _short(budget: Budget, value: Dynamic) -> str:

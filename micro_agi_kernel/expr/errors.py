@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from micro_agi_kernel.values import shorten
+
 
 class ExprError(Exception):
     """An expression failed. `str` is one line that ends with `(line:column)`, both from 1, where the place is known."""
@@ -19,7 +21,7 @@ class LimitError(RunError):
     """A limit was reached; the line names it."""
 
 
-def place(source: str, offset: int) -> str:
-    """`line:column` of the character at `offset`, both from 1."""
+def located(message: str, source: str, offset: int) -> str:
+    """The error line: `message`, cut to 250 characters, and the place of the character at `offset`."""
     before = source[:offset]
-    return f"{before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))}"
+    return f"{shorten(message, 250)} ({before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))})"

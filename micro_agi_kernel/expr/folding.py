@@ -7,7 +7,7 @@ from typing import Any
 
 from micro_agi_kernel.expr.kinds import wrap
 from micro_agi_kernel.expr.nodes import Binary, Literal, Node, Unary
-from micro_agi_kernel.expr.operators import divide, modulo, power
+from micro_agi_kernel.expr.operators import quotient, raised, remainder
 from micro_agi_kernel.expr.static_types import INT, hint
 
 
@@ -35,8 +35,8 @@ _NUMERIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
-    "/": divide,
-    "**": power,
+    "/": lambda a, b: quotient(float(a), float(b)),
+    "**": lambda a, b: raised(float(a), float(b)),
 }
 
 
@@ -49,7 +49,7 @@ def fold_binary(node: Binary) -> Node:
     if node.operator == "%" and types == {int}:
         if right == 0:
             raise ZeroDivisionError(node.offset)
-        return _constant(node, modulo(left, right))
+        return _constant(node, remainder(left, right))
     if node.operator in _NUMERIC and types <= {int, float}:
         value = _NUMERIC[node.operator](left, right)
         return _constant(node, wrap(value) if type(value) is int else value)

@@ -10,18 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from micro_agi_kernel.expr.budget import Budget
 from micro_agi_kernel.expr.errors import RunError
-from micro_agi_kernel.go_time import MONTHS, WEEKDAYS, Time, Zone
+from micro_agi_kernel.go_time import MIN_INT64, MONTHS, WEEKDAYS, Time, Zone
 
 Dynamic: TypeAlias = Any
 """A value while an expression runs."""
 
-MIN_INT, MAX_INT = -(1 << 63), (1 << 63) - 1
+SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""What Go takes for white space."""
 
 
 def wrap(number: int) -> int:
     """`number` in 64 bits, as Go's integers overflow."""
-    return (number - MIN_INT & 0xFFFF_FFFF_FFFF_FFFF) + MIN_INT
+    return (number - MIN_INT64 & 0xFFFF_FFFF_FFFF_FFFF) + MIN_INT64
 
 
 class Byte(int):
@@ -53,6 +55,9 @@ class NoSlice(list[Dynamic]):
 NO_SLICE = NoSlice()
 
 SLICES = frozenset({list, Ints, Strings, Pairs, Pair, NoSlice})
+INTEGERS = frozenset({int, Byte})
+NUMBERS = INTEGERS | {float}
+TEXTS = frozenset({str, bytes})
 
 
 class Bytes(bytes):
@@ -87,18 +92,43 @@ class Weekday:
 _HASHABLE = frozenset({int, bool, float, bytes, Byte, type(None), Time, Duration, Zone, Month, Weekday})
 
 
-def hashed(key: Dynamic) -> object:
-    """`key` as a key of a Python dict that tells types apart. Raises RunError for arrays and maps."""
+def hashed(budget: Budget, key: Dynamic) -> object:
+    """`key`, paid for, as a key of a Python dict that tells types apart.
+
+    Raises RunError for arrays and maps; of pairs only those of plain values are keys.
+    """
+    if type(key) is Pair:
+        return (Pair, *(_secret(_hashed(budget, item)) for item in key))
+    return _hashed(budget, key)
+
+
+def _hashed(budget: Budget, key: Dynamic) -> object:
     kind = type(key)
     if kind is str:
+        budget.key(key)
         return key
     if kind is float and key != key:
         return object()  # NaN is never found again
+    if kind is int and key.bit_length() > 64:
+        key = wrap(key)  # an environment may hold such, and any number of them hash alike
+    if kind is Time or kind is Zone:
+        budget.work(8)
+        return _secret((kind, key))
     if kind in _HASHABLE:
+        budget.key(key)
         return (kind, key)
-    if kind is Pair:
-        return (kind, tuple(hashed(item) for item in key))
     raise RunError(f"a value of type {type_name(key)} cannot be a map key")
+
+
+def _secret(key: object) -> object:
+    """`key` with a hash that nobody can foresee: as text. Only one number alone hashes well enough.
+
+    Of several numbers whoever knows how Python hashes can choose thousands with the same hash.
+    """
+    if type(key) is not tuple or type(key[1]) is bytes:
+        return key
+    kind, value = key
+    return (kind, repr(value + 0.0 if kind is float else value))  # 0.0 is -0.0
 
 
 class AnyMap:
@@ -113,16 +143,16 @@ class AnyMap:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __setitem__(self, key: Dynamic, value: Dynamic) -> None:
-        self.entries[hashed(key)] = (key, value)
+    def put(self, budget: Budget, key: Dynamic, value: Dynamic) -> None:
+        self.entries[hashed(budget, key)] = (key, value)
 
-    def find(self, key: Dynamic) -> Dynamic:
+    def find(self, budget: Budget, key: Dynamic) -> Dynamic:
         """The value at `key`, or what this map has for keys that it lacks."""
-        found = self.entries.get(hashed(key))
+        found = self.entries.get(hashed(budget, key))
         return self.missing if found is None else found[1]
 
-    def has(self, key: Dynamic) -> bool:
-        return hashed(key) in self.entries
+    def has(self, budget: Budget, key: Dynamic) -> bool:
+        return hashed(budget, key) in self.entries
 
     def items(self) -> Iterator[tuple[Dynamic, Dynamic]]:
         return iter(self.entries.values())
@@ -140,10 +170,10 @@ class Method:
 
     __slots__ = ("name", "owner", "type")
 
-    def __init__(self, name: str, owner: Dynamic, kind: Dynamic) -> None:
+    def __init__(self, name: str, owner: Dynamic, type_: Dynamic) -> None:
         self.name = name
         self.owner = owner
-        self.type = kind
+        self.type = type_
 
 
 _NAMES: dict[type, str] = {

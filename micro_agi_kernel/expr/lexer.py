@@ -8,12 +8,13 @@ from enum import Enum
 from typing import NoReturn
 
 from micro_agi_kernel.expr.budget import MAX_SOURCE
-from micro_agi_kernel.expr.errors import CompileError, place
+from micro_agi_kernel.expr.errors import CompileError, located
+from micro_agi_kernel.expr.kinds import SPACE
 from micro_agi_kernel.expr.literals import unquote, unquote_bytes
 from micro_agi_kernel.values import shorten
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     """What a token is."""
 
     NAME = "name"
@@ -29,21 +30,37 @@ class Kind(Enum):
 class Token:
     """A word, number, string, operator or bracket of the source."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     """The content of a string, of bytes as Latin-1; else what stands in the source."""
     offset: int
 
     def __str__(self) -> str:
-        return "the end" if self.kind is Kind.END else f"{self.kind.value} {shorten(self.text, 40)!r}"
+        return (
+            "end of the expression" if self.kind is TokenKind.END else f"{self.kind.value} {shorten(self.text, 40)!r}"
+        )
+
+    @property
+    def advice(self) -> str:
+        """What was probably meant, if it stands where it cannot."""
+        if self.kind is not TokenKind.OPERATOR:
+            return ""
+        if self.text in NEGATABLE:
+            return f"it stands between, x {self.text} y"
+        return _MEANT.get(self.text, "")
 
 
 WORDS = frozenset({"in", "or", "and", "matches", "contains", "startsWith", "endsWith", "let", "if", "else", "not"})
 NEGATABLE = frozenset({"in", "matches", "contains", "startsWith", "endsWith"})
 """Words that may follow `not`, as in `not in`."""
+_MEANT = {
+    "=": "== compares, let x = 1; names a value, and a predicate has no x =>, as in map(xs, .name)",
+    "#": "it is the element in a predicate, as in map(xs, # + 1)",
+    ".": "with nothing before it, it is a field of the element in a predicate, as in map(xs, .name)",
+}
+"""Operators that other languages have, or that are only valid elsewhere."""
 
-_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_SKIPPED = re.compile(rf"(?:[{_SPACE}]+|//[^\n]*(?:\n|\Z)|/\*(?s:.*?)\*/)*")
+_SKIPPED = re.compile(rf"(?:[{SPACE}]+|//[^\n]*(?:\n|\Z)|/\*(?s:.*?)\*/)*")
 _OPERATOR = re.compile(r"\?[.?]?|\|\|?|::?|\.\.?|[,;%+\-^/]|[&!=*<>][&=*]?|##?")
 _PLAIN = re.compile(r"[A-Za-z0-9_$]*")
 # Digits by what follows the leading zero. A dot that another dot follows is the range operator (1..2).
@@ -74,21 +91,21 @@ class _Lexer:
         while True:
             self.at = _end(_SKIPPED, source, self.at)
             if self.at >= len(source):
-                self.found.append(Token(Kind.END, "", max(len(source) - 1, 0)))
+                self.found.append(Token(TokenKind.END, "", max(len(source) - 1, 0)))
                 return self.found
             self.one(source[self.at], source[self.at + 1 : self.at + 2])
 
     def one(self, char: str, following: str) -> None:
         if char in "'\"":
-            self.quoted(Kind.STRING, self.at)
+            self.quoted(TokenKind.STRING, self.at)
         elif char in "bB" and following and following in "'\"":
-            self.quoted(Kind.BYTES, self.at + 1)
+            self.quoted(TokenKind.BYTES, self.at + 1)
         elif char == "`":
             self.raw_string()
         elif char in "0123456789" or (char == "." and following and following in "0123456789"):
             self.number()
         elif char in "()[]{}":
-            self.add(Kind.BRACKET, self.at + 1)
+            self.add(TokenKind.BRACKET, self.at + 1)
         elif char == "#":
             self.pointer()
         elif is_letter(char):
@@ -96,25 +113,25 @@ class _Lexer:
         elif self.source.startswith("/*", self.at):
             self.fail("the comment is not closed", self.at)
         elif operator := _OPERATOR.match(self.source, self.at):
-            self.add(Kind.OPERATOR, operator.end())
+            self.add(TokenKind.OPERATOR, operator.end())
         else:
             self.fail(f"unknown character {char!r}", self.at)
 
-    def add(self, kind: Kind, end: int) -> None:
+    def add(self, kind: TokenKind, end: int) -> None:
         self.found.append(Token(kind, self.source[self.at : end], self.at))
         self.at = end
 
     def fail(self, message: str, at: int) -> NoReturn:
-        raise CompileError(f"{message} ({place(self.source, min(at, max(len(self.source) - 1, 0)))})")
+        raise CompileError(located(message, self.source, min(at, max(len(self.source) - 1, 0))))
 
-    def quoted(self, kind: Kind, start: int) -> None:
+    def quoted(self, kind: TokenKind, start: int) -> None:
         """A string or bytes whose quote stands at `start`."""
         end = _closing(self.source, start)
         if end < 0:
             self.fail("the string is not closed", self.at)
         body = self.source[start + 1 : end].replace("\r\n", "\n").replace("\r", "\n")
         try:
-            if kind is Kind.BYTES:
+            if kind is TokenKind.BYTES:
                 text = unquote_bytes(body, self.source[start]).decode("latin-1")
             else:
                 text = unquote(body, self.source[start])
@@ -133,7 +150,7 @@ class _Lexer:
             if self.source[end + 1 : end + 2] != "`":
                 break
             end += 2
-        self.found.append(Token(Kind.STRING, self.source[self.at + 1 : end].replace("``", "`"), self.at))
+        self.found.append(Token(TokenKind.STRING, self.source[self.at + 1 : end].replace("``", "`"), self.at))
         self.at = end + 1
 
     def number(self) -> None:
@@ -150,19 +167,19 @@ class _Lexer:
             at = _end(_REST[radix], source, at)
         if at < len(source) and is_alphanumeric(source[at]):
             self.fail(f"bad number {shorten(source[self.at : at + 1], 40)!r}", at)
-        self.add(Kind.NUMBER, at)
+        self.add(TokenKind.NUMBER, at)
 
     def pointer(self) -> None:
         """`#`, and the name that may stand right behind it."""
-        self.add(Kind.OPERATOR, self.at + (2 if self.source.startswith("##", self.at) else 1))
+        self.add(TokenKind.OPERATOR, self.at + (2 if self.source.startswith("##", self.at) else 1))
         end = self.word_end(self.at)
         if end > self.at:
-            self.add(Kind.NAME, end)
+            self.add(TokenKind.NAME, end)
 
     def word(self) -> None:
         end = self.word_end(self.at)
         word = self.source[self.at : end]
-        self.add(Kind.OPERATOR if word in WORDS else Kind.NAME, end)
+        self.add(TokenKind.OPERATOR if word in WORDS else TokenKind.NAME, end)
         if word == "not":
             # `not in` is two operators on one line; before anything else the next word is read as usual.
             start = self.at
@@ -171,7 +188,7 @@ class _Lexer:
             end = self.word_end(start)
             if self.source[start:end] in NEGATABLE:
                 self.at = start
-                self.add(Kind.OPERATOR, end)
+                self.add(TokenKind.OPERATOR, end)
 
     def word_end(self, at: int) -> int:
         while True:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from micro_agi_kernel.expr.kinds import MAX_INT
+from micro_agi_kernel.expr.budget import MAX_NUMBER
+from micro_agi_kernel.go_time import MAX_INT64
 from micro_agi_kernel.values import shorten
 
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
@@ -45,12 +46,14 @@ def _char(match: re.Match[str], quote: str) -> str:
     return "\ufffd" if 0xD800 <= code < 0xE000 else chr(code)
 
 
-_FLOAT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?")
+_FLOAT = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?")
 
 
 def read_number(literal: str) -> int | float:
     """Raises ValueError for what is no number, or too large for its type."""
     text = literal.replace("_", "").lower()
+    if len(text) > MAX_NUMBER:
+        raise ValueError(f"bad number {shorten(literal, 40)}: of more than {MAX_NUMBER:,} characters")
     if not text.startswith("0x") and re.search(r"[.e]", text):
         if not _FLOAT.fullmatch(text) or math.isinf(float(text)):
             raise ValueError(f"bad number {shorten(literal, 40)}")
@@ -58,6 +61,6 @@ def read_number(literal: str) -> int | float:
     base = {"0x": 16, "0b": 2, "0o": 8}.get(text[:2], 10)
     digits = text if base == 10 else text[2:]
     significant = digits.lstrip("0") or digits[:1]
-    if not significant or "." in digits or len(significant) > 64 or int(significant, base) > MAX_INT:
+    if not significant or "." in digits or len(significant) > 64 or int(significant, base) > MAX_INT64:
         raise ValueError(f"bad number {shorten(literal, 40)}: an integer has 64 bits")
     return int(significant, base)

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names that stand for `#`, `#index` and `#acc` in one predicate."""
+    """The names that stand for `#`, `#index` and `#acc` in one predicate, and which of these the source may use."""
 
     item: str
     index: str
     so_far: str
+    known: frozenset[str]
 
 
 def compile_loop(compiler: Compiler, node: Builtin) -> ast.expr:
@@ -31,7 +32,8 @@ class _Loop:
         self.write = compiler.write
         self.node = node
         fresh = compiler.write.fresh
-        self.scope = Scope(fresh("i"), fresh("n"), fresh("a"))
+        known = {"map": ("", "index"), "sum": ("", "index"), "reduce": ("", "index", "acc")}.get(node.name, ("",))
+        self.scope = Scope(fresh("i"), fresh("n"), fresh("a"), frozenset(known))
         self.items = fresh("s")
         self.weight = 1
         """Steps of one element."""

@@ -20,7 +20,16 @@ from micro_agi_kernel.expr.static_types import (
     ZONE,
     Static,
 )
-from micro_agi_kernel.go_time import UTC, Time, Zone, format_duration, iso_week, round_duration, truncate_duration
+from micro_agi_kernel.go_time import (
+    MAX_INT64,
+    UTC,
+    Time,
+    Zone,
+    format_duration,
+    iso_week,
+    round_duration,
+    truncate_duration,
+)
 
 RFC3339 = "2006-01-02T15:04:05.999999999Z07:00"
 SHOWN = "2006-01-02 15:04:05.999999999 -0700 MST"
@@ -47,7 +56,7 @@ def format_layout(time: Time, layout: str | bytes) -> str | bytes:
     return text_of(time.format(text).encode("utf-8", "surrogateescape"))
 
 
-def _hours(unit: int) -> Callable[[Duration], float]:
+def _fractional(unit: int) -> Callable[[Duration], float]:
     """Go adds whole units and the rest, each in floating point."""
 
     def convert(duration: Duration) -> float:
@@ -117,14 +126,14 @@ _TIME: Mapping[str, MethodType] = {
 }
 
 _DURATION: Mapping[str, MethodType] = {
-    "Abs": _m(DURATION, lambda d: Duration(min(abs(d.nanoseconds), (1 << 63) - 1))),
-    "Hours": _m(FLOAT, _hours(3_600 * _SECOND)),
+    "Abs": _m(DURATION, lambda d: Duration(min(abs(d.nanoseconds), MAX_INT64))),
+    "Hours": _m(FLOAT, _fractional(3_600 * _SECOND)),
     "Microseconds": _m(INT64, _whole(1_000)),
     "Milliseconds": _m(INT64, _whole(1_000_000)),
-    "Minutes": _m(FLOAT, _hours(60 * _SECOND)),
+    "Minutes": _m(FLOAT, _fractional(60 * _SECOND)),
     "Nanoseconds": _m(INT64, lambda d: d.nanoseconds),
     "Round": _m(DURATION, lambda d, step: Duration(round_duration(d.nanoseconds, step.nanoseconds)), DURATION),
-    "Seconds": _m(FLOAT, _hours(_SECOND)),
+    "Seconds": _m(FLOAT, _fractional(_SECOND)),
     "String": _m(STRING, lambda d: format_duration(d.nanoseconds)),
     "Truncate": _m(DURATION, lambda d, step: Duration(truncate_duration(d.nanoseconds, step.nanoseconds)), DURATION),
 }

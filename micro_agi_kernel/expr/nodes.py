@@ -89,7 +89,6 @@ class Member(Node):
     base: Node
     key: Node
     optional: bool = False
-    is_method: bool = False
 
 
 @dataclass(slots=True)
@@ -112,6 +111,8 @@ class Call(Node):
 
     callee: Node
     arguments: list[Node]
+    name: str
+    """What the source calls it, for errors."""
 
 
 @dataclass(slots=True)

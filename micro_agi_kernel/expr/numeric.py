@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from micro_agi_kernel.expr.budget import Budget
+from micro_agi_kernel.expr.budget import MAX_NUMBER, Budget
 from micro_agi_kernel.expr.comparing import less, more
 from micro_agi_kernel.expr.errors import RunError
 from micro_agi_kernel.expr.kinds import (
-    MAX_INT,
-    MIN_INT,
+    INTEGERS,
+    NUMBERS,
     SLICES,
     Byte,
     Bytes,
@@ -23,12 +23,13 @@ from micro_agi_kernel.expr.kinds import (
     type_name,
     wrap,
 )
-from micro_agi_kernel.expr.operators import INTEGERS, NUMBERS, as_int, quotient
+from micro_agi_kernel.expr.operators import as_int, quotient
+from micro_agi_kernel.go_time import MAX_INT64, MIN_INT64
 from micro_agi_kernel.values import shorten
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_FLOAT = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE)
-_HEX_FLOAT = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE)
+_FLOAT = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE)
+_HEX_FLOAT = re.compile(r"[+-]?0x(?:[0-9a-f]+(?:\.[0-9a-f]*)?|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE)
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])_(?=[0-9])")
 _BETWEEN_HEX_DIGITS = re.compile(r"(?<=[0-9a-fx])_(?=[0-9a-f])", re.IGNORECASE)
 
@@ -68,8 +69,9 @@ def to_int(budget: Budget, value: Dynamic) -> int:
     if kind in NUMBERS:
         return as_int(value)
     if kind is str:
-        # Nineteen digits are what 64 bits hold; leading zeros beyond that many are not worth reading.
-        if _INTEGER.fullmatch(value) and len(value.lstrip("+-0")) <= 19 and MIN_INT <= _int(value) <= MAX_INT:
+        _pay_reading(budget, value)
+        # Nineteen digits are what 64 bits hold; there may be zeros before them.
+        if _INTEGER.fullmatch(value) and len(value.lstrip("+-0")) <= 19 and MIN_INT64 <= _int(value) <= MAX_INT64:
             return _int(value)
         raise RunError(f"{shorten(value, 40)!r} is no integer")
     if kind is Duration:
@@ -77,6 +79,12 @@ def to_int(budget: Budget, value: Dynamic) -> int:
     if kind in (Month, Weekday):
         return int(value.number)
     raise RunError(f"int does not take {type_name(value)}")
+
+
+def _pay_reading(budget: Budget, value: str) -> None:
+    budget.work(1 + (len(value) >> 3))
+    if len(value) > MAX_NUMBER:
+        raise RunError(f"a text of {len(value):,} characters is no number, more than {MAX_NUMBER:,}")
 
 
 def _int(value: str) -> int:
@@ -90,7 +98,7 @@ def to_float(budget: Budget, value: Dynamic) -> float:
         return float(value)
     if type(value) is not str:
         raise RunError(f"float does not take {type_name(value)}")
-    budget.read(len(value))
+    _pay_reading(budget, value)
     number = None
     if _FLOAT.fullmatch(digits := _BETWEEN_DIGITS.sub("", value)):
         number = float(digits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from micro_agi_kernel.expr.lexer import Kind, is_letter
+from micro_agi_kernel.expr.lexer import TokenKind, is_letter
 from micro_agi_kernel.expr.nodes import Array, Call, Chain, Literal, Map, Member, Node, Slice
 from micro_agi_kernel.expr.stream import Stream
 
@@ -17,12 +17,14 @@ class Operands(Stream, ABC):
         """One expression, as far as its operators bind at least that strongly."""
 
     def arguments(self, found: list[Node]) -> list[Node]:
-        self.expect(Kind.BRACKET, "(")
+        if not self.sees(TokenKind.BRACKET, "("):
+            self.unexpected("a function's arguments follow it in parentheses, as in len(xs) or xs | len()")
+        self.next()
         first = len(found)
-        while not self.sees(Kind.BRACKET, ")"):
+        while not self.sees(TokenKind.BRACKET, ")"):
             if len(found) > first:
-                self.expect(Kind.OPERATOR, ",")
-                if self.sees(Kind.BRACKET, ")"):
+                self.expect(TokenKind.OPERATOR, ",")
+                if self.sees(TokenKind.BRACKET, ")"):
                     break
             found.append(self.expression())
         self.next()
@@ -31,10 +33,10 @@ class Operands(Stream, ABC):
     def array(self) -> Node:
         offset = self.next().offset
         items: list[Node] = []
-        while not self.sees(Kind.BRACKET, "]"):
+        while not self.sees(TokenKind.BRACKET, "]"):
             if items:
-                self.expect(Kind.OPERATOR, ",")
-                if self.sees(Kind.BRACKET, "]"):
+                self.expect(TokenKind.OPERATOR, ",")
+                if self.sees(TokenKind.BRACKET, "]"):
                     break
             items.append(self.expression())
         self.next()
@@ -43,20 +45,20 @@ class Operands(Stream, ABC):
     def map(self) -> Node:
         offset = self.next().offset
         pairs: list[tuple[Node, Node]] = []
-        while not self.sees(Kind.BRACKET, "}"):
+        while not self.sees(TokenKind.BRACKET, "}"):
             if pairs:
-                self.expect(Kind.OPERATOR, ",")
-                if self.sees(Kind.BRACKET, "}"):
+                self.expect(TokenKind.OPERATOR, ",")
+                if self.sees(TokenKind.BRACKET, "}"):
                     break
             key: Node
-            if self.token.kind in (Kind.NUMBER, Kind.STRING, Kind.NAME):
+            if self.token.kind in (TokenKind.NUMBER, TokenKind.STRING, TokenKind.NAME):
                 token = self.next()
                 key = self.node(Literal(token.offset, token.text))
-            elif self.sees(Kind.BRACKET, "("):
+            elif self.sees(TokenKind.BRACKET, "("):
                 key = self.expression()
             else:
-                self.fail(f"a key is a name, a number, text, or in parentheses, not {self.token}", self.token)
-            self.expect(Kind.OPERATOR, ":")
+                self.unexpected("a key is a name, a number, text, or in parentheses")
+            self.expect(TokenKind.OPERATOR, ":")
             pairs.append((key, self.expression()))
         self.next()
         return self.node(Map(offset, pairs), more=len(pairs))
@@ -64,42 +66,41 @@ class Operands(Stream, ABC):
     def postfix(self, node: Node) -> Node:
         while True:
             token = self.token
-            if self.sees(Kind.OPERATOR, ".", "?."):
+            if self.sees(TokenKind.OPERATOR, ".", "?."):
                 self.next()
-                if token.text == "?." and self.sees(Kind.BRACKET, "["):
+                if token.text == "?." and self.sees(TokenKind.BRACKET, "["):
                     node = self.index(node, optional=True)
                 else:
                     node = self.field(node, optional=token.text == "?.")
-            elif self.sees(Kind.BRACKET, "["):
+            elif self.sees(TokenKind.BRACKET, "["):
                 node = self.index(node, optional=False)
             else:
                 return node
 
     def field(self, node: Node, *, optional: bool) -> Node:
         name = self.next()
-        if name.kind is not Kind.NAME and not (name.kind is Kind.OPERATOR and is_letter(name.text[0])):
+        if name.kind is not TokenKind.NAME and not (name.kind is TokenKind.OPERATOR and is_letter(name.text[0])):
             self.fail("a name must follow the dot", name)
         chained = isinstance(node, Chain)
         base = node.path if isinstance(node, Chain) else node
         key = self.node(Literal(name.offset, name.text))
-        node = member = self.node(Member(name.offset, base, key, optional))
-        if self.sees(Kind.BRACKET, "("):
-            member.is_method = True
-            node = self.node(Call(name.offset, member, self.arguments([])))
+        node = self.node(Member(name.offset, base, key, optional))
+        if self.sees(TokenKind.BRACKET, "("):
+            node = self.node(Call(name.offset, node, self.arguments([]), name.text))
         return self.node(Chain(name.offset, node)) if chained or optional else node
 
     def index(self, node: Node, *, optional: bool) -> Node:
         """`[key]`, `[from:to]`; the token is the bracket."""
         offset = self.next().offset
-        start = None if self.sees(Kind.OPERATOR, ":") else self.expression()
-        if self.sees(Kind.OPERATOR, ":"):
+        start = None if self.sees(TokenKind.OPERATOR, ":") else self.expression()
+        if self.sees(TokenKind.OPERATOR, ":"):
             self.next()
-            stop = None if self.sees(Kind.BRACKET, "]") else self.expression()
+            stop = None if self.sees(TokenKind.BRACKET, "]") else self.expression()
             node = self.node(Slice(offset, node, start, stop))
         else:
             assert start is not None
             node = self.node(Member(offset, node, start, optional))
             if optional:
                 node = self.node(Chain(offset, node))
-        self.expect(Kind.BRACKET, "]")
+        self.expect(TokenKind.BRACKET, "]")
         return node

@@ -7,7 +7,9 @@ from micro_agi_kernel.expr.static_types import (
     DURATION,
     FLOAT,
     INT,
+    INTEGERS,
     NIL,
+    NUMBERS,
     STRING,
     TIME,
     UNKNOWN,
@@ -19,8 +21,6 @@ from micro_agi_kernel.expr.static_types import (
     maybe,
 )
 
-_NUMBERS = frozenset({"int", "int64", "byte", "float"})
-_INTEGERS = frozenset({"int", "int64", "byte"})
 _STRING = frozenset({"string"})
 _TIMES = frozenset({"time", "duration"})
 _DURATION = frozenset({"duration"})
@@ -35,13 +35,13 @@ _SUMS = {
     ("*", "duration", "duration"): DURATION,
 }
 _OTHERS = {
-    "+": _NUMBERS | _STRING | _TIMES,
-    "-": _NUMBERS | _TIMES,
-    "*": _NUMBERS | _DURATION,
-    "/": _NUMBERS,
-    "**": _NUMBERS,
-    "%": _INTEGERS,
-    "..": _INTEGERS,
+    "+": NUMBERS | _STRING | _TIMES,
+    "-": NUMBERS | _TIMES,
+    "*": NUMBERS | _DURATION,
+    "/": NUMBERS,
+    "**": NUMBERS,
+    "%": INTEGERS,
+    "..": INTEGERS,
 }
 
 
@@ -69,16 +69,16 @@ def check_order(left: Static, right: Static) -> bool:
     if left.is_number and right.is_number:
         return True
     same = left == right and left.name in ("string", "time", "duration")
-    return same or maybe(left, right, _NUMBERS | _STRING | _TIMES)
+    return same or maybe(left, right, NUMBERS | _STRING | _TIMES)
 
 
 def _arithmetic(operator: str, left: Static, right: Static) -> Static | None:
-    known = {left.name, right.name} <= (_INTEGERS if operator in ("%", "..") else _NUMBERS)
+    known = {left.name, right.name} <= (INTEGERS if operator in ("%", "..") else NUMBERS)
     fits = known
     if not fits:
         if found := _SUMS.get((operator, left.name, right.name)):
             return found
-        if operator == "*" and {left.name, right.name} <= _NUMBERS | _DURATION:
+        if operator == "*" and {left.name, right.name} <= NUMBERS | _DURATION:
             return DURATION
         fits = maybe(left, right, _OTHERS[operator])
     if not fits:

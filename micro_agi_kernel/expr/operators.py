@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import NoReturn
 
+from micro_agi_kernel.expr.advice import misfit
 from micro_agi_kernel.expr.budget import Budget
 from micro_agi_kernel.expr.errors import RunError
 from micro_agi_kernel.expr.kinds import (
-    MAX_INT,
-    MIN_INT,
+    INTEGERS,
+    NUMBERS,
+    TEXTS,
     Byte,
     Duration,
     Dynamic,
@@ -19,17 +21,14 @@ from micro_agi_kernel.expr.kinds import (
     type_name,
     wrap,
 )
-from micro_agi_kernel.go_time import Time
+from micro_agi_kernel.go_time import MAX_INT64, MIN_INT64, Time
 
-NUMBERS = frozenset({int, float, Byte})
-INTEGERS = frozenset({int, Byte})
-TEXTS = frozenset({str, bytes})
 EXACT = 1 << 53
 """Integers up to this are exact as floats."""
 
 
 def unfit(operator: str, left: Dynamic, right: Dynamic) -> NoReturn:
-    raise RunError(f"{operator} does not take {type_name(left)} and {type_name(right)}")
+    raise RunError(misfit(operator, type_name(left), type_name(right)))
 
 
 def bad_bool(value: Dynamic) -> NoReturn:
@@ -42,7 +41,7 @@ def add(budget: Budget, left: Dynamic, right: Dynamic) -> Dynamic:
     if a is b:
         if a is int:
             total = left + right
-            return total if MIN_INT <= total <= MAX_INT else wrap(total)
+            return total if MIN_INT64 <= total <= MAX_INT64 else wrap(total)
         if a is float:
             return left + right
         if a is str:
@@ -63,12 +62,12 @@ def add(budget: Budget, left: Dynamic, right: Dynamic) -> Dynamic:
     unfit("+", left, right)
 
 
-def subtract(left: Dynamic, right: Dynamic) -> Dynamic:
+def subtract(budget: Budget, left: Dynamic, right: Dynamic) -> Dynamic:
     """`left - right`: numbers, times and durations."""
     a, b = type(left), type(right)
     if a in NUMBERS and b in NUMBERS:
         rest = left - right
-        return rest if type(rest) is float or MIN_INT <= rest <= MAX_INT else wrap(rest)
+        return rest if type(rest) is float or MIN_INT64 <= rest <= MAX_INT64 else wrap(rest)
     if a is Time and b is Time:
         return Duration(left.sub(right))
     if a is Time and b is Duration:
@@ -78,12 +77,12 @@ def subtract(left: Dynamic, right: Dynamic) -> Dynamic:
     unfit("-", left, right)
 
 
-def multiply(left: Dynamic, right: Dynamic) -> Dynamic:
+def multiply(budget: Budget, left: Dynamic, right: Dynamic) -> Dynamic:
     """`left * right`: numbers and durations."""
     a, b = type(left), type(right)
     if a in NUMBERS and b in NUMBERS:
         product = left * right
-        return product if type(product) is float or MIN_INT <= product <= MAX_INT else wrap(product)
+        return product if type(product) is float or MIN_INT64 <= product <= MAX_INT64 else wrap(product)
     if Duration in (a, b):
         # A float among them makes the result a float: Go converts the duration to one.
         x = left.nanoseconds if a is Duration else left
@@ -93,7 +92,7 @@ def multiply(left: Dynamic, right: Dynamic) -> Dynamic:
     unfit("*", left, right)
 
 
-def divide(left: Dynamic, right: Dynamic) -> float:
+def divide(budget: Budget, left: Dynamic, right: Dynamic) -> float:
     if type(left) not in NUMBERS or type(right) not in NUMBERS:
         unfit("/", left, right)
     return quotient(float(left), float(right))
@@ -111,17 +110,22 @@ def quotient(x: float, y: float) -> float:
     return math.copysign(math.inf, x) * math.copysign(1, y)
 
 
-def modulo(left: Dynamic, right: Dynamic) -> int:
-    """`left % right`: what is left has the sign of `left`."""
+def modulo(budget: Budget, left: Dynamic, right: Dynamic) -> int:
+    """`left % right`: the sign is that of `left`."""
     if type(left) not in INTEGERS or type(right) not in INTEGERS:
         unfit("%", left, right)
     if right == 0:
         raise RunError("division by zero")
+    return remainder(left, right)
+
+
+def remainder(left: int, right: int) -> int:
+    """`left % right` of integers as Go has it, cut towards zero; `right` is not 0."""
     rest = int(abs(left) % abs(right))
     return -rest if left < 0 else rest
 
 
-def power(left: Dynamic, right: Dynamic) -> float:
+def power(budget: Budget, left: Dynamic, right: Dynamic) -> float:
     if type(left) not in NUMBERS or type(right) not in NUMBERS:
         unfit("**", left, right)
     return raised(float(left), float(right))
@@ -211,16 +215,14 @@ def span(budget: Budget, left: Dynamic, right: Dynamic) -> Ints:
     if size <= 0:
         return Ints()
     budget.grow(size)
-    return Ints(map(wrap, range(first, first + size)) if first + size > MAX_INT else range(first, first + size))
+    return Ints(map(wrap, range(first, first + size)) if first + size > MAX_INT64 else range(first, first + size))
 
 
 def as_int(value: Dynamic) -> int:
     """A number as an integer, cut towards zero. NaN and what 64 bits cannot hold is the smallest integer."""
     kind = type(value)
-    if kind is int:
-        return int(value)
-    if kind is Byte:
+    if kind in INTEGERS:
         return int(value)
     if kind is float:
-        return int(value) if -9.3e18 < value < 9.3e18 and MIN_INT <= int(value) <= MAX_INT else MIN_INT
-    raise RunError(f"{type_name(value)} is no number")
+        return int(value) if -9.3e18 < value < 9.3e18 and MIN_INT64 <= int(value) <= MAX_INT64 else MIN_INT64
+    raise RunError(f"a number is needed, not {type_name(value)}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from micro_agi_kernel.expr.errors import CompileError, place
+from micro_agi_kernel.expr.errors import CompileError, located
 from micro_agi_kernel.expr.folding import fold_binary, fold_unary
 from micro_agi_kernel.expr.kinds import wrap
 from micro_agi_kernel.expr.nodes import (
@@ -38,7 +38,7 @@ def optimize(root: Node, source: str) -> Node:
         for rewrite in (_sets, _fold, _ranges, _filters, _sums, _counts):
             root = _everywhere(root, rewrite)
     except ZeroDivisionError as error:
-        raise CompileError(f"division by zero ({place(source, error.args[0])})") from error
+        raise CompileError(located("division by zero", source, error.args[0])) from error
     return root
 
 
@@ -99,7 +99,11 @@ def _fold(node: Node) -> Node:
 
 
 def _fold_logic(node: Logic) -> Node:
-    """`true and x` is x, `x and false` is false whatever x is; the same for `or` the other way round."""
+    """`true and x` is x, `x and false` is false whatever x is; the same for `or` the other way round.
+
+    In expr-lang `a and b and c` is `(a and b) and c`, and a pair folds only when one of its two sides is a constant. So
+    a constant here meets all of what stands before it (one node there), and afterwards what comes next.
+    """
     neutral = node.operator == "and"
     parts: list[Node] = []
     for part in node.parts:
@@ -146,7 +150,11 @@ def _filters(node: Node) -> Node:
 
 
 def _sums(node: Node) -> Node:
-    """sum and reduce of a range of constants, sum of a map."""
+    """sum and reduce of a range of constants, sum of a map.
+
+    Folded because it shows: `sum(1..1000000000)` has a value in expr-lang, though such a range would be too large for
+    the budget, and where the numbers overflow its formula gives another sum than adding them does.
+    """
     if not isinstance(node, Builtin) or node.name not in ("sum", "reduce"):
         return node
     collection = node.arguments[0]

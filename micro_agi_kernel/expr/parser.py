@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from micro_agi_kernel.expr.budget import MAX_DEPTH, MAX_LOOPS
 from micro_agi_kernel.expr.kinds import Bytes
-from micro_agi_kernel.expr.lexer import NEGATABLE, Kind, Token
+from micro_agi_kernel.expr.lexer import NEGATABLE, Token, TokenKind
 from micro_agi_kernel.expr.literals import read_number
 from micro_agi_kernel.expr.nodes import (
     Binary,
@@ -52,7 +52,7 @@ def parse(source: str, overridden: frozenset[str] = frozenset()) -> Node:
     """The tree of `source`. `overridden`: builtins that the environment replaces by a variable. Raises CompileError."""
     parser = _Parser(source, overridden)
     node = parser.sequence()
-    if parser.token.kind is not Kind.END:
+    if parser.token.kind is not TokenKind.END:
         parser.unexpected()
     return node
 
@@ -66,9 +66,9 @@ class _Parser(Operands):
 
     def sequence(self) -> Node:
         parts = [self.expression()]
-        while self.sees(Kind.OPERATOR, ";"):
+        while self.sees(TokenKind.OPERATOR, ";"):
             self.next()
-            if self.sees(Kind.END):
+            if self.sees(TokenKind.END):
                 break
             parts.append(self.expression())
         return parts[0] if len(parts) == 1 else self.node(Sequence(parts[0].offset, parts))
@@ -78,9 +78,9 @@ class _Parser(Operands):
         if self.nesting > MAX_DEPTH:
             self.too_deep()
         try:
-            if precedence == 0 and self.sees(Kind.OPERATOR, "let"):
+            if precedence == 0 and self.sees(TokenKind.OPERATOR, "let"):
                 return self.let()
-            if precedence == 0 and self.sees(Kind.OPERATOR, "if"):
+            if precedence == 0 and self.sees(TokenKind.OPERATOR, "if"):
                 return self.conditional_if()
             node = self.binary(self.primary(), precedence)
             return self.ternary(node) if precedence == 0 else node
@@ -90,8 +90,8 @@ class _Parser(Operands):
     def binary(self, left: Node, precedence: int) -> Node:
         """What follows `left` as long as it binds at least as strongly as `precedence`."""
         previous = ""
-        while self.token.kind is Kind.OPERATOR:
-            token, negated = self.token, self.sees(Kind.OPERATOR, "not")
+        while self.token.kind is TokenKind.OPERATOR:
+            token, negated = self.token, self.sees(TokenKind.OPERATOR, "not")
             if negated:
                 token = self.tokens[self.at + 1]
                 if token.text not in NEGATABLE:
@@ -102,7 +102,7 @@ class _Parser(Operands):
             self.at += 2 if negated else 1
             operator = _SAME.get(token.text, token.text)
             if operator == "|":
-                left = self.call(self.expect(Kind.NAME), [left])
+                left = self.call(self.expect(TokenKind.NAME), [left])
             elif previous == "??" and operator != "??":
                 self.fail(f"{operator} beside ?? needs parentheses", token)
             elif operator in COMPARISONS:
@@ -120,14 +120,15 @@ class _Parser(Operands):
             return self.node(Binary(offset, operator, left, right))
         # A chain is one node, so that it may be long without being deep.
         if isinstance(left, Logic) and left.operator == operator:
-            return self.node(Logic(left.offset, operator, [*left.parts, right]))
+            left.parts.append(right)
+            return self.counted(left, right)
         return self.node(Logic(offset, operator, [left, right]))
 
     def comparison(self, left: Node, token: Token, binds: int) -> Node:
         operands, operators = [left], [token.text]
         while True:
             operands.append(self.expression(binds + 1))
-            if not self.sees(Kind.OPERATOR, *COMPARISONS):
+            if not self.sees(TokenKind.OPERATOR, *COMPARISONS):
                 break
             operators.append(self.next().text)
         if len(operators) == 1:
@@ -135,86 +136,88 @@ class _Parser(Operands):
         return self.node(Comparison(token.offset, operators, operands), more=2 * len(operators) - 2)
 
     def ternary(self, node: Node) -> Node:
-        while self.sees(Kind.OPERATOR, "?"):
+        while self.sees(TokenKind.OPERATOR, "?"):
             offset = self.next().offset
             yes = node
-            if not self.sees(Kind.OPERATOR, ":"):
+            if not self.sees(TokenKind.OPERATOR, ":"):
                 yes = self.expression()
-            self.expect(Kind.OPERATOR, ":")
+            self.expect(TokenKind.OPERATOR, ":")
             node = self.node(Conditional(offset, node, yes, self.expression()))
         return node
 
     def let(self) -> Node:
         self.next()
-        name = self.expect(Kind.NAME)
-        self.expect(Kind.OPERATOR, "=")
+        name = self.expect(TokenKind.NAME)
+        self.expect(TokenKind.OPERATOR, "=")
         value = self.expression()
-        self.expect(Kind.OPERATOR, ";")
+        self.expect(TokenKind.OPERATOR, ";")
         return self.node(Let(name.offset, name.text, value, self.sequence()))
 
     def conditional_if(self) -> Node:
         offset = self.next().offset
         condition = self.expression()
         yes = self.block()
-        self.expect(Kind.OPERATOR, "else")
+        self.expect(TokenKind.OPERATOR, "else")
         # `else if` is a block of one expression.
-        no = self.expression() if self.sees(Kind.OPERATOR, "if") else self.block()
+        no = self.expression() if self.sees(TokenKind.OPERATOR, "if") else self.block()
         return self.node(Conditional(offset, condition, yes, no), more=-1)
 
     def block(self) -> Node:
-        self.expect(Kind.BRACKET, "{")
+        self.expect(TokenKind.BRACKET, "{")
         node = self.sequence()
-        self.expect(Kind.BRACKET, "}")
+        if self.sees(TokenKind.OPERATOR, ":"):
+            self.unexpected("braces around a predicate or branch; a map in them needs its own, {{a: 1}} or ({a: 1})")
+        self.expect(TokenKind.BRACKET, "}")
         return node
 
     def primary(self) -> Node:
         token = self.token
-        if token.kind is Kind.OPERATOR and token.text in UNARY:
+        if token.kind is TokenKind.OPERATOR and token.text in UNARY:
             self.next()
             operator = _SAME.get(token.text, token.text)
             return self.postfix(self.node(Unary(token.offset, operator, self.expression(UNARY[token.text]))))
-        if self.sees(Kind.BRACKET, "("):
+        if self.sees(TokenKind.BRACKET, "("):
             self.next()
             node = self.sequence()
-            self.expect(Kind.BRACKET, ")")
+            self.expect(TokenKind.BRACKET, ")")
             return self.postfix(node)
-        if self.loops and self.sees(Kind.OPERATOR, "#", "."):
+        if self.loops and self.sees(TokenKind.OPERATOR, "#", "."):
             name = ""
             if token.text == "#":
                 self.next()
-                if self.sees(Kind.NAME):
+                if self.sees(TokenKind.NAME):
                     name = self.next().text
             return self.postfix(self.node(Pointer(token.offset, name)))
-        if self.sees(Kind.OPERATOR, "::"):
+        if self.sees(TokenKind.OPERATOR, "::"):
             self.next()
-            return self.postfix(self.call(self.expect(Kind.NAME), [], overridable=False))
+            return self.postfix(self.call(self.expect(TokenKind.NAME), [], overridable=False))
         return self.secondary()
 
     def secondary(self) -> Node:
         token = self.token
         match token.kind:
-            case Kind.NAME:
+            case TokenKind.NAME:
                 self.next()
                 if token.text in ("true", "false", "nil"):  # nothing may follow a constant
                     return self.node(Literal(token.offset, {"true": True, "false": False}.get(token.text)))
-                if self.sees(Kind.BRACKET, "("):
+                if self.sees(TokenKind.BRACKET, "("):
                     return self.postfix(self.call(token, []))
                 return self.postfix(self.node(Name(token.offset, token.text)))
-            case Kind.NUMBER:
+            case TokenKind.NUMBER:
                 self.next()
                 try:
                     return self.node(Literal(token.offset, read_number(token.text)))
                 except ValueError as error:
                     self.fail(str(error), token)
-            case Kind.STRING:
+            case TokenKind.STRING:
                 self.next()
                 return self.postfix(self.node(Literal(token.offset, token.text)))
-            case Kind.BYTES:
+            case TokenKind.BYTES:
                 self.next()
                 return self.postfix(self.node(Literal(token.offset, Bytes(token.text, "latin-1"))))
-        if self.sees(Kind.BRACKET, "["):
+        if self.sees(TokenKind.BRACKET, "["):
             return self.postfix(self.array())
-        if not self.sees(Kind.BRACKET, "{"):
+        if not self.sees(TokenKind.BRACKET, "{"):
             self.unexpected()
         return self.postfix(self.map())
 
@@ -227,23 +230,23 @@ class _Parser(Operands):
         elif name.text in NAMES:
             return self.node(Builtin(name.offset, name.text, self.arguments(arguments)))
         callee = self.node(Name(name.offset, name.text))
-        return self.node(Call(name.offset, callee, self.arguments(arguments)))
+        return self.node(Call(name.offset, callee, self.arguments(arguments), name.text))
 
     def loop(self, name: Token, arguments: list[Node]) -> Node:
         """A builtin that takes a predicate: array, predicate, and for some one more."""
-        self.expect(Kind.BRACKET, "(")
+        self.expect(TokenKind.BRACKET, "(")
         first, (needed, most) = len(arguments), LOOPS[name.text]
         while len(arguments) < most:
-            if self.sees(Kind.BRACKET, ")"):
+            if self.sees(TokenKind.BRACKET, ")"):
                 if len(arguments) < needed:
                     self.fail(f"{name.text} needs {needed} arguments", self.token)
                 break
             if len(arguments) > first:
-                self.expect(Kind.OPERATOR, ",")
+                self.expect(TokenKind.OPERATOR, ",")
             arguments.append(self.predicate() if len(arguments) == 1 else self.expression())
-        if self.sees(Kind.OPERATOR, ","):
+        if self.sees(TokenKind.OPERATOR, ","):
             self.next()
-        self.expect(Kind.BRACKET, ")")
+        self.expect(TokenKind.BRACKET, ")")
         return self.node(Builtin(name.offset, name.text, arguments))
 
     def predicate(self) -> Node:
@@ -251,11 +254,11 @@ class _Parser(Operands):
         self.loops += 1
         if self.loops > MAX_LOOPS:
             self.fail(f"more than {MAX_LOOPS} predicates inside one another", self.token)
-        if self.sees(Kind.BRACKET, "{"):
+        if self.sees(TokenKind.BRACKET, "{"):
             body = self.block()
         else:
             body = self.expression()
-            if self.sees(Kind.OPERATOR, ";"):
+            if self.sees(TokenKind.OPERATOR, ";"):
                 self.fail("a predicate with a semicolon needs { and }", self.token)
         self.loops -= 1
         return self.node(Predicate(offset, body))

@@ -73,7 +73,9 @@ def _path(
         compiler.weight += 1
         compiler.write.offset = step.offset
         if isinstance(step, Call):
-            value = compiler.helper("call", value, *map(compiler.write.name, arguments[id(step)]))
+            value = compiler.helper(
+                "call", compiler.write.constant(step.name), value, *map(compiler.write.name, arguments[id(step)])
+            )
         elif step.optional:
             w, name = compiler.write, compiler.write.fresh()
             missing = compiler.is_nil(w.assign(name, value))

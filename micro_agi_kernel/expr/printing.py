@@ -61,10 +61,20 @@ class _Writer:
         self.parts: list[bytes] = []
 
     def put(self, part: str | bytes) -> None:
-        octets = raw(part)
-        self.budget.write(len(octets))
+        self.budget.write(len(part))
         self.budget.work(4)
-        self.parts.append(octets)
+        self.parts.append(raw(part))
+
+    def quoted(self, value: str | bytes) -> str:
+        """A JSON string; < > & are escaped, and a byte that is no UTF-8 becomes U+FFFD."""
+        self.budget.work(len(value) >> 5)
+        text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
+        return f'"{_ESCAPED.sub(self.escaped, text)}"'
+
+    def escaped(self, match: re.Match[str]) -> str:
+        self.budget.work(1)
+        char = match[0]
+        return _SHORT.get(char) or ("\\ufffd" if char >= "\ud800" else f"\\u{ord(char):04x}")
 
     def text(self) -> str | bytes:
         return text_of(b"".join(self.parts))
@@ -92,7 +102,7 @@ def _print(writer: _Writer, value: Dynamic) -> None:
         writer.put("]")
     elif kind is dict or kind is AnyMap:
         writer.put("map[")
-        for number, (key, item) in enumerate(in_order(value)):
+        for number, (key, item) in enumerate(_in_order(writer.budget, value)):
             if number:
                 writer.put(" ")
             _print(writer, key)
@@ -128,10 +138,13 @@ def shown(value: Dynamic) -> str | bytes:
 _RANKS: dict[type, int] = {type(None): 0, bool: 1, int: 2, Byte: 2, float: 3, str: 4, bytes: 4}
 
 
-def in_order(value: Dynamic) -> list[tuple[Dynamic, Dynamic]]:
+def _in_order(budget: Budget, value: Dynamic) -> list[tuple[Dynamic, Dynamic]]:
     """The entries of a map, sorted by key; keys of several types one type after the other."""
+    budget.sort((key for key, _ in value.items()), len(value))
     if type(value) is dict:
         return sorted(value.items())
+
+    budget.work(4 * len(value))
 
     def rank(entry: tuple[Dynamic, Dynamic]) -> tuple[int, Dynamic]:
         key = entry[0]
@@ -150,17 +163,6 @@ _ESCAPED = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def quoted(value: str | bytes) -> str:
-    """A JSON string; < > & are escaped, and a byte that is no UTF-8 becomes U+FFFD."""
-    text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
-    return f'"{_ESCAPED.sub(_escape, text)}"'
-
-
-def _escape(match: re.Match[str]) -> str:
-    char = match[0]
-    return _SHORT.get(char) or ("\\ufffd" if char >= "\ud800" else f"\\u{ord(char):04x}")
-
-
 def to_json(budget: Budget, value: Dynamic) -> Dynamic:
     writer = _Writer(budget)
     _json(writer, value, "\n")
@@ -171,9 +173,12 @@ def _json(writer: _Writer, value: Dynamic, newline: str) -> None:
     """`newline`: a line break and the indentation of what `value` stands in."""
     kind = type(value)
     if kind in SLICES and value is not NO_SLICE:
+        writer.budget.work(len(value))
         _block(writer, "[]", newline, [(None, item) for item in value])
     elif kind is dict:
-        _block(writer, "{}", newline, in_order(value))
+        _block(writer, "{}", newline, _in_order(writer.budget, value))
+    elif kind is str or kind is bytes:
+        writer.put(writer.quoted(value))
     elif kind is float:
         if not math.isfinite(value):
             raise RunError(f"JSON has no {decimal(value, 21, -6)}")
@@ -194,7 +199,7 @@ def _block(writer: _Writer, brackets: str, newline: str, items: list[tuple[Dynam
     for number, (key, item) in enumerate(items):
         writer.put("," + inner if number else inner)
         if key is not None:
-            writer.put(quoted(key) + ": ")
+            writer.put(writer.quoted(key) + ": ")
         _json(writer, item, inner)
     writer.put(newline + brackets[1])
 
@@ -211,8 +216,6 @@ _SCALARS: dict[type, Callable[[Dynamic], str]] = {
     bool: lambda value: "true" if value else "false",
     int: str,
     Byte: str,
-    str: quoted,
-    bytes: quoted,
     Bytes: lambda value: f'"{base64.b64encode(value).decode()}"',
     Time: _time,
     Duration: lambda value: str(value.nanoseconds),

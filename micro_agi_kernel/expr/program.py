@@ -4,41 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
-from typing import Any, TypeAlias
 
 from micro_agi_kernel.expr.access import fetch, no_env
+from micro_agi_kernel.expr.advice import quote
 from micro_agi_kernel.expr.budget import DEFAULT, Budget, Limits
 from micro_agi_kernel.expr.checker import check
-from micro_agi_kernel.expr.compiler import FILE, compile_tree
-from micro_agi_kernel.expr.errors import CompileError, LimitError, RunError, place
-from micro_agi_kernel.expr.kinds import type_name
+from micro_agi_kernel.expr.compiler import FILE, Code, compile_tree
+from micro_agi_kernel.expr.errors import CompileError, LimitError, RunError, located
+from micro_agi_kernel.expr.kinds import Dynamic, type_name
 from micro_agi_kernel.expr.optimizer import optimize
 from micro_agi_kernel.expr.parser import parse
 from micro_agi_kernel.expr.patterns import Patterns
 from micro_agi_kernel.expr.static_types import BOOL, UNKNOWN, hint
-from micro_agi_kernel.values import Value
+from micro_agi_kernel.values import Value, shorten
 
-Result: TypeAlias = Any
-"""What an expression gives: a Value, or a time, a duration ... that `to_value` converts."""
+FAULT = "a fault in the evaluation"
+"""So begins the line of an error that no expression and no environment should be able to cause."""
 
 
 class Program:
     """A compiled expression. It holds no state: it may run any number of times, in several threads."""
 
-    __slots__ = ("_boolean", "_function", "_source", "_weight", "variables")
+    __slots__ = ("_boolean", "_code", "_function", "_source", "_weight")
 
-    def __init__(
-        self, source: str, function: Callable[..., Result], weight: int, variables: frozenset[str], *, boolean: bool
-    ) -> None:
-        self.variables = variables
-        """The names of the environment's variables that it looks at."""
+    def __init__(self, source: str, code: Code, *, boolean: bool) -> None:
         self._source = source
-        self._function = function
-        self._weight = weight
+        self._code = code
+        self._function = code.function
+        self._weight = code.weight
         self._boolean = boolean
 
-    def run(self, env: Value = None, limits: Limits = DEFAULT) -> Result:
-        """The value with the variables of `env`. Raises RunError, and LimitError when it costs too much."""
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names of the environment's variables that it looks up."""
+        return self._code.variables
+
+    def run(self, env: Value = None, limits: Limits = DEFAULT) -> Dynamic:
+        """What it gives with the variables of `env`: a Value, or a time, a duration ... that `to_value` converts.
+
+        Raises RunError, and LimitError when it costs too much.
+        """
         budget = Budget(limits)
         budget.steps -= self._weight
         try:
@@ -46,26 +51,39 @@ class Program:
                 budget.work(0)
             found = self._function(budget, env.get if type(env) is dict else _variables(budget, env), env)
         except RunError as error:
-            raise type(error)(self._placed(error)) from error
+            raise type(error)(self._placed(error, env)) from error
         except RecursionError as error:
             raise LimitError("the limit of nesting was reached: values too deep to look through") from error
         except UnicodeEncodeError as error:
             raise RunError("a text of the environment has a lone surrogate") from error
         except MemoryError as error:
             raise LimitError("the limit of the process's memory was reached") from error
+        except Exception as error:  # a fault of ours must neither open a policy nor end a turn
+            raise RunError(f"{FAULT}: {type(error).__name__}: {shorten(repr(str(error)), 100)}") from error
         if self._boolean and type(found) is not bool:
             if found is None:
                 return False
             raise RunError(f"the result is {type_name(found)}, not bool")
         return found
 
-    def _placed(self, error: RunError) -> str:
+    def _placed(self, error: RunError, env: Value) -> str:
         """The error's line with the place in the source, which is the line number in the compiled code."""
         offset = _offset(error.__traceback__)
-        return str(error) if offset is None else f"{error} ({place(self._source, offset)})"
+        if offset is None:
+            return str(error)
+        missing = "" if isinstance(error, LimitError) else self._missing(offset, env)
+        return located(f"{error}{missing}", self._source, offset)
+
+    def _missing(self, offset: int, env: Value) -> str:
+        """That a variable is not there which the node at `offset` works on: it is probably why that failed."""
+        for name, in_predicate in self._code.operands.get(offset, ()):
+            if isinstance(env, dict) and name not in env:
+                advice = f", a field of the element is .{quote(name)}" if in_predicate else ""
+                return f"; there is no variable {quote(name)}{advice}"
+        return ""
 
 
-def _variables(budget: Budget, env: Value) -> Callable[[str], Result]:
+def _variables(budget: Budget, env: Value) -> Callable[[str], Dynamic]:
     """How the program looks up a variable in what is no map."""
     if env is None:
         return no_env
@@ -96,10 +114,10 @@ def compile(
         root = parse(source, frozenset(hints))
         patterns = Patterns()
         known = dict.fromkeys(variables, UNKNOWN) | hints
-        static, named = check(root, source, patterns, known, strict=env is not None and not boolean)
+        static = check(root, source, patterns, known, strict=env is not None and not boolean)
         if boolean and static != BOOL and not static.is_unknown:
             raise CompileError(f"the expression gives {static}, not bool")
-        function, weight = compile_tree(optimize(root, source), source, patterns)
+        code = compile_tree(optimize(root, source), source, patterns)
     except RecursionError as error:
         raise CompileError("nested too deeply") from error
-    return Program(source, function, weight, named, boolean=boolean)
+    return Program(source, code, boolean=boolean)

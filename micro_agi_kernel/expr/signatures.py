@@ -12,6 +12,7 @@ from micro_agi_kernel.expr.static_types import (
     DURATION,
     FLOAT,
     INT,
+    NUMBERS,
     STRING,
     STRINGS,
     TIME,
@@ -31,7 +32,7 @@ LOOPS: Mapping[str, tuple[int, int]] = {
 
 
 class Mismatch(Exception):
-    """The arguments do not fit; `str` says why, `argument` which one, where it is one."""
+    """The arguments do not fit; `str` says why, `argument` which one. None: their number, or several."""
 
     def __init__(self, why: str, argument: int | None = None) -> None:
         super().__init__(why)
@@ -42,10 +43,14 @@ Check = Callable[[str, Sequence[Static]], Static]
 """The type of the result; raises Mismatch. A wholly unknown argument arrives as ANY."""
 
 
+def _count(name: str, wanted: str, given: int) -> str:
+    return f"{name} takes {wanted} {'argument' if wanted.endswith('1') else 'arguments'}, not {given}"
+
+
 def match(name: str, parameters: Sequence[Static], arguments: Sequence[Static]) -> None:
     """Raise Mismatch unless a function with these parameters takes these arguments."""
     if len(parameters) != len(arguments):
-        raise Mismatch(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
+        raise Mismatch(_count(name, str(len(parameters)), len(arguments)))
     for number, (wanted, given) in enumerate(zip(parameters, arguments, strict=True)):
         if wanted == ANY or (wanted.is_integer and given.is_integer):
             continue
@@ -66,13 +71,10 @@ def _takes(result: Static, *overloads: tuple[Static, ...]) -> Check:
                 failure = mismatch
         counts = sorted({len(parameters) for parameters in overloads})
         if len(arguments) not in counts:
-            raise Mismatch(f"{name} takes {' or '.join(map(str, counts))} arguments, not {len(arguments)}")
+            raise Mismatch(_count(name, " or ".join(map(str, counts)), len(arguments)))
         raise failure
 
     return check
-
-
-_NUMERIC = frozenset({"int", "int64", "byte", "float"})
 
 
 def _one(families: frozenset[str], result: Static | None) -> Check:
@@ -80,7 +82,7 @@ def _one(families: frozenset[str], result: Static | None) -> Check:
 
     def check(name: str, arguments: Sequence[Static]) -> Static:
         if len(arguments) != 1:
-            raise Mismatch(f"{name} takes 1 argument, not {len(arguments)}")
+            raise Mismatch(_count(name, "1", len(arguments)))
         if arguments[0].family not in families | {"any"}:
             raise Mismatch(f"{name} does not take {arguments[0]}")
         return arguments[0] if result is None else result
@@ -95,7 +97,7 @@ def _first(name: str, arguments: Sequence[Static]) -> Static:
 
 def _take(name: str, arguments: Sequence[Static]) -> Static:
     if len(arguments) != 2:
-        raise Mismatch(f"{name} takes 2 arguments, not {len(arguments)}")
+        raise Mismatch(_count(name, "2", len(arguments)))
     array = _one(frozenset({"slice"}), None)(name, arguments[:1])
     if arguments[1].family not in ("any", "int", "int64"):
         raise Mismatch(f"{name} takes a number of elements, not {arguments[1]}", 1)
@@ -105,18 +107,18 @@ def _take(name: str, arguments: Sequence[Static]) -> Static:
 def _aggregate(name: str, arguments: Sequence[Static]) -> Static:
     """max, min, mean, median: numbers, and arrays of them; what follows an array is not looked at."""
     if not arguments:
-        raise Mismatch(f"{name} needs an argument")
+        raise Mismatch(_count(name, "at least 1", 0))
     for argument in arguments:
         if argument.family in ("any", "slice"):
             return ANY
-        if argument.family not in _NUMERIC:
+        if argument.family not in NUMBERS:
             raise Mismatch(f"{name} does not take {argument}")
     return arguments[0]
 
 
 def _concat(name: str, arguments: Sequence[Static]) -> Static:
     if not arguments:
-        raise Mismatch(f"{name} needs an argument")
+        raise Mismatch(_count(name, "at least 1", 0))
     for argument in arguments:
         _one(frozenset({"slice"}), None)(name, [argument])
     return ARRAY
@@ -128,23 +130,25 @@ def _sort(name: str, arguments: Sequence[Static]) -> Static:
 
 
 def _now(name: str, arguments: Sequence[Static]) -> Static:
-    if len(arguments) > 1 or (arguments and arguments[0] != ZONE):
+    if len(arguments) > 1:
         raise Mismatch(f"{name} takes nothing or a timezone")
+    if arguments and arguments[0] != ZONE:
+        raise Mismatch(f"{name} takes a timezone, not {arguments[0]}", 0)
     return TIME
 
 
 def _date(name: str, arguments: Sequence[Static]) -> Static:
     if not arguments:
-        raise Mismatch(f"{name} needs an argument")
+        raise Mismatch(_count(name, "at least 1", 0))
     most = 4 if arguments[0] == ZONE else 3
     if len(arguments) > most:
-        raise Mismatch(f"{name} takes at most {most} arguments, not {len(arguments)}")
+        raise Mismatch(_count(name, f"at most {most}", len(arguments)))
     return TIME
 
 
 def _get(name: str, arguments: Sequence[Static]) -> Static:
     if len(arguments) != 2:
-        raise Mismatch(f"{name} takes 2 arguments, not {len(arguments)}")
+        raise Mismatch(_count(name, "2", len(arguments)))
     base, key = arguments
     if base.is_unknown:
         return UNKNOWN
@@ -168,10 +172,10 @@ _SLICE, _MAP = frozenset({"slice"}), frozenset({"map"})
 CHECKS: Mapping[str, Check] = {
     "len": _one(frozenset({"slice", "map", "string"}), INT),
     "type": _takes(STRING, (ANY,)),
-    "abs": _one(_NUMERIC, None),
-    **dict.fromkeys(("ceil", "floor", "round"), _one(_NUMERIC, FLOAT)),
-    "int": _one(_NUMERIC | {"string"}, INT),
-    "float": _one(_NUMERIC | {"string"}, FLOAT),
+    "abs": _one(NUMBERS, None),
+    **dict.fromkeys(("ceil", "floor", "round"), _one(NUMBERS, FLOAT)),
+    "int": _one(NUMBERS | {"string"}, INT),
+    "float": _one(NUMBERS | {"string"}, FLOAT),
     "string": _takes(STRING, (ANY,)),
     "trim": _takes(STRING, (STRING,), (STRING, STRING)),
     **dict.fromkeys(("trimPrefix", "trimSuffix"), _AFFIX),
@@ -200,6 +204,16 @@ CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(("bitand", "bitor", "bitxor", "bitnand", "bitshl", "bitshr", "bitushr"), _BITS),
     "bitnot": _takes(INT, (INT,)),
 }
+
+
+def wrong_count(name: str, count: int) -> str | None:
+    """Why a builtin of CHECKS never takes `count` arguments; None when it does."""
+    try:
+        CHECKS[name](name, [ANY] * count)
+    except Mismatch as mismatch:
+        return str(mismatch) if mismatch.argument is None else None
+    return None
+
 
 NAMES = frozenset({*LOOPS, *CHECKS})
 """Every builtin."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from micro_agi_kernel.expr.kinds import Dynamic
+
+if TYPE_CHECKING:
+    from micro_agi_kernel.expr.methods import MethodType
 
 _FAMILIES = {
     "unknown": "",
@@ -22,6 +26,8 @@ _FAMILIES = {
     "duration": "int64",
 }
 """Go's kind, of types that are not called like it. Literals are int, Lua's integers int64."""
+INTEGERS = frozenset({"int", "int64", "byte"})
+NUMBERS = INTEGERS | {"float"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,10 @@ class Static:
     anything: the two differ only in what may be assigned to what."""
 
     name: str
-    elem: Static | None = field(default=None, compare=False)
+    of: Static | None = field(default=None, compare=False)
     """Of an array, what is known of its elements; None: any."""
-    method: str = ""
-    """Of a method, the type it belongs to, a dot and its name."""
+    method: MethodType | None = None
+    """Of a method that was looked up, what it takes and gives."""
 
     @property
     def family(self) -> str:
@@ -50,11 +56,11 @@ class Static:
 
     @property
     def is_integer(self) -> bool:
-        return self.name in ("int", "int64", "byte")
+        return self.name in INTEGERS
 
     @property
     def is_number(self) -> bool:
-        return self.name in ("int", "int64", "byte", "float")
+        return self.name in NUMBERS
 
     @property
     def is_array(self) -> bool:
@@ -69,7 +75,7 @@ class Static:
         """What indexing gives."""
         match self.name:
             case "array":
-                return self.elem or ANY
+                return self.of or ANY
             case "strings":
                 return STRING
             case "bytes":

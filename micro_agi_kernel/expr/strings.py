@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from micro_agi_kernel.expr.budget import Budget
 from micro_agi_kernel.expr.errors import LimitError, RunError
-from micro_agi_kernel.expr.kinds import NO_SLICE, SLICES, AnyMap, Bytes, Dynamic, Ints, Strings, raw, text_of, type_name
+from micro_agi_kernel.expr.kinds import (
+    NO_SLICE,
+    SLICES,
+    SPACE,
+    AnyMap,
+    Bytes,
+    Dynamic,
+    Ints,
+    Strings,
+    raw,
+    text_of,
+    type_name,
+)
 from micro_agi_kernel.expr.operators import as_int
-
-SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-
+from micro_agi_kernel.values import decode_base64
 
 _MOST_TRIMMED = 1_024
 """Characters that `trim` looks for at once: each may cost a look at each of the text's."""
@@ -25,9 +34,9 @@ def text(value: Dynamic) -> str | bytes:
 
 
 def pair(budget: Budget, a: Dynamic, b: Dynamic) -> tuple[str, str] | tuple[bytes, bytes]:
-    """Both texts, as bytes if one of them is no UTF-8. The first is going to be searched."""
+    """Both texts, as bytes if one of them is no UTF-8."""
     a, b = text(a), text(b)
-    budget.search(len(a) + len(b))
+    budget.work(1 + (len(a) + len(b) >> 6))
     return (a, b) if type(a) is str and type(b) is str else (raw(a), raw(b))
 
 
@@ -43,20 +52,22 @@ def decoded(budget: Budget, value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
 
 
-def encoded(value: str) -> str | bytes:
-    """The way back from `decoded`."""
+def encoded(budget: Budget, value: str) -> str | bytes:
+    """The way back from `decoded`; paid for."""
+    budget.write(len(value))
+    budget.work(len(value) >> 4)
     return text_of(value.encode("utf-8", "surrogateescape"))
 
 
 def trim(budget: Budget, value: Dynamic, chars: Dynamic = SPACE) -> Dynamic:
     """The text without `chars` at its ends; usually white space."""
-    if type(chars) is str and len(chars) > _MOST_TRIMMED:
+    value, chars = text(value), text(chars)
+    if len(chars) > _MOST_TRIMMED:
         raise LimitError(f"the limit of {_MOST_TRIMMED:,} characters to trim was reached")
+    budget.work(1 + (len(value) * (len(chars) + 16) >> 9))
     if type(value) is str and type(chars) is str:
-        rest = value.strip(chars)
-        budget.work(len(value) - len(rest) >> 5)
-        return fresh(budget, rest)
-    return encoded(decoded(budget, text(value)).strip(decoded(budget, text(chars))))
+        return fresh(budget, value.strip(chars))
+    return encoded(budget, decoded(budget, value).strip(decoded(budget, chars)))
 
 
 def trim_prefix(budget: Budget, value: Dynamic, prefix: Dynamic = " ") -> Dynamic:
@@ -91,13 +102,22 @@ def _mapped(budget: Budget, value: Dynamic, change: Dynamic) -> Dynamic:
     budget.write(len(value))
     characters = decoded(budget, value)
     budget.work(len(characters))
-    changed = {char: single if len(single := change(char)) == 1 else char for char in set(characters)}
-    return encoded("".join(map(changed.__getitem__, characters)))
+    changed = {char: _single(char, change(char)) for char in set(characters)}
+    return encoded(budget, "".join(map(changed.__getitem__, characters)))
+
+
+def _single(char: str, changed: str) -> str:
+    """One character for `char`, which Python would write as `changed`: the simple mapping of Unicode."""
+    if len(changed) == 1:
+        return changed
+    simple = "i" if char == "\u0130" else char.title()
+    return simple if len(simple) == 1 else char
 
 
 def split(budget: Budget, value: Dynamic, separator: Dynamic, most: Dynamic = -1) -> Dynamic:
     """The parts between separators, at most `most`; between characters when the separator is empty."""
     if type(value) is str and type(separator) is str and separator and most == -1 and len(value) < 1_024:
+        budget.search(len(value), len(separator))
         parts = Strings(value.split(separator))
         budget.grow(len(parts))
         return parts
@@ -117,10 +137,13 @@ def _split(budget: Budget, value: Dynamic, separator: Dynamic, most: int, *, kee
     budget.write(len(a))
     if not b:
         return _characters(budget, a, most)
+    budget.search(len(a), len(b))
     parts = min(a.count(b) + 1, most if most > 0 else len(a) + 1)  # type: ignore[arg-type]
     budget.grow(parts)
     if keep:
         budget.write(parts * len(b))
+    if type(a) is not str:
+        budget.work(4 * parts)
     found: list[Dynamic] = a.split(b, parts - 1)  # type: ignore[arg-type]
     if keep:
         found[:-1] = [part + b for part in found[:-1]]
@@ -134,7 +157,7 @@ def _characters(budget: Budget, value: str | bytes, most: int) -> Dynamic:
         return Strings()
     budget.grow(parts)
     found = [*characters[: parts - 1], characters[parts - 1 :]]
-    return Strings(found if type(value) is str else [encoded(part) for part in found])
+    return Strings(found if type(value) is str else [encoded(budget, part) for part in found])
 
 
 def replace(budget: Budget, value: Dynamic, old: Dynamic, new: Dynamic, most: Dynamic = -1) -> Dynamic:
@@ -144,16 +167,18 @@ def replace(budget: Budget, value: Dynamic, old: Dynamic, new: Dynamic, most: Dy
     if type(a) is not str or type(with_) is not str:
         a, b, with_ = raw(a), raw(b), raw(with_)
     limit = as_int(most)
+    budget.search(len(a), len(b))
     times = a.count(b) if b else len(decoded(budget, text_of(a) if type(a) is bytes else a)) + 1  # type: ignore[arg-type]
     times = times if limit < 0 else min(times, limit)
     budget.write(len(a) + times * len(with_))
+    budget.work(times >> 4)
     if times == 0:
         return value
     if b or type(a) is str:
         made = a.replace(b, with_, times)  # type: ignore[arg-type]
         return text_of(made) if type(made) is bytes else made
     # Between the characters of a string that is no UTF-8.
-    return encoded(decoded(budget, a).replace("", decoded(budget, with_), times))
+    return encoded(budget, decoded(budget, a).replace("", decoded(budget, with_), times))
 
 
 def repeat(budget: Budget, value: Dynamic, times: Dynamic) -> Dynamic:
@@ -161,11 +186,12 @@ def repeat(budget: Budget, value: Dynamic, times: Dynamic) -> Dynamic:
     value, count = text(value), as_int(times)
     if count < 0:
         raise RunError(f"repeat needs a count of 0 or more, not {count}")
-    size = len(raw(value))
     if count > 1_000_000:  # expr-lang's bound, even for an empty string
         raise LimitError("the limit of 1,000,000 repetitions was reached")
-    budget.grow(size * count)
-    return fresh(budget, raw(value) * count)
+    budget.work(len(value) >> 7)
+    octets = raw(value)
+    budget.grow(len(octets) * count)
+    return fresh(budget, octets * count)
 
 
 def join(budget: Budget, array: Dynamic, glue: Dynamic = "") -> Dynamic:
@@ -173,8 +199,8 @@ def join(budget: Budget, array: Dynamic, glue: Dynamic = "") -> Dynamic:
     if type(array) not in SLICES or type(array) is Ints:
         raise RunError(f"join takes an array of strings, not {type_name(array)}")
     glue = text(glue)
+    budget.work(len(array))
     parts = [text(item) for item in array]
-    budget.work(len(parts))
     budget.write(sum(map(len, parts)) + len(glue) * max(len(parts) - 1, 0))
     if type(glue) is str and all(type(part) is str for part in parts):
         return glue.join(parts)  # type: ignore[arg-type]
@@ -183,6 +209,7 @@ def join(budget: Budget, array: Dynamic, glue: Dynamic = "") -> Dynamic:
 
 def index_of(budget: Budget, value: Dynamic, part: Dynamic) -> int:
     a, b = pair(budget, value, part)
+    budget.search(len(a), len(b))
     at = a.find(b)  # type: ignore[arg-type]
     return at if at <= 0 or type(a) is bytes else len(raw(a[:at]))
 
@@ -190,6 +217,7 @@ def index_of(budget: Budget, value: Dynamic, part: Dynamic) -> int:
 def last_index_of(budget: Budget, value: Dynamic, part: Dynamic) -> int:
     """Where the last `part` begins, or -1."""
     a, b = pair(budget, value, part)
+    budget.search(len(a), len(b))
     # Python looks from the end in time that grows with both lengths, from the start in time that does not.
     found = a[::-1].find(b[::-1])  # type: ignore[arg-type]
     at = len(a) - len(b) - found if found >= 0 else -1
@@ -207,18 +235,21 @@ def has_suffix(budget: Budget, value: Dynamic, suffix: Dynamic) -> bool:
 
 
 def to_base64(budget: Budget, value: Dynamic) -> Dynamic:
-    octets = raw(text(value))
+    budget.work(1 + (len(text(value)) >> 6))
+    octets = raw(value)
     budget.write(len(octets) * 4 // 3 + 4)
     return base64.b64encode(octets).decode()
 
 
 def from_base64(budget: Budget, value: Dynamic) -> Dynamic:
     """What standard base64 with its padding stands for; line breaks are skipped."""
-    octets = raw(text(value)).replace(b"\n", b"").replace(b"\r", b"")
+    budget.work(1 + (len(text(value)) >> 5))
+    octets = raw(value)
+    budget.write(len(octets))
     try:
-        return fresh(budget, base64.b64decode(octets, validate=True))
-    except binascii.Error as error:
-        raise RunError(f"no base64: {error}") from error
+        return text_of(decode_base64(octets))
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def length(budget: Budget, value: Dynamic) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.values import Value
+from micro_agi_kernel.values import Value, shorten
 
 
 def invalid(message: str) -> Refused:
@@ -41,3 +43,15 @@ def integer(value: Value, name: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise invalid(f"{name} must be an integer")
+
+
+def options(value: Value, names: Collection[str]) -> dict[str, Value]:
+    """The options in a Lua table, each of which must be one of `names`."""
+    if value == []:  # an empty table of Lua
+        return {}
+    if not isinstance(value, dict):
+        raise invalid("options must be a table")
+    for name in value:
+        if name not in names:
+            raise invalid(f"unknown option: {shorten(name, 40)}: there are {', '.join(names)}")
+    return value

@@ -7,13 +7,14 @@ are those of the reference: `exp` and `nbf` count, `iat`, `iss` and `aud` are fo
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.lua_modules._arguments import invalid, octets, text
@@ -31,6 +32,7 @@ MAX_KEY = 16 << 10
 RSA_BITS = range(1_024, 4_096 + 1)
 """Below, Go refuses a key as unsafe; above, checking a private one takes seconds."""
 
+_NO_PEM = "no PEM text: -----BEGIN ... expected"
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+")
 
 
@@ -67,6 +69,9 @@ def verify(token: Value, key: Value, alg: Value, require_exp: Value) -> Value:
 
     checking = _public_key(secret) if algorithm == "RS256" else secret
     try:
+        named = _jws().get_unverified_header(signed).get("alg")
+        if named != algorithm:
+            raise _failed(f"the token's algorithm is {shorten(str(named))}, not {algorithm}")
         with _any_key_length():
             found = _jws().decode_complete(signed, checking, [algorithm])
     except InvalidKeyError as error:
@@ -120,6 +125,9 @@ def _secret(key: Value) -> bytes:
 def _claims(payload: Value) -> dict[str, Json]:
     match payload:
         case dict():
+            for name in ("exp", "nbf", "iat"):
+                if name in payload and not _is_number(payload[name]):
+                    raise invalid(f"the claim {name} must be a number of seconds, such as time.now():unix() + 3600")
             return {name: _json(claim) for name, claim in payload.items()}
         case []:  # an empty table of Lua
             return {}
@@ -132,6 +140,8 @@ def _json(value: Value) -> Json:
     match value:
         case bytes():
             raise invalid("a string of the payload is not valid UTF-8; send bytes as base64")
+        case float() if not math.isfinite(value):
+            raise invalid("a number of the payload is not finite")
         case float() if value.is_integer() and abs(value) < 1 << 63:
             return int(value)
         case list():
@@ -163,6 +173,8 @@ def _private_key(pem: bytes) -> RSAPrivateKey:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    if b"-----BEGIN" not in pem:
+        raise invalid(f"invalid RSA private key: {_NO_PEM}")
     try:
         # Unchecked at first: the checks take time by the cube of sizes that are not known yet.
         key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
@@ -186,6 +198,8 @@ def _public_key(pem: bytes) -> RSAPublicKey:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from cryptography.x509 import load_pem_x509_certificate
 
+    if b"-----BEGIN" not in pem:
+        raise _failed(f"invalid RSA public key: {_NO_PEM}")
     try:
         certified = b"BEGIN CERTIFICATE" in pem
         key = load_pem_x509_certificate(pem).public_key() if certified else load_pem_public_key(pem)
@@ -225,9 +239,13 @@ def _current(payload: bytes, require_exp: bool) -> Value:
     return claims
 
 
+def _is_number(value: Value) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _moment(claims: dict[str, Value], name: str) -> float:
     seconds = claims[name]
-    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
+    if _is_number(seconds) and seconds != math.inf:
         return seconds
     raise _failed(f"the claim {name} is no number")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from micro_agi_kernel.lua_modules._json_work import BadSchema, EmptyTable, Work
 from micro_agi_kernel.values import shorten
@@ -17,6 +18,13 @@ _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _is_uri(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and urlsplit(value) is not None
+    except ValueError:
+        return False
 
 
 def _is_texts(value: Any) -> bool:
@@ -33,10 +41,6 @@ def _is_flag(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_bound(value: Any) -> bool:
-    return isinstance(value, (int, float))  # a flag in draft 4
 
 
 def _is_count(value: Any) -> bool:
@@ -57,10 +61,11 @@ def _is_texts_by_name(value: Any) -> bool:
 
 
 _VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("$id", "id", "$anchor", "$dynamicAnchor"), (_is_text, "a string")),
+    **dict.fromkeys(("$id", "id"), (_is_uri, "a URI")),
+    **dict.fromkeys(("$anchor", "$dynamicAnchor", "$schema"), (_is_text, "a string")),
     **dict.fromkeys(("$ref", "$dynamicRef", "$recursiveRef", "pattern"), (_is_text, "a string")),
     **dict.fromkeys(("minimum", "maximum"), (_is_number, "a number")),
-    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), (_is_bound, "a number")),
+    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), (_is_number, "a number")),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (_is_count, "a whole number from 0")),
     **dict.fromkeys(("minProperties", "maxProperties"), (_is_count, "a whole number from 0")),
     **dict.fromkeys(("minContains", "maxContains"), (_is_count, "a whole number from 0")),
@@ -73,6 +78,8 @@ _VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "type": (_is_type, f"one or several of {', '.join(sorted(_TYPES))}"),
 }
 
+_VALUES_OF_DRAFT_4 = {**_VALUES, **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), (_is_flag, "a boolean"))}
+
 _SCHEMA = frozenset(
     {
         *("additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not"),
@@ -83,25 +90,32 @@ _SCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SCHEMAS_BY_NAME = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})
 
 
-def check_form(schema: Any, work: Work, where: str = "") -> None:
+def check_form(schema: Any, work: Work, draft: int, where: str = "") -> None:
     """Raise BadSchema unless `schema` and all its parts have the form of one; also for a pattern that is none.
 
-    What has passed is in `work.known`. `where` is the path to it.
+    What has passed is in `work.known`. `draft` is 4, 6, 7, 2019 or 2020, `where` the path to the schema.
     """
-    if isinstance(schema, bool) or id(schema) in work.known:
+    if id(schema) in work.known:
+        return
+    if isinstance(schema, bool):
+        if draft == 4 and not where.endswith(("/additionalItems", "/additionalProperties")):
+            raise _bad(where, "a schema is an object in draft 4")
         return
     if not isinstance(schema, dict):
         raise _bad(where, "a schema is an object or a boolean")
     work.known[id(schema)] = True
     work.spend(1 + len(schema))
+    values = _VALUES_OF_DRAFT_4 if draft == 4 else _VALUES
     for keyword, value in schema.items():
         place = f"{where}/{keyword}"
-        if keyword in _VALUES:
-            fits, kind = _VALUES[keyword]
+        if keyword in values:
+            fits, kind = values[keyword]
             if not fits(value):
                 raise _bad(place, f"it must be {kind}")
+        if keyword == "items" and isinstance(value, list) and draft == 2020:
+            raise _bad(place, "use prefixItems, or name draft 7 in $schema")
         for name, part in _parts(keyword, value, place):
-            check_form(part, work, f"{place}{name}")
+            check_form(part, work, draft, f"{place}{name}")
     for pattern in schema.get("patternProperties", ()):
         work.compiled(pattern)
     if "pattern" in schema:

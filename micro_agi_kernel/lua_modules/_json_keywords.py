@@ -1,27 +1,31 @@
-"""The keywords of JSON Schema that could run away in the library, done within bounds, and the count of all steps."""
+"""The keywords of JSON Schema that in the library could run away or would speak Python, and the count of all steps."""
 
 from __future__ import annotations
 
-import reprlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 from micro_agi_kernel.lua_modules._json_form import check_form
-from micro_agi_kernel.lua_modules._json_work import BadSchema, Work
+from micro_agi_kernel.lua_modules._json_messages import describe, shown
+from micro_agi_kernel.lua_modules._json_work import BadSchema, EmptyTable, Work
 from micro_agi_kernel.values import Value, shorten
 
 Keyword = Callable[[Any, Any, Any, Any], "Iterable[Any] | None"]
 
+_BRANCHES = 3
+"""Schemas of anyOf and oneOf whose problems are told."""
+_BRANCH = 80
+"""Characters of each."""
+
+_INDEX = re.compile("0|[1-9][0-9]*")
+"""Of an item, in a JSON pointer."""
 
 work = Work()
 """Of the validation that runs: a process that runs a tool has one at a time."""
-
-
-def describe(error: Any) -> str:
-    """An error of the library as a line: where, and what."""
-    place = "".join(f"/{part}" for part in error.absolute_path)
-    return f"{shorten(place, 100) or 'the value'}: {shorten(error.message, 200)}"
 
 
 def counted(keyword: Keyword) -> Keyword:
@@ -46,9 +50,17 @@ def _error(message: str) -> Any:
     return ValidationError(message)
 
 
+def not_allowed(instance: Any, path: str | int | None) -> Any:
+    """The error of a value, below another one at `path`, where the schema is `false`."""
+    error = _error(f"the schema false does not allow {shown(instance)}")
+    if path is not None:
+        error.path.appendleft(path)
+    return error
+
+
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
     if isinstance(instance, str) and not work.matches(pattern, instance):
-        yield _error(f"{reprlib.repr(instance)} does not match {pattern!r}")
+        yield _error(f"{shown(instance)} does not match {shown(pattern)}")
 
 
 def _pattern_properties(validator: Any, patterns: dict[str, Any], instance: Any, schema: Any) -> Iterator[Any]:
@@ -67,7 +79,7 @@ def _additional_properties(validator: Any, additional: Any, instance: Any, schem
         for key in extras:
             yield from validator.descend(instance[key], additional, path=key)
     elif extras:
-        yield _error(f"additional properties are not allowed: {reprlib.repr(extras)}")
+        yield _error(f"additional properties are not allowed: {shown(extras)}")
 
 
 def _is_named(key: str, schema: Mapping[str, Any]) -> bool:
@@ -82,35 +94,101 @@ def _unique_items(validator: Any, unique: bool, instance: Any, schema: Any) -> I
         for item in instance:
             identity = work.identity(item)
             if identity in seen:
-                yield _error(f"the item {reprlib.repr(item)} stands twice")
+                yield _error(f"the item {shown(item)} stands twice")
                 return
             seen.add(identity)
 
 
 def _enum(validator: Any, values: list[Value], instance: Any, schema: Any) -> Iterator[Any]:
-    if work.identity(instance) not in work.identities(values):
-        yield _error(f"{reprlib.repr(instance)} is not one of {reprlib.repr(values)}")
+    if work.identity(instance, loose=work.loose) not in work.identities(values):
+        yield _error(f"{shown(instance)} is not one of {shown(values)}")
 
 
 def _const(validator: Any, value: Value, instance: Any, schema: Any) -> Iterator[Any]:
-    if work.identity(instance) != work.identity(value):
-        yield _error(f"{reprlib.repr(value)} was expected")
+    if work.identity(instance, loose=work.loose) != work.identity(value, loose=work.loose):
+        yield _error(f"{shown(value)} was expected")
+
+
+def _multiple_of(validator: Any, step: float, instance: Any, schema: Any) -> Iterator[Any]:
+    # Exact, on the digits as they were written: in floating point 19.99 is no multiple of 0.01.
+    if validator.is_type(instance, "number") and Fraction(repr(instance)) % Fraction(repr(step)):
+        yield _error(f"{shown(instance)} is not a multiple of {shown(step)}")
 
 
 def _any_of(validator: Any, schemas: list[Any], instance: Any, schema: Any) -> Iterator[Any]:
-    if not any(_is_valid(validator, subschema, instance) for subschema in schemas):
-        yield _error(f"{reprlib.repr(instance)} is not valid under any of the schemas of anyOf")
+    valid, problems = _tried(validator, schemas, instance, enough=1)
+    if not valid:
+        yield _error(f"{shown(instance)} is as no schema of anyOf says: {problems}")
 
 
 def _one_of(validator: Any, schemas: list[Any], instance: Any, schema: Any) -> Iterator[Any]:
-    # The library keeps the errors of all schemas in memory.
-    valid = sum(_is_valid(validator, subschema, instance) for subschema in schemas)
-    if valid != 1:
-        yield _error(f"{reprlib.repr(instance)} is valid under {valid} of the schemas of oneOf")
+    valid, problems = _tried(validator, schemas, instance, enough=2)
+    if not valid:
+        yield _error(f"{shown(instance)} is as no schema of oneOf says: {problems}")
+    elif valid > 1:
+        yield _error(f"{shown(instance)} is as more than one schema of oneOf says")
 
 
-def _is_valid(validator: Any, subschema: Any, instance: Any) -> bool:
-    return next(validator.descend(instance, subschema), None) is None
+def _tried(validator: Any, schemas: list[Any], instance: Any, enough: int) -> tuple[int, str]:
+    """How many schemas hold for `instance`, `enough` at most, and the first problem under each of the first others.
+
+    The library keeps all errors of all schemas in memory.
+    """
+    valid = 0
+    firsts: list[tuple[int, Any]] = []
+    for number, subschema in enumerate(schemas, 1):
+        error = next(validator.descend(instance, subschema), None)
+        if error is None:
+            valid += 1
+            if valid == enough:
+                break
+        elif len(firsts) < _BRANCHES:
+            firsts.append((number, error))
+    told = [f"({number}) {shorten(describe(error), _BRANCH)}" for number, error in firsts]
+    return valid, "; ".join([*told, "…"] if len(schemas) > _BRANCHES else told)
+
+
+def _not(validator: Any, subschema: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if validator.evolve(schema=subschema).is_valid(instance):
+        yield _error(f"{shown(instance)} should not be as this says: {shown(subschema)}")
+
+
+def _type(validator: Any, types: str | list[str], instance: Any, schema: Any) -> Iterator[Any]:
+    names = [types] if isinstance(types, str) else types
+    if not any(validator.is_type(instance, name) for name in names):
+        yield _error(f"{shown(instance)} is not of type {' or '.join(names)}")
+
+
+def _required(validator: Any, names: list[str], instance: Any, schema: Any) -> Iterator[Any]:
+    if isinstance(instance, dict):
+        for name in names:
+            if name not in instance:
+                yield _error(f"{shown(name)} is a required property")
+
+
+def _counts(kind: str, unit: str, *, least: bool) -> Keyword:
+    """`minLength` and its like: the least or the most that a value may have of something."""
+
+    def check(validator: Any, bound: float, instance: Any, schema: Any) -> Iterator[Any]:
+        if validator.is_type(instance, kind) and (len(instance) < bound if least else len(instance) > bound):
+            than = "fewer" if least else "more"
+            yield _error(f"{shown(instance)} has {len(instance)} {unit}, {than} than {bound}")
+
+    return check
+
+
+def _dependencies(validator: Any, dependencies: dict[str, Any], instance: Any, schema: Any) -> Iterator[Any]:
+    if not isinstance(instance, dict):
+        return
+    for key, dependency in dependencies.items():
+        if key not in instance:
+            continue
+        if not isinstance(dependency, (list, EmptyTable)):
+            yield from validator.descend(instance, dependency, schema_path=key)
+            continue
+        for name in dependency:
+            if name not in instance:
+                yield _error(f"{shown(name)} is a required property beside {shown(key)}")
 
 
 def _unevaluated_properties(validator: Any, unevaluated: Any, instance: Any, schema: Any) -> Iterator[Any]:
@@ -122,7 +200,7 @@ def _unevaluated_properties(validator: Any, unevaluated: Any, instance: Any, sch
         for key in rest:
             yield from validator.descend(instance[key], unevaluated, path=key)
     elif rest:
-        yield _error(f"unevaluated properties are not allowed: {reprlib.repr(rest)}")
+        yield _error(f"unevaluated properties are not allowed: {shown(rest)}")
 
 
 def _unevaluated_items(validator: Any, unevaluated: Any, instance: Any, schema: Any) -> Iterator[Any]:
@@ -218,16 +296,27 @@ def resource_of(validator: Any, schema: Any) -> Any:
 
 @cache
 def _specification(draft: str) -> Any:
+    """How the identifiers of a draft are found, also in what no one has checked: a pointer leads through anything."""
     import attrs
     from referencing.jsonschema import specification_with
 
     found: Any = specification_with(draft)
 
-    def parts(contents: Any) -> Iterator[Any]:
-        # The library gives what stands in `dependencies` for schemas when the first of it is one.
-        return (part for part in found.subresources_of(contents) if isinstance(part, (dict, bool)))
+    def id_of(contents: Any) -> Any:
+        name = "id" if draft.startswith("http://json-schema.org/draft-04/") else "$id"
+        is_named = isinstance(contents, dict) and isinstance(contents.get(name), str)
+        return found.id_of(contents) if is_named else None
 
-    return attrs.evolve(found, subresources_of=parts)
+    def parts(contents: Any) -> Iterator[Any]:
+        for part in found.subresources_of(contents):
+            # The library gives what stands in `dependencies` for schemas when the first of it is one.
+            if isinstance(part, bool):
+                yield part
+            elif isinstance(part, dict):
+                # It would read a part that has a `$schema` by another draft.
+                yield {key: part[key] for key in part if key != "$schema"} if "$schema" in part else part
+
+    return attrs.evolve(found, id_of=id_of, subresources_of=parts)
 
 
 def look_up(validator: Any, reference: str) -> Any:
@@ -236,16 +325,31 @@ def look_up(validator: Any, reference: str) -> Any:
 
     work.spend(1 + len(reference) // 16)
     try:
-        return validator._resolver.lookup(reference)
+        found = validator._resolver.lookup(reference)
+        document, _, pointer = reference.partition("#")
+        if pointer.startswith("/"):
+            _check_indexes(validator._resolver.lookup(f"{document}#").contents, pointer)
     # The others come from a pointer into a text or a number, an index that is none, and a broken URI.
     except (Unresolvable, TypeError, ValueError) as error:
         problem = "leads to nothing in the schema, and other documents are not fetched"
         raise BadSchema(f"schema: $ref {shorten(reference)!r} {problem}") from error
+    return found
+
+
+def _check_indexes(contents: Any, pointer: str) -> None:
+    """Raise ValueError for what RFC 6901 does not take for an index; the library takes what `int` reads, -1 too."""
+    for segment in unquote(pointer[1:]).split("/"):
+        if not isinstance(contents, list):
+            contents = contents[segment.replace("~1", "/").replace("~0", "~")]
+        elif _INDEX.fullmatch(segment):
+            contents = contents[int(segment)]
+        else:
+            raise ValueError(segment)
 
 
 def _reference(validator: Any, reference: str, instance: Any, schema: Any) -> Iterator[Any]:
     resolved = look_up(validator, reference)
-    check_form(resolved.contents, work, reference)
+    check_form(resolved.contents, work, validator.draft, reference)
     yield from validator.descend(instance, resolved.contents, resolver=resolved.resolver)
 
 
@@ -255,10 +359,22 @@ OURS: Mapping[str, Keyword] = {
     "anyOf": _any_of,
     "additionalProperties": _additional_properties,
     "const": _const,
+    "dependencies": _dependencies,
+    "dependentRequired": _dependencies,
     "enum": _enum,
+    "maxItems": _counts("array", "items", least=False),
+    "maxLength": _counts("string", "characters", least=False),
+    "maxProperties": _counts("object", "properties", least=False),
+    "minItems": _counts("array", "items", least=True),
+    "minLength": _counts("string", "characters", least=True),
+    "minProperties": _counts("object", "properties", least=True),
+    "multipleOf": _multiple_of,
+    "not": _not,
     "oneOf": _one_of,
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
+    "required": _required,
+    "type": _type,
     "unevaluatedItems": _unevaluated_items,
     "unevaluatedProperties": _unevaluated_properties,
     "uniqueItems": _unique_items,

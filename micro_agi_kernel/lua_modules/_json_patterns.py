@@ -6,8 +6,8 @@ RE2 lacks look-around and back-references: a schema that has them is refused.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Any
+
+from micro_agi_kernel.patterns import Pattern, compile_re2
 
 _MEMORY = 512 << 10
 """Bytes that RE2 may take for a pattern; it keeps the last 128 of them."""
@@ -41,26 +41,9 @@ _TOKEN = re.compile(
 )
 
 
-def compile_pattern(pattern: str) -> Any:
-    """The compiled pattern: `search(text)`, `programsize`. Raises ValueError for what RE2 does not take."""
-    import re2
-
-    try:
-        return re2.compile(_as_re2(pattern), _options())
-    except re2.error as error:
-        reason = error.args[0]
-        raise ValueError(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from error
-
-
-@lru_cache(maxsize=1)
-def _options() -> Any:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    options.max_mem = _MEMORY
-    return options
+def compile_pattern(pattern: str) -> Pattern:
+    """The compiled pattern. Raises ValueError for what RE2 does not take."""
+    return compile_re2(_as_re2(pattern), _MEMORY, captures=False)
 
 
 def _as_re2(pattern: str) -> str:

@@ -13,33 +13,35 @@ from itertools import islice
 from typing import Any
 
 from micro_agi_kernel.lua_modules._json_form import check_form
-from micro_agi_kernel.lua_modules._json_keywords import OURS, counted, describe, resource_of, work
+from micro_agi_kernel.lua_modules._json_keywords import OURS, counted, not_allowed, resource_of, work
+from micro_agi_kernel.lua_modules._json_messages import describe
 from micro_agi_kernel.lua_modules._json_text import parse
-from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema, EmptyTable
+from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema, EmptyTable, loosened
 from micro_agi_kernel.values import Value, shorten
 
 _PROBLEMS = 10
 """How many are told."""
 
 _DRAFTS = {
-    "json-schema.org/draft-04/schema": "Draft4Validator",
-    "json-schema.org/draft-06/schema": "Draft6Validator",
-    "json-schema.org/draft-07/schema": "Draft7Validator",
-    "json-schema.org/draft/2019-09/schema": "Draft201909Validator",
-    "json-schema.org/draft/2020-12/schema": "Draft202012Validator",
+    "json-schema.org/draft-04/schema": (4, "Draft4Validator"),
+    "json-schema.org/draft-06/schema": (6, "Draft6Validator"),
+    "json-schema.org/draft-07/schema": (7, "Draft7Validator"),
+    "json-schema.org/draft/2019-09/schema": (2019, "Draft201909Validator"),
+    "json-schema.org/draft/2020-12/schema": (2020, "Draft202012Validator"),
 }
-"""The library's classes by what `$schema` names."""
+"""The drafts, and the library's classes, by what `$schema` names."""
 
 _LATEST = "json-schema.org/draft/2020-12/schema"
 """Assumed without `$schema`; the only draft that the reference has."""
 
 
-def problems(schema: str, schema_is_table: bool, data: Value) -> list[str]:
+def problems(schema: str, schema_is_table: bool, data: Value, data_is_table: bool) -> list[str]:
     """What is wrong with `data`, some lines at most, each with its place; none when it is valid.
 
     `schema` is the text of a JSON Schema. Raises BadSchema.
     """
-    work.left = MAX_STEPS
+    work.left, work.loose = MAX_STEPS, schema_is_table or data_is_table
+    data = loosened(data) if data_is_table else data
     try:
         validator, work.known = _compiled(schema, schema_is_table)
         errors = validator.iter_errors(data)
@@ -49,26 +51,13 @@ def problems(schema: str, schema_is_table: bool, data: Value) -> list[str]:
         raise BadSchema("schema: references or parts of it nest too deeply, or without an end") from error
 
 
-def loosened(value: Value) -> Value:
-    """`value` with each empty list, and each empty object, as the EmptyTable that it was in Lua."""
-    match value:
-        case [] | {} if not value:
-            return EmptyTable()
-        case list():
-            return [loosened(item) for item in value]
-        case dict():
-            return {key: loosened(item) for key, item in value.items()}
-        case _:
-            return value
-
-
 @lru_cache(maxsize=8)
 def _compiled(schema: str, is_table: bool) -> tuple[Any, dict[object, Any]]:
     """The validator of a schema that has been checked, and what is known of it then."""
     from jsonschema_specifications import REGISTRY
     from referencing import Registry
 
-    work.known = {}
+    known = work.known = {}
     try:
         found = parse(schema)
     except ValueError as error:
@@ -77,15 +66,15 @@ def _compiled(schema: str, is_table: bool) -> tuple[Any, dict[object, Any]]:
         found = loosened(found)
     if not isinstance(found, (dict, bool)):
         raise BadSchema("schema: a schema is an object or a boolean")
-    validator = _draft_of(found)(found, registry=Registry())
-    check_form(validator.schema, work)
-    resource = resource_of(validator, validator.schema)
+    draft = _draft_of(found)
+    check_form(found, work, draft.draft)
+    resource = resource_of(draft, found)
     try:
         uri = resource.id() or ""
         registry = REGISTRY.with_resource(uri, resource).crawl()
     except ValueError as error:  # an $id that is no URI
         raise BadSchema(f"schema: an $id cannot be read: {error}") from error
-    return validator.evolve(_resolver=registry.resolver(uri)), work.known
+    return draft(found, registry=Registry(), _resolver=registry.resolver(uri)), known
 
 
 def _draft_of(schema: Value) -> Any:
@@ -101,16 +90,32 @@ def _bounded(name: str) -> Any:
     """The library's validator of a draft, within our bounds."""
     import jsonschema
 
-    original: Any = getattr(jsonschema, _DRAFTS[name])
+    draft, class_name = _DRAFTS[name]
+    original: Any = getattr(jsonschema, class_name)
     keywords = {**original.VALIDATORS}
-    # What draft 7 calls `dependencies` is still written by many.
-    keywords.setdefault("dependencies", jsonschema.Draft7Validator.VALIDATORS["dependencies"])
+    keywords["dependencies"] = OURS["dependencies"]  # of draft 7, and still written by many
     keywords = {name: counted(OURS.get(name, keyword)) for name, keyword in keywords.items()}
     types = original.TYPE_CHECKER.redefine("array", lambda _, value: isinstance(value, (list, EmptyTable)))
     extend: Any = jsonschema.validators.extend
     bounded = extend(original, keywords, type_checker=types)
+    bounded.draft = draft
     bounded.evolve = _evolve
+    bounded.iter_errors = _unless_false(original.iter_errors)
+    bounded.descend = _unless_false(original.descend)
     return bounded
+
+
+def _unless_false(method: Any) -> Any:
+    """A method that applies a schema; what `false` does not allow stands in no message as a whole, and has its path."""
+
+    def apply(self: Any, instance: Any, schema: Any = None, path: Any = None, **more: Any) -> Any:
+        if (self.schema if schema is None else schema) is False:
+            return iter([not_allowed(instance, path)])
+        if schema is None:
+            return method(self, instance)
+        return method(self, instance, schema, path=path, **more)
+
+    return apply
 
 
 def _evolve(self: Any, **changes: Any) -> Any:
@@ -134,4 +139,4 @@ def preload_schemas() -> None:
         sys.modules["rfc3987_syntax"] = hidden
     for name in _DRAFTS:
         schema = f'{{"$schema": "http://{name}", "properties": {{"a": {{"pattern": "b"}}}}}}'
-        assert problems(schema, False, {"a": "c"})
+        assert problems(schema, False, {"a": "c"}, False)

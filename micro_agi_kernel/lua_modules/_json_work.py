@@ -15,8 +15,23 @@ MAX_STEPS = 1_000_000
 class EmptyTable(dict[str, Value]):
     """What an empty table of Lua may stand for: `{}` and `[]`, whichever the schema asks for."""
 
-    def __getitem__(self, _: object) -> Any:
-        return []  # of a slice, as of a list; there are no keys
+    def __getitem__(self, key: object) -> Any:
+        if isinstance(key, slice):
+            return []  # as of a list
+        raise KeyError(key)
+
+
+def loosened(value: Value) -> Value:
+    """`value` with each empty list, and each empty object, as the EmptyTable that it was in Lua."""
+    match value:
+        case [] | {} if not value:
+            return EmptyTable()
+        case list():
+            return [loosened(item) for item in value]
+        case dict():
+            return {key: loosened(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 class BadSchema(Exception):
@@ -31,6 +46,8 @@ class Work:
 
     def __init__(self) -> None:
         self.left = 0
+        self.loose = False
+        """Whether the schema or the data was a table of Lua, so that what is empty in one is equal in the other."""
         self.known: dict[object, Any] = {}
         """By the id of a part of the schema, which the validator keeps alive: that it is one, or its identities."""
 
@@ -52,15 +69,16 @@ class Work:
         self.spend(len(text) * int(compiled.programsize) // 500)
         return compiled.search(text) is not None
 
-    def identity(self, value: Value) -> str:
-        """The same text for values that are equal, and for no others."""
-        text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-        self.spend(1 + len(text) // 64)
+    def identity(self, value: Value, *, loose: bool = False) -> str:
+        """The same text for values that are equal, and for no others; {} is equal to [] where it is `loose`."""
+        text = json.dumps(loosened(value) if loose else value, sort_keys=True, ensure_ascii=False)
+        self.spend(1 + len(text) // (16 if loose else 64))
         return text
 
     def identities(self, values: list[Value]) -> frozenset[str]:
         """Those of a list that the schema holds, found out once."""
-        if id(values) not in self.known:
-            self.known[id(values)] = frozenset(map(self.identity, values))
-        found: frozenset[str] = self.known[id(values)]
+        key = (id(values), self.loose)
+        if key not in self.known:
+            self.known[key] = frozenset(self.identity(value, loose=self.loose) for value in values)
+        found: frozenset[str] = self.known[key]
         return found

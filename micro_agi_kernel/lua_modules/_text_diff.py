@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.lua_modules._arguments import invalid, text
+from micro_agi_kernel.lua_modules._arguments import options as checked_options
 from micro_agi_kernel.values import Value, shorten
 
 if TYPE_CHECKING:
@@ -24,19 +26,20 @@ MAX_LINES = 100_000
 """Lines of all patches together: each is an object."""
 STEPS_PER_SECOND = 2_000_000
 """What a second of `diff_timeout` allows; about what a machine does in it."""
-MAX_STEPS = 10 * STEPS_PER_SECOND
-MAX_WORK = 100_000_000
-"""Units of work for patches (see Octets): ten seconds or so at the worst."""
+MAX_STEPS = 4 * STEPS_PER_SECOND
+MAX_WORK = 20_000_000
+"""Units of work for patches (see Octets): some seconds at the worst."""
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "diff_timeout": (0, 3600),
-    "diff_edit_cost": (0, 1 << 15),
-    "match_threshold": (0, 1),
-    "match_distance": (0, 1 << 31),
-    "patch_delete_threshold": (0, 1),
-    "patch_margin": (0, 15),
+_OPTIONS: dict[str, tuple[float, float, float]] = {
+    "diff_timeout": (1.0, 0, 3600),
+    "diff_edit_cost": (4, 0, 1 << 15),
+    "match_threshold": (0.5, 0, 1),
+    "match_distance": (1000, 0, 1 << 31),
+    "patch_delete_threshold": (0.5, 0, 1),
+    "patch_margin": (4, 0, 15),
 }
-"""The library cuts patches into 32 bytes: with margins of 16 at both ends it would never get on."""
+"""Default, least and most. The library cuts patches into 32 bytes: with margins of 16 at both ends it would never get
+on."""
 _WHOLE = ("diff_edit_cost", "match_distance", "patch_margin")
 
 _KINDS = {-1: "delete", 0: "equal", 1: "insert"}
@@ -45,16 +48,16 @@ _HEADER = re.compile(r"@@ -([0-9]{1,15})(?:,([0-9]{1,15}))? \+([0-9]{1,15})(?:,(
 
 
 def options(given: Value) -> Value:
-    """`given` checked; what is not given stays out. A whole number of 0 stands for the default, as in the reference."""
-    if given == []:  # an empty table of Lua
-        given = {}
-    if not isinstance(given, dict):
-        raise invalid("options must be a table")
-    checked: dict[str, Value] = {}
-    for name, (low, high) in _RANGES.items():
-        value = given.get(name)
-        if value is None:
-            continue
+    """All options, those that are `given` checked."""
+    return {**_settings(given)}
+
+
+def _settings(given: Value) -> dict[str, float]:
+    """A whole number of 0 stands for the default, as in the reference."""
+    found = checked_options(given, _OPTIONS)
+    settings: dict[str, float] = {}
+    for name, (default, low, high) in _OPTIONS.items():
+        value = found.get(name, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise invalid(f"{name} must be a number")
         if not low <= value <= high:
@@ -62,44 +65,37 @@ def options(given: Value) -> Value:
         if name in _WHOLE:
             if value != int(value):
                 raise invalid(f"{name} must be an integer")
-            value = int(value)
-        if value or name not in _WHOLE:
-            checked[name] = value
-    return checked
+            value = value or default
+        settings[name] = value
+    return settings
 
 
-def _characters(given: Value) -> Characters:
+def _characters(settings: Mapping[str, float]) -> Characters:
     from micro_agi_kernel.lua_modules._text_diff_engine import Characters
 
-    seconds = _setting(given, "diff_timeout", 1.0)
+    seconds = settings["diff_timeout"]
     engine = Characters(min(int(seconds * STEPS_PER_SECOND), MAX_STEPS) if seconds else MAX_STEPS)
     engine.Diff_Timeout = seconds  # 0 is for ever, so it takes no short cut that could miss the shortest answer
     return engine
 
 
-def _octets(given: Value) -> Octets:
+def _octets(settings: Mapping[str, float]) -> Octets:
     from micro_agi_kernel.lua_modules._text_patch_engine import Octets
 
-    engine = Octets(_characters(given), MAX_WORK)
-    engine.Diff_EditCost = int(_setting(given, "diff_edit_cost", 4))
-    engine.Match_Threshold = _setting(given, "match_threshold", 0.5)
-    engine.Match_Distance = int(_setting(given, "match_distance", 1000))
-    engine.Patch_DeleteThreshold = _setting(given, "patch_delete_threshold", 0.5)
-    engine.Patch_Margin = int(_setting(given, "patch_margin", 4))
+    engine = Octets(_characters(settings), MAX_WORK)
+    engine.Diff_EditCost = int(settings["diff_edit_cost"])
+    engine.Match_Threshold = settings["match_threshold"]
+    engine.Match_Distance = int(settings["match_distance"])
+    engine.Patch_DeleteThreshold = settings["patch_delete_threshold"]
+    engine.Patch_Margin = int(settings["patch_margin"])
     return engine
-
-
-def _setting(given: Value, name: str, default: float) -> float:
-    checked = options(given)
-    assert isinstance(checked, dict)
-    value = checked.get(name, default)
-    assert isinstance(value, (int, float))
-    return value
 
 
 def compare(given: Value, text1: Value, text2: Value) -> Value:
     """How to make `text2` of `text1`: [{operation, text}]."""
-    diffs: Diffs = _characters(given).diff_main(text(text1, "text1", MAX_TEXT), text(text2, "text2", MAX_TEXT), False)
+    diffs: Diffs = _characters(_settings(given)).diff_main(
+        text(text1, "text1", MAX_TEXT), text(text2, "text2", MAX_TEXT), False
+    )
     return [{"operation": _KINDS[kind], "text": part} for kind, part in diffs if part]
 
 
@@ -108,7 +104,7 @@ def patch_make(given: Value, text1: Value, text2: Value) -> Value:
     from micro_agi_kernel.lua_modules._text_patch_engine import octets
 
     old, new = text(text1, "text1", MAX_TEXT), text(text2, "text2", MAX_TEXT)
-    return [_patch_text(patch) for patch in _octets(given).patch_make(octets(old), octets(new))]
+    return [_patch_text(patch) for patch in _octets(_settings(given)).patch_make(octets(old), octets(new))]
 
 
 def patch_apply(given: Value, patches: Value, subject: Value) -> Value:
@@ -126,7 +122,7 @@ def patch_apply(given: Value, patches: Value, subject: Value) -> Value:
         if size > MAX_PATCHES or lines > MAX_LINES:
             raise invalid(f"the patches are longer than {MAX_PATCHES} characters or {MAX_LINES} lines")
         found += _read_patches(source)
-    result, applied = _octets(given).patch_apply(found, octets(text(subject, "text", MAX_TEXT)))
+    result, applied = _octets(_settings(given)).patch_apply(found, octets(text(subject, "text", MAX_TEXT)))
     return [result.encode("latin-1"), all(applied)]
 
 

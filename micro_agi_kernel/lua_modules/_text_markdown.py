@@ -3,6 +3,9 @@
 The block structure of CommonMark 0.28, and tables; HTML is text, as in the reference. A line is first carried through
 the open containers, then it may open blocks, and what is left of it is text. Each line costs as much as it has
 characters, at most MAX_DEPTH times.
+
+markdown-it-py, which shows Markdown elsewhere in the project, was measured for its place: a megabyte of list items
+becomes 1.2 million tokens there, some 450 MB, and takes four times as long; tables take twenty times.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from micro_agi_kernel.lua_modules._text_markdown import Block, label_key, parse
-from micro_agi_kernel.lua_modules._text_splitter import Budget, Sizes, split_recursive
+from micro_agi_kernel.lua_modules._text_recursive_splitter import Budget, Sizes, split_recursive
 
 _SEPARATORS = ("\n\n", "\n", " ")
 """Where a paragraph is cut that is too long. Never within a word."""

@@ -11,15 +11,13 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from time import process_time
 
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.lua_modules._arguments import integer, invalid, octets, text
+from micro_agi_kernel.patterns import Pattern, compile_re2
 from micro_agi_kernel.values import Value, shorten
-
-if TYPE_CHECKING:
-    import re2
 
 MAX_PATTERN = 100_000
 """Characters. RE2 bounds the compiled form besides, and what a repetition may multiply to (1,000, as in Go)."""
@@ -31,6 +29,12 @@ MAX_PARTS = 2_000_000
 """Parts of templates put in by one replacement."""
 MAX_BROKEN = MIB
 """Bytes of a text that is no UTF-8: finding its way back to the bytes takes far more room than a text."""
+
+MAX_WORK = 20_000_000_000
+"""Bytes of the text times instructions of the pattern: about half a second where RE2 tries each at each byte."""
+MAX_SECONDS = 5
+"""For all matches of one call. A pattern such as `a.*b|a` looks at all that follows for each of them, and RE2 does not
+tell how far it looked, so time is the only measure."""
 
 _MEMORY = 4 * MIB
 """What RE2 may take for a pattern, in each direction. Letters of any script, repeated 200 times, fit."""
@@ -49,22 +53,15 @@ _BROKEN = re.compile("([\udc80-\udcff])")
 
 
 @lru_cache(maxsize=_KEPT)
-def _compiled(pattern: str, groups: bool) -> re2._Regexp:
+def _compiled(pattern: str, groups: bool) -> Pattern:
     """`pattern` for matches with their groups or, several times faster, without those that have no names."""
     import re2
 
     re2.purge()  # it keeps 128 patterns, each of which may take _MEMORY
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY
-    options.never_capture = not groups
     try:
-        compiled = re2.compile(pattern.encode(), options)
-    except re2.error as error:
-        reason = error.args[0]
-        raise _no_pattern(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from error
-    if any(token["escaped"] == "C" for token in _TOKEN.finditer(pattern)):
-        raise _no_pattern("invalid escape sequence: \\C")  # a byte, also from the middle of a character
+        compiled = compile_re2(pattern.encode(), _MEMORY, captures=groups)
+    except ValueError as error:
+        raise _no_pattern(str(error)) from error
     for name in compiled.groupindex:
         if not name.isascii():
             raise _no_pattern(f"invalid named capture: {name.decode()}")
@@ -75,7 +72,7 @@ def _no_pattern(reason: str) -> Refused:
     return invalid(f"regex compile error: {shorten(reason, 200)}")
 
 
-def _regexp(pattern: Value, groups: bool) -> re2._Regexp:
+def _regexp(pattern: Value, groups: bool) -> Pattern:
     return _compiled(text(pattern, "pattern", MAX_PATTERN), groups)
 
 
@@ -158,15 +155,20 @@ def _template(template: bytes, names: list[str]) -> list[bytes | list[int]]:
     return [part for part in parts if part != b""]
 
 
-def _matches(compiled: re2._Regexp, subject: bytes, groups: int) -> Iterator[list[int]]:
+def _matches(compiled: Pattern, subject: bytes, groups: int) -> Iterator[list[int]]:
     """Start and end of each match that Go finds, and of its first `groups` groups.
 
     An empty match directly behind another match is none, and neither is one inside a character.
     """
     subject, broken = _as_utf8(subject)
+    if len(subject) * compiled.programsize > MAX_WORK:
+        raise invalid("too much work: the pattern and the text are too large together")
     numbers = range(groups + 1)
     last = -1
-    for match in compiled.finditer(subject):
+    until = process_time() + MAX_SECONDS
+    for number, match in enumerate(compiled.finditer(subject)):
+        if number % 16 == 0 and process_time() > until:
+            raise invalid(f"too much work: finding the matches takes more than {MAX_SECONDS} seconds")
         start, end = match.span()
         if start == end and (start == last or subject[start : start + 1] in _INSIDE):
             continue

@@ -1,62 +1,38 @@
-"""Long texts in chunks, for the Lua module `text`: the recursive splitter, and what both splitters share."""
+"""Long texts in chunks, for the Lua module `text`: the options of its splitters, and one call of either."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
-from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.lua_modules._arguments import integer, invalid, text
+from micro_agi_kernel.lua_modules._arguments import options as checked_options
+from micro_agi_kernel.lua_modules._text_markdown_splitter import split_markdown
+from micro_agi_kernel.lua_modules._text_recursive_splitter import Budget, Sizes, split_recursive
 from micro_agi_kernel.values import Value
 
 MAX_TEXT = 1 << 20
 """Characters of a text. All that is done here takes time in proportion."""
-MAX_OUTPUT = 8 * MIB
-"""Characters of all chunks together, with CHUNK for each: overlaps and repeated headings may multiply a text."""
-CHUNK = 8
 MAX_SEPARATORS = 100
-
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-"""What Go's TrimSpace takes away; Python's strip takes four control characters more."""
 
 SEPARATORS = ("\n\n", "\n", " ", "")
 MARKDOWN_FLAGS = ("code_blocks", "reference_links", "heading_hierarchy", "join_table_rows")
 
 
-class Budget:
-    """What one call may give out."""
-
-    def __init__(self) -> None:
-        self._left = MAX_OUTPUT
-
-    def spend(self, size: int) -> None:
-        """Raises Refused when nothing is left."""
-        self._left -= size + CHUNK
-        if self._left < 0:
-            raise invalid(f"the chunks are larger than {MAX_OUTPUT >> 20} MiB together: repeat less")
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """In characters."""
-
-    chunk: int
-    overlap: int
-
-
 def options(kind: Value, given: Value) -> Value:
     """`given` checked, for a splitter of the kind "recursive" or "markdown"; what is not given stays out."""
-    if given == []:  # an empty table of Lua
-        given = {}
-    if not isinstance(given, dict) or kind not in ("recursive", "markdown"):
-        raise invalid("options must be a table")
-    checked: dict[str, Value] = {name: value for name, value in given.items() if name in _READERS and value is not None}
+    return _checked(kind, given)
+
+
+def _checked(kind: Value, given: Value) -> dict[str, Value]:
+    if not isinstance(kind, str) or kind not in _READERS:
+        raise invalid("the kind of the splitter is not known")
+    readers = _READERS[kind]
+    checked = checked_options(given, readers)
     for name, value in checked.items():
-        _READERS[name](value, name)
+        readers[name](value, name)
     if "chunk_overlap" in checked and _sizes(checked).overlap >= _sizes(checked).chunk:
         raise invalid("chunk_overlap must be smaller than chunk_size")
-    return {**checked, "kind": kind}
+    return checked
 
 
 def _size(value: Value, name: str) -> int:
@@ -79,13 +55,12 @@ def _separators(value: Value, name: str) -> Sequence[str]:
     return [text(separator, "a separator", 1000) for separator in value] or SEPARATORS
 
 
-_READERS: dict[str, Callable[[Value, str], object]] = {
-    "chunk_size": _size,
-    "chunk_overlap": _size,
-    "separators": _separators,
-    "keep_separator": _flag,
-    **dict.fromkeys(MARKDOWN_FLAGS, _flag),
+_SIZES = {"chunk_size": _size, "chunk_overlap": _size}
+_READERS: Mapping[str, Mapping[str, Callable[[Value, str], object]]] = {
+    "recursive": {**_SIZES, "keep_separator": _flag, "separators": _separators},
+    "markdown": {**_SIZES, **dict.fromkeys(MARKDOWN_FLAGS, _flag)},
 }
+"""The options by the kind of splitter, each with what raises Refused for a value that it does not take."""
 
 
 def _sizes(checked: dict[str, Value]) -> Sizes:
@@ -94,87 +69,12 @@ def _sizes(checked: dict[str, Value]) -> Sizes:
     return Sizes(integer(chunk, "chunk_size"), integer(overlap, "chunk_overlap"))
 
 
-def split(given: Value, subject: Value) -> Value:
+def split(kind: Value, given: Value, subject: Value) -> Value:
     """The chunks of `subject`, for options as `options` gives them."""
-    from micro_agi_kernel.lua_modules._text_markdown_splitter import split_markdown
-
-    checked = options(given.get("kind") if isinstance(given, dict) else None, given)
-    assert isinstance(checked, dict)
-    source = text(subject, "text", MAX_TEXT)
-    if checked["kind"] == "markdown":
+    checked, source = _checked(kind, given), text(subject, "text", MAX_TEXT)
+    if kind == "markdown":
         flags = frozenset(name for name in MARKDOWN_FLAGS if checked.get(name))
         return list(split_markdown(source, _sizes(checked), flags))
     separators = _separators(checked.get("separators", []), "separators")
     keep = checked.get("keep_separator") is True
     return list(split_recursive(source, separators, _sizes(checked), Budget(), keep=keep))
-
-
-def split_recursive(
-    source: str, separators: Sequence[str], sizes: Sizes, budget: Budget, *, keep: bool = False
-) -> list[str]:
-    """Chunks of `source`, cut at the first separator that it has, where that is too long at the next one, and so on.
-
-    Pieces that fit are put together again up to the size of a chunk; one that no separator cuts stays too long. With
-    `keep` a separator stays at the head of the piece behind it.
-    """
-    at = next((at for at, separator in enumerate(separators) if separator in source), None)
-    separator, finer = (separators[-1], ()) if at is None else (separators[at], separators[at + 1 :])
-    if not separator and sizes.chunk > 1:
-        return _windows(source, sizes, budget)
-    pieces = source.split(separator) if separator else list(source)
-    if keep:
-        pieces[1:] = [separator + piece for piece in pieces[1:]]
-        separator = ""
-    chunks: list[str] = []
-    fitting: list[str] = []
-    for piece in pieces:
-        if len(piece) < sizes.chunk:
-            fitting.append(piece)
-            continue
-        chunks += _merged(fitting, separator, sizes, budget)
-        fitting = []
-        if finer:
-            chunks += split_recursive(piece, finer, sizes, budget, keep=keep)
-        else:
-            budget.spend(len(piece))
-            chunks.append(piece)
-    return chunks + _merged(fitting, separator, sizes, budget)
-
-
-def _merged(pieces: Iterable[str], separator: str, sizes: Sizes, budget: Budget) -> list[str]:
-    """`pieces` joined to chunks, each of which begins with as many of the last ones as the overlap holds."""
-    chunks: list[str] = []
-    current: deque[str] = deque()
-    total, gap = 0, len(separator)
-
-    def close() -> None:
-        budget.spend(total)
-        if chunk := separator.join(current).strip(SPACE):
-            chunks.append(chunk)
-
-    for piece in pieces:
-        size = len(piece)
-        if current and total + gap + size > sizes.chunk:
-            close()
-            while current and (
-                total > sizes.overlap or (total > 0 and total + size + gap * (len(current) > 1) > sizes.chunk)
-            ):
-                total -= len(current.popleft())
-                total -= gap if current else 0
-        total += size + (gap if current else 0)
-        current.append(piece)
-    if current:
-        close()
-    return chunks
-
-
-def _windows(source: str, sizes: Sizes, budget: Budget) -> list[str]:
-    """What `_merged` makes of single characters."""
-    chunks = []
-    step = sizes.chunk - min(sizes.overlap, sizes.chunk - 1)
-    for start in range(0, max(len(source) - sizes.chunk + step, 1), step):
-        window = source[start : start + sizes.chunk]
-        budget.spend(len(window))
-        if chunk := window.strip(SPACE):
-            chunks.append(chunk)
-    return chunks

@@ -6,7 +6,6 @@ and keys become text.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +59,6 @@ class Document:
         self._anchors: dict[str, _Anchored] = {}
         self._nodes = self._size = self._expansion = 0
         self._deepest = 0
-        self.has_not_finite = False
-        """Whether a NaN or an infinity is in it."""
         self._next()  # the start of the stream
         self.value: Value = None
         if type(self._next()) is not yaml.StreamEndEvent:
@@ -107,8 +104,6 @@ class Document:
                 value = tagged(event.tag, event.value)
             except ValueError as error:
                 raise _bad(event, str(error)) from error
-        if type(value) is float and not math.isfinite(value):
-            self.has_not_finite = True
         return value
 
     def _alias(self, event: Any, depth: int) -> Scalar | Value:

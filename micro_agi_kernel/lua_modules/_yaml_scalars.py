@@ -6,11 +6,11 @@ They are those of YAML 1.2 with some of 1.1 kept: `yes` and `on` are text, and s
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 
 from micro_agi_kernel.go_time import Time, parse_time
+from micro_agi_kernel.values import decode_base64
 
 # `bool` before what it would be taken for: in Python it is an int.
 Scalar = bool | int | float | str | bytes | Time | None
@@ -90,7 +90,7 @@ def tagged(tag: str, text: str) -> Scalar:
     """
     if tag == _PREFIX + "binary":
         try:
-            return base64.b64decode("".join(text.splitlines()), validate=True)
+            return decode_base64(text.encode())
         except ValueError as error:
             raise ValueError("!!binary without valid base64") from error
     if tag not in _TYPES:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import binascii
-import re
 
 from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.lua_modules._arguments import invalid, octets
-from micro_agi_kernel.values import Value
-
-# Checked here, since what binascii lets pass differs from one Python to the next. No repeated group: `re` would keep
-# a hundred bytes for each of its rounds.
-_FORM = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+from micro_agi_kernel.values import Value, decode_base64
 
 
 def _encode(data: Value) -> Value:
@@ -19,11 +14,10 @@ def _encode(data: Value) -> Value:
 
 
 def _decode(data: Value) -> Value:
-    """The decoded bytes. Line ends are skipped, as Go does: mail and many APIs wrap base64 into lines."""
-    compact = octets(data, "data").translate(None, b"\r\n")
-    if len(compact) % 4 or not _FORM.fullmatch(compact):
-        raise invalid("invalid base64: a character outside A-Z a-z 0-9 + / or wrong padding")
-    return binascii.a2b_base64(compact)
+    try:
+        return decode_base64(octets(data, "data"))
+    except ValueError as error:
+        raise invalid(str(error)) from error
 
 
 MODULE = LuaModule(functions={"encode": _encode, "decode": _decode})

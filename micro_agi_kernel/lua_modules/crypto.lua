@@ -29,9 +29,7 @@ end
 
 -- Its result is a boolean only, so a wrong argument is raised: nil would look like "not equal".
 function crypto.constant_time_compare(a, b)
-  local equal, err = native("constant_time_compare", a, b)
-  if err then error(err) end
-  return equal
+  return must(native("constant_time_compare", a, b))
 end
 
 return crypto

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from micro_agi_kernel import expr, go_time
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.interfaces import LuaModule
@@ -75,7 +73,6 @@ def _program(source: str, variables: frozenset[str]) -> expr.Program:
 
 
 def _run(source: str, env: Value, context: str) -> Value:
-    """`[value]`, or `[None, name]` for a number that cannot cross to Lua."""
     variables = _variables(env)
     program = _program(source, expr.BUILTINS.intersection(variables or ()))
     try:
@@ -83,12 +80,9 @@ def _run(source: str, env: Value, context: str) -> Value:
     except expr.ExprError as error:
         raise _failed(context, error) from error
     try:
-        value = expr.to_value(result, LIMITS)
+        return expr.to_value(result, LIMITS)
     except expr.ExprError as error:
         raise _failed("failed to convert result", error) from error
-    if isinstance(value, float) and not math.isfinite(value):
-        return [None, str(value)]
-    return [value]
 
 
 def _variables(env: Value) -> dict[str, Value] | None:

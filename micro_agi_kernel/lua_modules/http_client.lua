@@ -146,7 +146,7 @@ local function request_of(method, url, options)
   local request = {}
   for name, value in pairs(options or {}) do
     if type(name) ~= "string" or name == "method" or name == "url" then
-      return nil, invalid("there is no option " .. tostring(name))
+      return nil, invalid("there is no option " .. tostring(name):sub(1, 40))
     end
     request[name] = value
   end
@@ -205,9 +205,7 @@ end
 
 -- Its result is a string only, so what is wrong is raised.
 function http_client.encode_uri(text)
-  local encoded, err = native("encode_uri", text)
-  if err then error(err) end
-  return encoded
+  return must(native("encode_uri", text))
 end
 
 function http_client.decode_uri(text) return native("decode_uri", text) end

@@ -22,6 +22,11 @@ local function validate(schema, data, is_table)
     return false, invalid("schema must be a string or table")
   end
   local valid, problem = native("validate", text, type(schema) == "table", data, is_table)
+  -- A text that cannot be read is refused in the words of `decode`.
+  if problem and not is_table then
+    local _, unread = json.decode(data)
+    if unread then problem = invalid("validation failed: " .. unread:message():gsub("^decode failed: ", "")) end
+  end
   return valid or false, problem
 end
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from micro_agi_kernel.interfaces import LuaModule
 from micro_agi_kernel.lua_modules._arguments import invalid
-from micro_agi_kernel.lua_modules._json_schema import loosened, preload_schemas, problems
+from micro_agi_kernel.lua_modules._json_schema import preload_schemas, problems
 from micro_agi_kernel.lua_modules._json_text import parse
 from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.values import Value
@@ -21,7 +21,7 @@ def _validate(schema: Value, schema_is_table: Value, data: Value, data_is_table:
     except ValueError as error:
         raise invalid(f"validation failed: {error}") from error
     try:
-        found = problems(schema, bool(schema_is_table), loosened(value) if data_is_table else value)
+        found = problems(schema, bool(schema_is_table), value, bool(data_is_table))
     except BadSchema as error:
         raise invalid(str(error)) from error
     if found:

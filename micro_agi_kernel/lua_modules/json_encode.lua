@@ -3,12 +3,11 @@
 local MAX_DEPTH = ... -- tables within one another
 local MAX_SIZE = 8 << 20 -- bytes, before the last value; as much as can leave the sandbox
 
-local error, getmetatable, math_type, next, pcall, rawequal, rawget, rawlen, tonumber, tostring, type =
-  error, getmetatable, math.type, next, pcall, rawequal, rawget, rawlen, tonumber, tostring, type
+local error, getmetatable, math_type, next, pcall, rawequal, rawget, rawlen, tostring, type =
+  error, getmetatable, math.type, next, pcall, rawequal, rawget, rawlen, tostring, type
 local concat, sort = table.concat, table.sort
 local find, format, gsub = string.find, string.format, string.gsub
-local tointeger = math.tointeger
-local len = utf8.len
+local len, number_text = utf8.len, number_text
 
 local ESCAPES = {['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f",
                  ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t"}
@@ -17,30 +16,18 @@ for code = 0, 31 do
   ESCAPES[char] = ESCAPES[char] or format("\\u%04x", code)
 end
 
-local problem -- what is wrong with the value, once that is found
+local PROBLEM = {} -- what `fail` raises; no tool sees it
+local problem -- what is wrong with the value, from `fail` to the end of the encode
 
 local function fail(kind, message)
   problem = errors.new({kind = kind, message = "encode failed: " .. message, retryable = false})
-  error(problem, 0)
+  error(PROBLEM, 0)
 end
 
 local function quoted(text)
   if not len(text) then fail(errors.INVALID, "a string is not valid UTF-8; send bytes as base64") end
   if not find(text, '[\0-\31"\\]') then return '"' .. text .. '"' end
   return '"' .. gsub(text, '[\0-\31"\\]', ESCAPES) .. '"'
-end
-
-local function float(value)
-  if value - value ~= 0 then return "null" end -- NaN, the infinities
-  local whole = tointeger(value)
-  if whole then return tostring(whole) end
-  -- The shortest form that reads back as the same number; `..` gives 14 digits, at a fortieth of what format costs.
-  local text = value .. ""
-  if tonumber(text) == value then return text end
-  text = format("%.16g", value)
-  if tonumber(text) ~= value then return format("%.17g", value) end
-  local shorter = format("%.15g", value)
-  return tonumber(shorter) == value and shorter or text
 end
 
 -- The string keys of an object, sorted; or nil for an array.
@@ -67,6 +54,7 @@ local function keys_of(value)
 end
 
 -- What `write` adds to: the pieces of the text, their number and bytes, each key's text, and the tables that are open.
+-- They are one encode's at a time, and plain locals, because fields of a table would cost more.
 local out, last, size, known, above
 
 local write
@@ -114,10 +102,18 @@ local function write_table(value, depth)
   above[value] = nil
 end
 
+-- `tostring` may run a tool's code, in which others encode: within it, or in other coroutines while it waits.
+local function text_of(value)
+  local o, l, s, k, a = out, last, size, known, above
+  local text = tostring(value)
+  out, last, size, known, above = o, l, s, k, a
+  return text
+end
+
 -- An object that has a text (an error, a Time) is that text.
 local function object_text(value)
   local object, meta = kind_of(value), getmetatable(value)
-  if object == "error" or type(meta) == "table" and rawget(meta, "__tostring") then return tostring(value) end
+  if object == "error" or type(meta) == "table" and rawget(meta, "__tostring") then return text_of(value) end
   if object then fail(errors.INTERNAL, "a " .. object .. " is no value") end
 end
 
@@ -129,7 +125,7 @@ function write(value, depth)
   if kind == "string" then
     text = quoted(value)
   elseif kind == "number" then
-    text = math_type(value) == "integer" and tostring(value) or float(value)
+    text = number_text(value)
   elseif kind == "table" then
     text = object_text(value)
     if not text then return write_table(value, depth) end
@@ -143,12 +139,11 @@ end
 
 -- The text of `value`, or nil and an error.
 return function(value)
-  local outer, outer_last, outer_size, outer_known, outer_above = out, last, size, known, above -- for a __tostring
   out, last, size, known, above = {}, 0, 0, {}, {}
   local ok, raised = pcall(write, value, 0)
   local text = ok and concat(out)
-  out, last, size, known, above = outer, outer_last, outer_size, outer_known, outer_above
+  out, known, above = nil, nil, nil -- not kept alive
   if ok then return text end
-  if not rawequal(raised, problem) then error(raised, 0) end -- of a __tostring, or the end of the call's time
+  if not rawequal(raised, PROBLEM) then error(raised, 0) end -- of a __tostring, or the end of the call's time
   return nil, problem
 end

@@ -5,12 +5,6 @@ local registry = {}
 local Snapshot, Changes, Version = {}, {}, {}
 Snapshot.__index, Changes.__index, Version.__index = Snapshot, Changes, Version
 
-local function check(class, self, call)
-  if type(self) ~= "table" or getmetatable(self) ~= class then
-    error(invalid("call it with a colon: " .. call))
-  end
-end
-
 -- An empty table is an object where one is meant, not a list.
 local function object(value)
   return next(value) == nil and empty_object() or value
@@ -46,17 +40,17 @@ local function new_version(found, err)
 end
 
 function Version:id()
-  check(Version, self, "version:id()")
+  check_self(Version, self, "version:id()")
   return self._number
 end
 
 function Version:commit()
-  check(Version, self, "version:commit()")
+  check_self(Version, self, "version:commit()")
   return self._commit
 end
 
 function Version:string()
-  check(Version, self, "version:string()")
+  check_self(Version, self, "version:string()")
   return self._number .. " (" .. self._commit:sub(1, 7) .. ")"
 end
 
@@ -142,29 +136,29 @@ function registry.snapshot_at(version)
 end
 
 function Snapshot:version()
-  check(Snapshot, self, "snap:version()")
+  check_self(Snapshot, self, "snap:version()")
   return self._version
 end
 
 function Snapshot:get(id)
-  check(Snapshot, self, "snap:get(id)")
+  check_self(Snapshot, self, "snap:get(id)")
   local found, err = id_of(id)
   if err then return nil, err end
   return host("registry.get", {id = found, commit = self._version._commit})
 end
 
 function Snapshot:find(filter)
-  check(Snapshot, self, "snap:find(filter)")
+  check_self(Snapshot, self, "snap:find(filter)")
   return find(filter, {commit = self._version._commit})
 end
 
 function Snapshot:entries()
-  check(Snapshot, self, "snap:entries()")
+  check_self(Snapshot, self, "snap:entries()")
   return host("registry.entries", {commit = self._version._commit})
 end
 
 function Snapshot:namespace(namespace)
-  check(Snapshot, self, "snap:namespace(ns)")
+  check_self(Snapshot, self, "snap:namespace(ns)")
   if type(namespace) ~= "string" or namespace == "" then
     return nil, invalid("namespace must be a string that is not empty")
   end
@@ -172,7 +166,7 @@ function Snapshot:namespace(namespace)
 end
 
 function Snapshot:changes()
-  check(Snapshot, self, "snap:changes()")
+  check_self(Snapshot, self, "snap:changes()")
   return setmetatable({_commit = self._version._commit, _operations = {}}, Changes)
 end
 
@@ -180,8 +174,7 @@ end
 
 local function entry_of(value)
   if type(value) ~= "table" then error(invalid("an entry is a table with id, kind, meta and data")) end
-  local id, err = id_of(value.id)
-  if err then error(err) end
+  local id = must(id_of(value.id))
   if type(value.kind) ~= "string" or value.kind == "" then error(invalid("the entry " .. id .. " has no kind")) end
   local meta, data = value.meta or {}, value.data or {}
   if type(meta) ~= "table" or type(data) ~= "table" then
@@ -191,32 +184,30 @@ local function entry_of(value)
 end
 
 function Changes:create(entry)
-  check(Changes, self, "changes:create(entry)")
+  check_self(Changes, self, "changes:create(entry)")
   table.insert(self._operations, {kind = "entry.create", entry = entry_of(entry)})
   return self
 end
 
 function Changes:update(entry)
-  check(Changes, self, "changes:update(entry)")
+  check_self(Changes, self, "changes:update(entry)")
   table.insert(self._operations, {kind = "entry.update", entry = entry_of(entry)})
   return self
 end
 
 function Changes:delete(id)
-  check(Changes, self, "changes:delete(id)")
-  local found, err = id_of(id)
-  if err then error(err) end
-  table.insert(self._operations, {kind = "entry.delete", entry = {id = found}})
+  check_self(Changes, self, "changes:delete(id)")
+  table.insert(self._operations, {kind = "entry.delete", entry = {id = must(id_of(id))}})
   return self
 end
 
 function Changes:ops()
-  check(Changes, self, "changes:ops()")
+  check_self(Changes, self, "changes:ops()")
   return table.move(self._operations, 1, #self._operations, 1, {})
 end
 
 function Changes:apply()
-  check(Changes, self, "changes:apply()")
+  check_self(Changes, self, "changes:apply()")
   if #self._operations == 0 then return nil, invalid("no changes to apply") end
   local operations = {}
   for i, operation in ipairs(self._operations) do

@@ -5,10 +5,6 @@ local security = {}
 local Actor, Scope = {}, {}
 Actor.__index, Scope.__index = Actor, Scope
 
-local function is(value, class)
-  return type(value) == "table" and getmetatable(value) == class
-end
-
 local function given(value)
   return type(value) == "string" and value ~= ""
 end
@@ -26,12 +22,12 @@ function security.new_actor(id, meta)
 end
 
 function Actor:id()
-  if not is(self, Actor) then error(invalid("call it with a colon: actor:id()")) end
+  check_self(Actor, self, "actor:id()")
   return self._id
 end
 
 function Actor:meta()
-  if not is(self, Actor) then error(invalid("call it with a colon: actor:meta()")) end
+  check_self(Actor, self, "actor:meta()")
   return self._meta
 end
 
@@ -43,8 +39,8 @@ function security.named_scope(id)
 end
 
 function Scope:evaluate(actor, action, resource, meta)
-  if not is(self, Scope) then error(invalid("call it with a colon: scope:evaluate(actor, action, resource)")) end
-  if not is(actor, Actor) then return nil, invalid("actor must be an Actor, from security.new_actor") end
+  check_self(Scope, self, "scope:evaluate(actor, action, resource)")
+  if getmetatable(actor) ~= Actor then return nil, invalid("actor must be an Actor, from security.new_actor") end
   if not given(action) then return nil, invalid("action must be a string that is not empty") end
   if not given(resource) then return nil, invalid("resource must be a string that is not empty") end
   local about = metadata(meta)

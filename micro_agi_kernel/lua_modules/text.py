@@ -14,7 +14,7 @@ def preload() -> None:
     _text_regexp.replaced(r"(?i)\pL+(?P<n>[0-9]?)", "é1", "$n")
     _text_regexp.positions("a", b"\xffa", -1, True)
     for kind in ("recursive", "markdown"):
-        _text_splitter.split(_text_splitter.options(kind, {}), "# one\n\n- two")
+        _text_splitter.split(kind, {}, "# one\n\n- two")
 
 
 MODULE = LuaModule(

@@ -1,7 +1,5 @@
 -- text: differences of two texts, and patches.
-local native, arguments = ...
-
-local must, check, is_table = arguments.must, arguments.check, arguments.is_table
+local native, is_table = ...
 
 local Differ = {}
 Differ.__index = Differ
@@ -14,12 +12,12 @@ local function new(options)
 end
 
 function Differ:compare(text1, text2)
-  check(Differ, self, "differ:compare(text1, text2)")
+  check_self(Differ, self, "differ:compare(text1, text2)")
   return native("compare", self._options, text1, text2)
 end
 
 function Differ:patch_make(text1, text2)
-  check(Differ, self, "differ:patch_make(text1, text2)")
+  check_self(Differ, self, "differ:patch_make(text1, text2)")
   local texts, err = native("patch_make", self._options, text1, text2)
   if err then return nil, err end
   local patches = {}
@@ -28,7 +26,7 @@ function Differ:patch_make(text1, text2)
 end
 
 function Differ:patch_apply(patches, text)
-  check(Differ, self, "differ:patch_apply(patches, text)")
+  check_self(Differ, self, "differ:patch_apply(patches, text)")
   if not is_table(patches) then error(invalid("patches must be a table, from differ:patch_make")) end
   local texts = {}
   for i, patch in ipairs(patches) do
@@ -54,7 +52,7 @@ local function problem(diffs)
 end
 
 function Differ:summarize(diffs)
-  check(Differ, self, "differ:summarize(diffs)")
+  check_self(Differ, self, "differ:summarize(diffs)")
   must(nil, problem(diffs))
   local summary = {equals = 0, deletions = 0, insertions = 0}
   for _, diff in ipairs(diffs) do
@@ -67,7 +65,7 @@ end
 local COLORS = {delete = "\27[31m", insert = "\27[32m"}
 
 function Differ:pretty_text(diffs)
-  check(Differ, self, "differ:pretty_text(diffs)")
+  check_self(Differ, self, "differ:pretty_text(diffs)")
   local err = problem(diffs)
   if err then return nil, err end
   local parts = {}
@@ -89,7 +87,7 @@ local ENTITIES = {
 }
 
 function Differ:pretty_html(diffs)
-  check(Differ, self, "differ:pretty_html(diffs)")
+  check_self(Differ, self, "differ:pretty_html(diffs)")
   local err = problem(diffs)
   if err then return nil, err end
   local parts = {}

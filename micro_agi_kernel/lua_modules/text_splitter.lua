@@ -1,7 +1,5 @@
 -- text: long texts in chunks.
-local native, arguments = ...
-
-local check, is_table = arguments.check, arguments.is_table
+local native, is_table = ...
 
 local Splitter = {}
 Splitter.__index = Splitter
@@ -10,16 +8,16 @@ local function new(kind, options)
   if options ~= nil and not is_table(options) then return nil, invalid("options must be a table") end
   local checked, err = native("splitter", kind, options or {})
   if err then return nil, err end
-  return setmetatable({_options = checked}, Splitter)
+  return setmetatable({_kind = kind, _options = checked}, Splitter)
 end
 
 function Splitter:split_text(text)
-  check(Splitter, self, "splitter:split_text(text)")
-  return native("split", self._options, text)
+  check_self(Splitter, self, "splitter:split_text(text)")
+  return native("split", self._kind, self._options, text)
 end
 
 function Splitter:split_batch(pages)
-  check(Splitter, self, "splitter:split_batch(pages)")
+  check_self(Splitter, self, "splitter:split_batch(pages)")
   if not is_table(pages) then return nil, invalid("pages must be a table") end
   local chunks = {}
   for i, page in ipairs(pages) do
@@ -28,7 +26,7 @@ function Splitter:split_batch(pages)
     if not is_table(page) or type(page.content) ~= "string" or not is_table(metadata) then
       return nil, invalid("pages[" .. i .. "] must be a table with the field content, and metadata if any a table")
     end
-    local texts, err = native("split", self._options, page.content)
+    local texts, err = native("split", self._kind, self._options, page.content)
     if err then return nil, err end
     for _, text in ipairs(texts) do chunks[#chunks + 1] = {content = text, metadata = metadata} end
   end

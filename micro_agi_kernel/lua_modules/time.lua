@@ -5,7 +5,7 @@ local arguments = part("arguments")
 local durations = part("durations", native, arguments)
 local locations = part("locations", native, arguments)
 local times = part("times", native, arguments, durations, locations)
-local scheduling = part("scheduling", sleep, timer, arguments, durations, times.now)
+local scheduling = part("scheduling", sleep, timer, durations, times.now)
 
 local time = {
   now = times.now, unix = times.unix, date = times.date, parse = times.parse,

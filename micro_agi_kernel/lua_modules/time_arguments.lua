@@ -1,19 +1,5 @@
 -- time: what its parts share to check arguments.
 
--- For functions that return a value only: an error there is raised, with its kind.
-local function must(value, err)
-  if err then error(err) end
-  return value
-end
-
-local function is(value, class)
-  return type(value) == "table" and getmetatable(value) == class
-end
-
-local function check(class, self, call)
-  if not is(self, class) then error(invalid("call it with a colon: " .. call)) end
-end
-
 -- A number as an integer, its fraction cut off; nil for anything else.
 local function whole(value)
   if math.type(value) == "integer" then return value end
@@ -31,4 +17,4 @@ local function text(value, name)
   return nil, invalid(name .. " must be a string")
 end
 
-return {must = must, is = is, check = check, whole = whole, integer = integer, text = text}
+return {whole = whole, integer = integer, text = text}

@@ -1,7 +1,7 @@
 -- time: durations, whole nanoseconds.
 local native, arguments = ...
 
-local must, is, check, whole = arguments.must, arguments.is, arguments.check, arguments.whole
+local whole = arguments.whole
 
 local Duration = {}
 Duration.__index = Duration
@@ -12,7 +12,7 @@ end
 
 -- Nanoseconds of a number (nanoseconds already), a string ("1h30m") or a Duration.
 local function nanoseconds_of(value)
-  if is(value, Duration) then return value._nanoseconds end
+  if getmetatable(value) == Duration then return value._nanoseconds end
   if type(value) == "string" then return native("parse_duration", value) end
   local nanoseconds = whole(value)
   if nanoseconds then return nanoseconds end
@@ -27,7 +27,7 @@ end
 
 for name, unit in pairs({hours = 3600000000000, minutes = 60000000000, seconds = 1000000000}) do
   Duration[name] = function(self)
-    check(Duration, self, "duration:" .. name .. "()")
+    check_self(Duration, self, "duration:" .. name .. "()")
     local count, rest = self._nanoseconds // unit, self._nanoseconds % unit
     return rest == 0 and count or self._nanoseconds / unit
   end
@@ -35,7 +35,7 @@ end
 
 for name, unit in pairs({milliseconds = 1000000, microseconds = 1000, nanoseconds = 1}) do
   Duration[name] = function(self)
-    check(Duration, self, "duration:" .. name .. "()")
+    check_self(Duration, self, "duration:" .. name .. "()")
     local count = self._nanoseconds // unit
     -- Towards zero, where // goes down.
     if count < 0 and self._nanoseconds % unit ~= 0 then count = count + 1 end

@@ -1,7 +1,7 @@
 -- time: locations, the zones of clocks.
 local native, arguments = ...
 
-local must, is, check, integer = arguments.must, arguments.is, arguments.check, arguments.integer
+local integer = arguments.integer
 
 local Location = {}
 Location.__index = Location
@@ -31,7 +31,7 @@ local function fixed_zone(name, offset)
 end
 
 function Location:string()
-  check(Location, self, "location:string()")
+  check_self(Location, self, "location:string()")
   return self._name
 end
 
@@ -40,7 +40,7 @@ Location.__tostring = Location.string
 -- `value` when it is a Location, `default` when it is nil; or nil and an error.
 local function location(value, default)
   if value == nil and default then return default end
-  if is(value, Location) then return value end
+  if getmetatable(value) == Location then return value end
   return nil, invalid("location must be a Location, such as time.utc")
 end
 

@@ -1,7 +1,5 @@
 -- time: waiting, timers and tickers.
-local sleep, timer, arguments, durations, now = ...
-
-local must, check = arguments.must, arguments.check
+local sleep, timer, durations, now = ...
 
 local Timer, Ticker = {}, {}
 Timer.__index, Ticker.__index = Timer, Ticker
@@ -56,20 +54,20 @@ end
 
 for class, name in pairs({[Timer] = "timer", [Ticker] = "ticker"}) do
   function class:response()
-    check(class, self, name .. ":response()")
+    check_self(class, self, name .. ":response()")
     return self._channel
   end
 
   class.channel = class.response
 
   function class:stop()
-    check(class, self, name .. ":stop()")
+    check_self(class, self, name .. ":stop()")
     return self._stop()
   end
 end
 
 function Timer:reset(duration)
-  check(Timer, self, "timer:reset(duration)")
+  check_self(Timer, self, "timer:reset(duration)")
   local ran = self._reset(must(positive_seconds(duration)))
   if ran == nil then error(too_many()) end
   return ran

@@ -1,7 +1,6 @@
 -- time: instants, each with the location whose clock shows it.
 local native, arguments, durations, locations = ...
 
-local must, is, check = arguments.must, arguments.is, arguments.check
 local integer, text = arguments.integer, arguments.text
 local utc, localtz = locations.utc, locations.localtz
 
@@ -62,128 +61,128 @@ end
 
 for _, name in ipairs({"year", "month", "day", "hour", "minute", "second", "weekday", "year_day"}) do
   Time[name] = function(self)
-    check(Time, self, "t:" .. name .. "()")
+    check_self(Time, self, "t:" .. name .. "()")
     return fields(self)[name]
   end
 end
 
 function Time:nanosecond()
-  check(Time, self, "t:nanosecond()")
+  check_self(Time, self, "t:nanosecond()")
   return self._nanosecond
 end
 
 function Time:date()
-  check(Time, self, "t:date()")
+  check_self(Time, self, "t:date()")
   local at = fields(self)
   return at.year, at.month, at.day
 end
 
 function Time:clock()
-  check(Time, self, "t:clock()")
+  check_self(Time, self, "t:clock()")
   local at = fields(self)
   return at.hour, at.minute, at.second
 end
 
 function Time:unix()
-  check(Time, self, "t:unix()")
+  check_self(Time, self, "t:unix()")
   return self._seconds
 end
 
 function Time:unix_nano()
-  check(Time, self, "t:unix_nano()")
+  check_self(Time, self, "t:unix_nano()")
   return self._seconds * 1000000000 + self._nanosecond
 end
 
 function Time:is_zero()
-  check(Time, self, "t:is_zero()")
+  check_self(Time, self, "t:is_zero()")
   return self._seconds == -62135596800 and self._nanosecond == 0
 end
 
 function Time:format(layout)
-  check(Time, self, "t:format(layout)")
+  check_self(Time, self, "t:format(layout)")
   return format(self, layout)
 end
 
 function Time:format_rfc3339()
-  check(Time, self, "t:format_rfc3339()")
+  check_self(Time, self, "t:format_rfc3339()")
   return format(self, RFC3339)
 end
 
 function Time:__tostring() return format(self, "2006-01-02 15:04:05.999999999 -0700 MST") end
 
 function Time:utc()
-  check(Time, self, "t:utc()")
+  check_self(Time, self, "t:utc()")
   return moved(self, utc)
 end
 
 function Time:in_local()
-  check(Time, self, "t:in_local()")
+  check_self(Time, self, "t:in_local()")
   return moved(self, localtz)
 end
 
 function Time:in_location(place)
-  check(Time, self, "t:in_location(location)")
+  check_self(Time, self, "t:in_location(location)")
   return moved(self, must(locations.location(place)))
 end
 
 function Time:location()
-  check(Time, self, "t:location()")
+  check_self(Time, self, "t:location()")
   return self._place
 end
 
 function Time:add(duration)
-  check(Time, self, "t:add(duration)")
+  check_self(Time, self, "t:add(duration)")
   local nanoseconds = must(durations.nanoseconds_of(duration))
   return new_time(must(native("add", parts(self, nanoseconds))), self._place)
 end
 
 function Time:add_date(years, months, days)
-  check(Time, self, "t:add_date(years, months, days)")
+  check_self(Time, self, "t:add_date(years, months, days)")
   years, months, days = integer(years, "years"), integer(months, "months"), integer(days, "days")
   return new_time(must(native("add_date", parts(self, years, months, days))), self._place)
 end
 
 local function other_time(value)
-  if not is(value, Time) then error(invalid("the other time must be a Time")) end
+  if getmetatable(value) ~= Time then error(invalid("the other time must be a Time")) end
   return value
 end
 
 function Time:sub(other)
-  check(Time, self, "t:sub(time)")
+  check_self(Time, self, "t:sub(time)")
   other = other_time(other)
   return durations.new(must(native("sub", self._seconds, self._nanosecond, other._seconds, other._nanosecond)))
 end
 
 function Time:before(other)
-  check(Time, self, "t:before(time)")
+  check_self(Time, self, "t:before(time)")
   other = other_time(other)
   if self._seconds ~= other._seconds then return self._seconds < other._seconds end
   return self._nanosecond < other._nanosecond
 end
 
 function Time:after(other)
-  check(Time, self, "t:after(time)")
+  check_self(Time, self, "t:after(time)")
   return other_time(other):before(self)
 end
 
 function Time:equal(other)
-  check(Time, self, "t:equal(time)")
+  check_self(Time, self, "t:equal(time)")
   other = other_time(other)
   return self._seconds == other._seconds and self._nanosecond == other._nanosecond
 end
 
 local function step_of(duration)
-  if is(duration, durations.class) then return duration._nanoseconds end
+  if getmetatable(duration) == durations.class then return duration._nanoseconds end
   error(invalid("duration must be a Duration, from time.parse_duration"))
 end
 
 function Time:round(duration)
-  check(Time, self, "t:round(duration)")
+  check_self(Time, self, "t:round(duration)")
   return new_time(must(native("round", parts(self, step_of(duration)))), self._place)
 end
 
 function Time:truncate(duration)
-  check(Time, self, "t:truncate(duration)")
+  check_self(Time, self, "t:truncate(duration)")
   return new_time(must(native("truncate", parts(self, step_of(duration)))), self._place)
 end
 

@@ -41,7 +41,7 @@ end
 
 -- The text of a value in a query, or nil when it has none.
 local function plain(value)
-  if type(value) == "number" then return tostring(math.tointeger(value) or value) end
+  if type(value) == "number" then return value - value == 0 and number_text(value) or nil end
   if type(value) == "boolean" then return tostring(value) end
   return type(value) == "string" and value or nil
 end
@@ -106,9 +106,9 @@ end
 function url.join(base, ref) return native("join", base, ref) end
 
 local PARTS = {
-  href = true, protocol = true, username = true, password = true, host = true, hostname = true, port = true,
-  pathname = true, search = true, hash = true, query = true,
+  "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "query", "hash", "href",
 }
+for _, name in ipairs(PARTS) do PARTS[name] = true end
 
 -- The search of `parts` in the words of its query. A search that says the same stays as it was written.
 local function search_of(parts)
@@ -123,8 +123,9 @@ function url.build(parts)
   if type(parts) ~= "table" then return nil, invalid("parts must be a table") end
   local given = empty_object()
   for name, part in next, parts do
-    if not PARTS[name] then
-      return nil, invalid("a URL has no such part: " .. (type(name) == "string" and name:sub(1, 40) or type(name)))
+    if type(name) ~= "string" or not PARTS[name] then
+      local shown = type(name) == "string" and name:sub(1, 40) or type(name)
+      return nil, invalid("a URL has no such part: " .. shown .. ": there are " .. table.concat(PARTS, ", "))
     end
     given[name] = part
   end

@@ -22,6 +22,10 @@ MAX_URL = 1 << 20
 _PARTS = ("href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash")
 _NEED_HOST = ("http", "https", "ws", "wss", "ftp")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):?")
+_SCHEMED = re.compile(r"[\x00-\x20]*[A-Za-z][A-Za-z0-9+.-]*:")
+_CONTROLS = {code: f"%{code:02X}" for code in range(0x20)}
+"""Encoded before the parser sees them: it drops tabs and line ends, and what stood around one would be a part."""
+_LAST_BLANKS = re.compile(" +$")
 _HOST = re.compile(r"[^\x00-\x20\x7f/\\?#@]+")
 
 
@@ -42,14 +46,19 @@ def _read(url: str, base: str | None = None) -> URL:
         return URL(url, base)
     except ValueError as error:
         seen_from = "" if base is None else f" at the base {shorten(base)!r}"
-        raise invalid(f"{shorten(url)!r} is no URL{seen_from}") from error
+        hint = "" if base is not None or _SCHEMED.match(url) else ": it begins with no scheme such as https:"
+        raise invalid(f"{shorten(url)!r} is no URL{seen_from}{hint}") from error
 
 
 def _build(parts: Value) -> Value:
     """The URL of `parts`: some of protocol, username, password, hostname, port, pathname, search, hash, all strings."""
     assert isinstance(parts, dict)
     given = {name: text(part, name, MAX_URL) for name, part in parts.items()}
-    url = _read(_head(**{name: given.pop(name, "") for name in ("protocol", "hostname", "port")}, given=given))
+    protocol, hostname, port = (given.pop(name, "") for name in ("protocol", "hostname", "port"))
+    given = {name: part.translate(_CONTROLS) for name, part in given.items()}
+    url = _read(_head(protocol, hostname, port, given))
+    if hostname and not url.hostname and hostname.lower() != "localhost":  # which `file` drops, and means the same
+        raise invalid(f"a URL of {shorten(protocol)} can have no hostname {shorten(hostname)!r}")
     for name, part in given.items():
         try:
             if part:
@@ -75,7 +84,8 @@ def _head(protocol: str, hostname: str, port: str, given: dict[str, str]) -> str
         raise invalid(f"a URL of {name} needs a hostname")
     if name == "file" or given.get("pathname", "").startswith("/"):
         return f"{name}:///"
-    return f"{name}:" + given.pop("pathname", "").replace("?", "%3F").replace("#", "%23")
+    path = given.pop("pathname", "").replace("?", "%3F").replace("#", "%23")
+    return f"{name}:" + _LAST_BLANKS.sub(lambda blanks: "%20" * len(blanks[0]), path)
 
 
 def preload() -> None:

@@ -7,7 +7,7 @@ rules of YAML 1.1, and take ten times as long.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import math
 from typing import Any
 
 from micro_agi_kernel.errors import ErrorKind, Refused
@@ -20,15 +20,9 @@ from micro_agi_kernel.values import Value, shorten
 _MAX_TAG_DIRECTIVES = 100
 """libyaml compares each with all before it."""
 
-_NOT_FINITE = {b"\xff.inf": ".inf", b"\xff-.inf": "-.inf", b"\xff.nan": ".nan"}
-"""How yaml.lua sends the numbers that JSON lacks, and what they are in YAML."""
-
 
 def _decode(text: Value) -> Value:
-    """[the first document of `text`, the places in it of numbers that JSON lacks].
-
-    A place is the keys that lead to it and, last, ".inf", "-.inf" or ".nan".
-    """
+    """The first document of `text`."""
     import yaml
 
     data = octets(text, "text")
@@ -37,8 +31,7 @@ def _decode(text: Value) -> Value:
     if data.count(b"%TAG") > _MAX_TAG_DIRECTIVES:
         raise _failed(f"more than {_MAX_TAG_DIRECTIVES} %TAG directives")
     try:
-        document = Document(yaml.CSafeLoader(data))
-        return [document.value, [*_not_finite(document.value, [])] if document.has_not_finite else []]
+        return Document(yaml.CSafeLoader(data)).value
     except BadDocument as error:
         raise _failed(str(error)) from error
     except yaml.MarkedYAMLError as error:
@@ -51,18 +44,6 @@ def _decode(text: Value) -> Value:
 def _failed(message: str) -> Refused:
     # INTERNAL, not INVALID: that is what the reference's documentation promises for bad YAML.
     return Refused(ErrorKind.INTERNAL, f"decode failed: {message}", retryable=False)
-
-
-def _not_finite(value: Value, path: list[Value]) -> Iterator[Value]:
-    match value:
-        case float() if value != value or abs(value) == float("inf"):
-            yield [*path, {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}[str(value)]]
-        case list():
-            for index, item in enumerate(value, 1):
-                yield from _not_finite(item, [*path, index])
-        case dict():
-            for key, item in value.items():
-                yield from _not_finite(item, [*path, key])
 
 
 def _encode(value: Value, field_order: Value) -> Value:
@@ -121,12 +102,12 @@ class _Writer:
                 return event(None, None, (False, True), value, style='"')
             case str():
                 return event(None, None, (True, True), value, style="|" if "\n" in value else None)
-            case bytes() if value in _NOT_FINITE:
-                return event(None, None, (True, False), _NOT_FINITE[value])
             case bytes():
                 return event(None, "tag:yaml.org,2002:binary", (False, False), base64.b64encode(value).decode())
             case bool() | None:
                 return event(None, None, (True, False), {True: "true", False: "false", None: "null"}[value])
+            case float() if not math.isfinite(value):
+                return event(None, None, (True, False), {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}[str(value)])
             case _:
                 return event(None, None, (True, False), repr(value))
 

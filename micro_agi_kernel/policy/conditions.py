@@ -12,9 +12,10 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.patterns import Pattern, compile_re2
 from micro_agi_kernel.values import Json, shorten
 
 Fields: TypeAlias = Mapping[str, Json]
@@ -41,12 +42,6 @@ class ConditionError(Exception):
     """A condition cannot be evaluated for this request."""
 
 
-class _Pattern(Protocol):
-    """A pattern that RE2 compiled; it may be used in several threads at once."""
-
-    def search(self, text: str) -> object: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Condition:
     """`field operator value`, or `field operator` another field."""
@@ -55,7 +50,7 @@ class Condition:
     operator: str
     value: Json = None
     value_from: str | None = None
-    pattern: _Pattern | None = dataclasses.field(default=None, repr=False, compare=False)
+    pattern: Pattern | None = dataclasses.field(default=None, repr=False, compare=False)
     """The value of `matches` and `nmatches`, compiled."""
 
     @classmethod
@@ -160,23 +155,16 @@ def _look_up(fields: Fields, path: str) -> Json:
     return value
 
 
-def _compile(value: Json, where: str) -> _Pattern:
-    import re2
-
+def _compile(value: Json, where: str) -> Pattern:
     if not isinstance(value, str):
         raise EntryError(f"{where}: a pattern is text, not {shorten(str(value))!r}")
-    options = re2.Options()
-    options.max_mem = PATTERN_MEMORY
-    options.log_errors = False
     try:
-        pattern: _Pattern = re2.compile(value, options)
-    except re2.error as error:
-        reason = shorten(error.args[0].decode(errors="replace"))
-        raise EntryError(f"{where}: bad pattern {shorten(value)!r}: {reason!r}") from error
-    return pattern
+        return compile_re2(value, PATTERN_MEMORY, captures=False)
+    except ValueError as error:
+        raise EntryError(f"{where}: bad pattern {shorten(value)!r}: {shorten(str(error))!r}") from error
 
 
-def _matches(pattern: _Pattern, text: str) -> bool:
+def _matches(pattern: Pattern, text: str) -> bool:
     if len(text) > MAX_MATCHED:
         raise ConditionError(f"text of {len(text)} characters is too long to match")
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from micro_agi_kernel.errors import EntryError
@@ -23,6 +24,8 @@ VARIABLES = frozenset({"actor", "action", "resource", "meta"})
 STEPS, ELEMENTS, TEXT = 50_000, 50_000, 1 << 18
 """Far less than a tool has, since some requests are judged where everything else waits: at worst some fifty
 milliseconds."""
+MAX_SOURCE = 4_096
+"""Characters: more than a person would write as one rule, and compiled within some fifty milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,12 @@ class Expression:
         """The expression that a policy's YAML holds. Raises EntryError that begins with `where`."""
         if not isinstance(source, str) or not source.strip():
             raise EntryError(f"{where}: expression is missing")
-        from micro_agi_kernel.expr import ExprError, compile
+        from micro_agi_kernel.expr import ExprError
 
+        if len(source) > MAX_SOURCE:
+            raise EntryError(f"{where}: the expression has more than {MAX_SOURCE:,} characters")
         try:
-            program = compile(source, boolean=True)
+            program = _compiled(source)
         except ExprError as error:
             raise EntryError(f"{where}: expression {shorten(source)!r}: {error}") from error
         if unknown := sorted(program.variables - VARIABLES):
@@ -57,3 +62,10 @@ class Expression:
             return bool(self.program.run(as_value(dict(fields)), Limits(STEPS, ELEMENTS, TEXT)))
         except (ExprError, UnicodeEncodeError) as error:  # the latter for text with half a surrogate pair
             raise ConditionError(str(error)) from error
+
+
+@lru_cache(maxsize=256)  # a scope is loaded anew after each commit, with the same policies in most cases
+def _compiled(source: str) -> Program:
+    from micro_agi_kernel.expr import compile
+
+    return compile(source, boolean=True)

@@ -7,7 +7,8 @@ one JSON object.
 Values in a message are JSON with one addition: bytes are `{"$b": text}`, one character for each byte: U+00XX, or
 U+01XX where JSON would need an escape.
 A key of an honest object that begins with "$" travels with a second "$" before it, so the two cannot be
-mistaken for one another. NaN and the infinities travel as null.
+mistaken for one another. NaN and the infinities travel as null; with `all_numbers`, between a module's Lua and its
+Python, as the words NaN, Infinity and -Infinity.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import codecs
 import json
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jiter
@@ -70,19 +71,26 @@ def unpack_header(header: bytes, so_far: int) -> tuple[int, bool]:
 # -- values
 
 
-_compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+def _encoder(all_numbers: bool) -> Callable[[object], str]:
+    return json.JSONEncoder(
+        ensure_ascii=False, allow_nan=all_numbers, check_circular=False, separators=(",", ":")
+    ).encode
 
 
-def dumps(value: Value) -> bytes:
+_compact, _compact_with_all = _encoder(all_numbers=False), _encoder(all_numbers=True)
+
+
+def dumps(value: Value, *, all_numbers: bool = False) -> bytes:
     """The JSON of `value`. Raises FrameError when it is no Value: other types, cycles, lone surrogates."""
+    compact = _compact_with_all if all_numbers else _compact
     try:
         try:
-            text = _compact(value)
+            text = compact(value)
         except (TypeError, ValueError):  # bytes, NaN: rare, so only now look at each value
-            text = _compact(_tagged(value, 0))
+            text = compact(_tagged(value, 0, all_numbers))
         else:
             if '"$' in text:
-                text = _compact(_tagged(value, 0))
+                text = compact(_tagged(value, 0, all_numbers))
         return text.encode()
     except UnicodeEncodeError as error:
         raise FrameError("text with a lone surrogate") from error
@@ -90,13 +98,13 @@ def dumps(value: Value) -> bytes:
         raise FrameError(f"nested deeper than {MAX_DEPTH}, or a cycle") from error
 
 
-def loads(data: bytes) -> Value:
+def loads(data: bytes, *, all_numbers: bool = False) -> Value:
     """The inverse of `dumps`. Raises FrameError for whatever `dumps` would not have written."""
     if _items(data) > MAX_ITEMS:
         raise FrameError("too many values")
     try:
-        value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
-        _check([value], 0)
+        value = jiter.from_json(data, allow_inf_nan=all_numbers, catch_duplicate_keys=True, cache_mode="keys")
+        _check([value], 0, all_numbers)
         return _untagged(value) if b'"$' in data or rb"\u0024" in data else value
     except ValueError as error:
         raise FrameError(f"no JSON of ours: {error}") from error
@@ -119,18 +127,18 @@ _BYTES = "".join(chr(byte + (0x100 if byte < 0x20 or byte in b'"\\' else 0)) for
 _UNBYTES = codecs.charmap_build(_BYTES)
 
 
-def _tagged(value: object, depth: int) -> object:
+def _tagged(value: object, depth: int, all_numbers: bool) -> object:
     if depth > MAX_DEPTH + _ENVELOPE_DEPTH:
         raise FrameError(f"nested deeper than {MAX_DEPTH}, or a cycle")
     match value:
         case bytes():
             return {"$b": codecs.charmap_decode(value, "strict", _BYTES)[0]}
         case float():
-            return value if math.isfinite(value) else None
+            return value if all_numbers or math.isfinite(value) else None
         case list() | tuple():
-            return [_tagged(item, depth + 1) for item in value]
+            return [_tagged(item, depth + 1, all_numbers) for item in value]
         case dict():
-            return {_tagged_key(key): _tagged(item, depth + 1) for key, item in value.items()}
+            return {_tagged_key(key): _tagged(item, depth + 1, all_numbers) for key, item in value.items()}
         case None | bool() | int() | str():
             return value
     raise FrameError(f"a {type(value).__name__} is no value")
@@ -142,7 +150,7 @@ def _tagged_key(key: object) -> str:
     return "$" + key if key.startswith("$") else key
 
 
-def _check(items: Collection[Any], depth: int) -> None:
+def _check(items: Collection[Any], depth: int, all_numbers: bool) -> None:
     """Raise ValueError for JSON that no honest side sends: the parser knows neither our depth nor our numbers."""
     if depth > MAX_DEPTH + _ENVELOPE_DEPTH and items:
         raise ValueError("nested too deep")
@@ -151,13 +159,13 @@ def _check(items: Collection[Any], depth: int) -> None:
         if kind is str:  # the parser has refused lone surrogates
             continue
         if kind is dict:
-            _check(item.values(), depth + 1)
+            _check(item.values(), depth + 1, all_numbers)
         elif kind is list:
-            _check(item, depth + 1)
+            _check(item, depth + 1, all_numbers)
         elif kind is int:
             if not -(1 << 63) <= item < 1 << 63:
                 raise ValueError("an integer beyond 64 bits")
-        elif kind is float and not math.isfinite(item):
+        elif kind is float and not all_numbers and not math.isfinite(item):
             raise ValueError("a number beyond a double")
 
 

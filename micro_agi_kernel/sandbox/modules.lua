@@ -16,15 +16,15 @@ local calls, most_calls = 0, 0 -- requests to the host, and what the limit allow
 local function failed(fault) return nil, errors.new(fault.kind, fault.message, fault.retryable) end
 
 -- An argument for Python: a string crosses as it is, any other value as text.
-local function argument(value, name)
+local function argument(value)
   if type(value) == "string" then
-    if #value > largest then return nil, name .. ": larger than 8 MiB" end
+    if #value > largest then return nil, "an argument: larger than 8 MiB" end
     return pack(">c1s4", "s", value)
   end
-  -- Within a table an error is its text, and such a number is null; alone they are mistakes.
-  if errors.facts[value] then return nil, name .. ": an error is no value" end
-  if type(value) == "number" and value - value ~= 0 then return nil, name .. ": not a finite number" end
-  local text, problem = encode(value, name)
+  -- Within a table an error is its text, and such a number is what it is; alone they are mistakes.
+  if errors.facts[value] then return nil, "an argument: an error is no value" end
+  if type(value) == "number" and value - value ~= 0 then return nil, "an argument: not a finite number" end
+  local text, problem = encode(value, "an argument", true)
   return text and pack(">c1s4", "v", text), problem
 end
 
@@ -32,7 +32,7 @@ local function native_of(module)
   return function(name, ...)
     local parts = {}
     for index = 1, select("#", ...) do
-      local part, problem = argument((select(index, ...)), "argument " .. index)
+      local part, problem = argument((select(index, ...)))
       if not part then return nil, errors.invalid(problem) end
       parts[index] = part
     end
@@ -63,6 +63,7 @@ local env = globals() -- what the chunks of modules see; out of every tool's rea
 env.string.format = text.raw_format -- several times as fast as that of tools, and modules format plain values only
 env.invalid, env.kind_of = errors.invalid, values.kind_of
 env.empty_object, env.is_empty_object = values.empty_object, values.is_empty_object
+env.number_text = values.number_text
 
 -- A tool that got hold of the class of an object could change what its module does, and give it a __gc. So objects have
 -- a metatable of ours in its place, and the class does not lead to itself by __index.
@@ -71,6 +72,7 @@ local metas, classes = {}, {} -- class -> metatable, and back
 local function seal(class, meta)
   for key, value in next, class do
     if key:sub(1, 2) == "__" then meta[key] = value end
+    if key == "__tostring" then meta[values.AS_TEXT] = value end
   end
   class.__index = nil
 end
@@ -88,6 +90,17 @@ end
 function env.getmetatable(value)
   local meta = metatable_of(value)
   return classes[meta] or meta
+end
+
+-- For functions that return a value only: an error there is raised, with its kind.
+function env.must(value, err)
+  if err then error(err) end
+  return value
+end
+
+-- For methods: raises unless `self` is an object of `class`, which it is not after a dot in place of the colon.
+function env.check_self(class, self, call)
+  if classes[metatable_of(self)] ~= class then error(errors.invalid("call it with a colon: " .. call)) end
 end
 
 -- Opens the file NAME_PART.lua of the module NAME, with the arguments that are given.

@@ -7,7 +7,7 @@ local error, next, pcall, rawequal, rawget, rawlen, setmetatable, tonumber, tost
 local gethook, sethook = debug.gethook, debug.sethook
 local math, string, table, utf8 = math, string, table, utf8
 local concat, find, format, match, sort = table.concat, string.find, string.format, string.match, table.sort
-local math_type, facts, getmetatable = math.type, errors.facts, debug.getmetatable
+local math_type, tointeger, facts, getmetatable = math.type, math.tointeger, errors.facts, debug.getmetatable
 
 local MAX_DEPTH = 128 -- tables within one another
 local MAX_SIZE = 8 << 20 -- bytes of text
@@ -15,6 +15,7 @@ local MAX_PIECES = 4000 -- as many as stay in a fast cache
 local MAX_FOLDS = 475 -- 1.9 million pieces: frames.py takes 2 million commas and brackets, and each is one here
 local TOO_MANY = {}
 local KIND = {} -- a field in the metatables of objects that are no values: what they are
+local AS_TEXT = {} -- another, of objects of modules: the function that gives their text, which is what they are as values
 
 local empty_objects = setmetatable({}, { __mode = "k" }) -- an empty table that came as {}, not as []
 
@@ -54,10 +55,32 @@ local function quote(text)
   return '"' .. text:sub(1, stop - 1) .. text:sub(stop):gsub(SPECIAL, escape) .. '"'
 end
 
+-- The shortest text of a finite float that reads back as the same number.
+local function shortest(value)
+  local text = value .. "" -- 14 digits, at a fortieth of what format costs
+  if tonumber(text) == value then return text end
+  text = format("%.16g", value)
+  if tonumber(text) ~= value then return format("%.17g", value) end
+  local shorter = format("%.15g", value)
+  return tonumber(shorter) == value and shorter or text
+end
+
+-- A number as JSON for others: whole floats without a fraction, and null for NaN and the infinities.
+local function number_text(value)
+  local whole = tointeger(value)
+  if whole then return tostring(whole) end
+  return value - value == 0 and shortest(value) or "null"
+end
+
+local not_finite -- whether `float` gives NaN and the infinities as what they are
+
 local function float(value)
-  if value ~= value or value == math.huge or value == -math.huge then return "null" end
-  local text = format("%.17g", value)
-  return value // 1 == value and not find(text, "e", 1, true) and text .. ".0" or text
+  if value - value ~= 0 then
+    if not not_finite then return "null" end
+    return value ~= value and "NaN" or value > 0 and "Infinity" or "-Infinity"
+  end
+  local text = shortest(value)
+  return find(text, "[.e]") and text or text .. ".0"
 end
 
 -- What `put` and its like add to: `out` is the latest pieces of the text and `last` their number; `known` is the text
@@ -149,6 +172,15 @@ local function put_map(map, depth, out, known)
 end
 
 local function put_table(value, depth, out, known)
+  local meta = getmetatable(value)
+  local as_text = meta and rawget(meta, AS_TEXT)
+  if as_text then
+    local here, running_hook = last, hook -- it may encode something itself
+    local text = as_text(value)
+    last, hook = here + 1, running_hook
+    out[last] = quote(text)
+    return nil
+  end
   if known[value] then return ": a cycle" end
   if depth == MAX_DEPTH then return ": nested deeper than " .. MAX_DEPTH end
   local first, problem = next(value), nil
@@ -187,9 +219,11 @@ function put(value, depth, out, known)
   end
 end
 
--- the text of `value`, or nil and what is wrong with it; `name` opens that message
-local function encode(value, name)
+-- The text of `value`, or nil and what is wrong with it; `name` opens that message. NaN and the infinities are null, or
+-- with `all_numbers` words, which main does not take.
+local function encode(value, name, all_numbers)
   local out, known = {}, {}
+  not_finite = all_numbers
   local mask, count
   hook, mask, count = gethook()
   sethook() -- a hook that counts makes every instruction slower: fold calls it instead
@@ -220,7 +254,8 @@ local function read_text(text, start)
   return found, stop + 1
 end
 
-local WORDS = { ["true"] = true, ["false"] = false } -- null is nil
+-- null is nil
+local WORDS = { ["true"] = true, ["false"] = false, NaN = -(0 / 0), Infinity = math.huge, ["-Infinity"] = -math.huge }
 
 local read
 
@@ -272,6 +307,6 @@ local function decode(text, start)
 end
 
 return {
-  KIND = KIND, MAX_SIZE = MAX_SIZE, encode = encode, decode = decode, quote = quote,
-  empty_object = empty_object, is_empty_object = is_empty_object, kind_of = kind_of,
+  KIND = KIND, AS_TEXT = AS_TEXT, MAX_SIZE = MAX_SIZE, encode = encode, decode = decode, quote = quote,
+  empty_object = empty_object, is_empty_object = is_empty_object, kind_of = kind_of, number_text = number_text,
 }

@@ -182,7 +182,8 @@ def _arguments(data: bytes) -> Iterator[Value]:
     while at < len(data):
         start = at + 5
         end = start + int.from_bytes(data[at + 1 : start])
-        yield frames.loads(data[start:end]) if data[at : at + 1] == b"v" else _text(data[start:end])
+        argument = data[start:end]
+        yield frames.loads(argument, all_numbers=True) if data[at : at + 1] == b"v" else _text(argument)
         at = end
 
 
@@ -199,7 +200,7 @@ def _crossing(value: Value) -> bytes:
         return b"s" + value
     if isinstance(value, str):
         return b"s" + value.encode()
-    return b"v" + frames.dumps(value)
+    return b"v" + frames.dumps(value, all_numbers=True)
 
 
 def end_with(kind: ErrorKind, message: str) -> bytes:

@@ -129,7 +129,7 @@ BOMBS: list[tuple[str, Any, str]] = [
 def test_a_cost_bomb_ends_at_the_limit_that_it_reached(source: str, env: Any, limit: str) -> None:
     program = expr.compile(source)
     # A tenth of what is usual, which is reached as surely and sooner; memory as in expr-lang.
-    limits = expr.Limits(steps=1_000_000 if limit == STEPS else expr.DEFAULT.steps)
+    limits = expr.Limits(steps=1_000_000 if limit == STEPS else expr.Limits().steps)
     with pytest.raises(expr.LimitError, match=rf"the limit of .*{limit}"):
         program.run(env, limits)
 

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micro_agi_kernel import expr
-from micro_agi_kernel.expr.kinds import MAX_INT, MIN_INT
+from micro_agi_kernel.expr.program import FAULT
 from micro_agi_kernel.expr.signatures import CHECKS, LOOPS
+from micro_agi_kernel.go_time import MAX_INT64, MIN_INT64
 
 FULL = bool(os.environ.get("MICRO_AGI_FULL"))
 LIMITS = expr.Limits(steps=200_000, memory=20_000, text=200_000)
@@ -72,7 +73,7 @@ OPERATORS = [
 values: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(MIN_INT, MAX_INT)
+    | st.integers(MIN_INT64, MAX_INT64)
     | st.floats()
     | st.text(max_size=8)
     | st.binary(max_size=4)
@@ -89,7 +90,8 @@ def attempt(source: str, env: Any, hints: Any = None, *, boolean: bool = False) 
         result = program.run(env, LIMITS)
         return repr(expr.to_value(result, LIMITS))
     except expr.ExprError as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error) and len(str(error)) < 300
+        assert FAULT not in str(error)
         return f"{type(error).__name__}: {error}"
 
 

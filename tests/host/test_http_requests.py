@@ -32,12 +32,12 @@ async def test_what_the_server_gets_to_see(server: HostileServer) -> None:
         server.url("/search?fixed=1"),
         "POST",
         headers={"X-Token": "t", "Accept": ["text/plain", "text/html"], "X-Name": "Zoë"},
-        query={"b": [1, 2.5, 3.0], "a": "ä &", "c": True},
+        query={"b": [1, 2.5, 3.0, 2.0**63], "a": "ä &", "c": True},
         body=b"\xff\x00",
     )
     seen = server.requests[0]
     assert (seen.method, seen.body) == ("POST", b"\xff\x00")
-    assert seen.path == "/search?fixed=1&a=%C3%A4+%26&b=1&b=2.5&b=3&c=true"
+    assert seen.path == "/search?fixed=1&a=%C3%A4+%26&b=1&b=2.5&b=3&b=9.223372036854776e%2B18&c=true"
     assert seen.headers == {
         "host": f"127.0.0.1:{server.port}",
         "accept": "text/html",  # the second of the two lines

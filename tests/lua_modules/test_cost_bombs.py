@@ -57,6 +57,17 @@ REFUSED = {
     "a thousand times the same megabyte, as JSON": Bomb(
         'local t, text = {}, ("x"):rep(1 << 20) for n = 1, 1000 do t[n] = text end return json.encode(t)', _TOO_LARGE
     ),
+    "a pattern that looks at all that follows for each match": Bomb(
+        'return text.regexp.compile("a.*b|a"):find_all_string(("a"):rep(400000))', "5 seconds", full=True
+    ),
+    "a large pattern for a large text": Bomb(
+        r'return text.regexp.compile("(\\pL{1,150}|[^a-c]{1,100})x"):match_string(("é"):rep(500000))', "too much work"
+    ),
+    "a patch of 20 bytes that is searched in all of a megabyte": Bomb(
+        "return text.diff.new({match_threshold = 1, match_distance = 1000000}):patch_apply({{text = "
+        '"@@ -500000,20 +500000,20 @@\\n-zyxwvutsrqponmlkjihg\\n+A\\n"}}, ("abcdefghij"):rep(100000))',
+        "too much work",
+    ),
     "a display of 9 MB": Bomb('display({["text/plain"] = ("x"):rep(9000000)})', _TOO_LARGE),
     "a filter of 9 MB": Bomb('return registry.find({a = ("x"):rep(9000000)})', _TOO_LARGE),
     "a query of 100,000 fields": Bomb(

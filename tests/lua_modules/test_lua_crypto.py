@@ -242,7 +242,7 @@ async def test_the_work_of_a_derivation_is_bounded(run_lua: RunLua) -> None:
         "INVALID: unsupported hash function: 'md5': use sha256 or sha512",
         "INVALID: unsupported hash function: True: use sha256 or sha512",
         "INVALID: key_length must be an integer",
-        "INVALID: argument 3: not a finite number",
+        "INVALID: an argument: not a finite number",
     ]
 
 

@@ -101,7 +101,7 @@ async def test_options_of_making(run_lua: RunLua) -> None:
     assert (await run_lua(TEXT + """
         local old, new = "abcdefghijklm", "abcdefGhijklm"
         local function make(options) return text.diff.new(options):patch_make(old, new)[1].text end
-        return { make(), make({patch_margin = 2}), make({diff_edit_cost = 9, unknown = 1, diff_timeout = 2.5}) }
+        return { make(), make({patch_margin = 2}), make({diff_edit_cost = 9, diff_timeout = 2.5}) }
     """)).value == [
         "@@ -3,9 +3,9 @@\n cdef\n-g\n+G\n hijk\n",
         "@@ -5,5 +5,5 @@\n ef\n-g\n+G\n hi\n",
@@ -261,6 +261,7 @@ for i = 1, 12 do
 end
 wrong("part", pcall(text.diff.new, {patch_margin = 1.5}))
 wrong("margin", pcall(text.diff.new, {patch_margin = 16}))
+wrong("unknown", pcall(text.diff.new, {timeout = 1}))
 return found
 """
 

@@ -81,9 +81,10 @@ async def test_numbers_that_json_lacks(run_lua: RunLua) -> None:
         local expr = require("expr")
         local nan = expr.eval("0.0 / 0")
         local plus, minus = expr.eval("1 / 0"), expr.eval("-1 / 0")
-        return {plus == math.huge, minus == -math.huge, nan ~= nan, expr.eval("[1 / 0]")[1] == nil}
+        local there = expr.eval("x == 1 / 0 and y != y and xs[0] < 0", {x = plus, y = nan, xs = {minus}})
+        return {plus == math.huge, minus == -math.huge, nan ~= nan, expr.eval("[1 / 0]")[1] == plus, there}
     """)
-    assert ran.value == [True] * 4
+    assert ran.value == [True] * 5
 
 
 async def test_an_empty_table_is_a_map(run_lua: RunLua) -> None:
@@ -158,15 +159,15 @@ ERRORS: list[tuple[str, ErrorKind, str]] = [
     ("expr.eval()", ErrorKind.INVALID, "expression must be a string"),
     ("expr.eval(5)", ErrorKind.INVALID, "expression must be a string"),
     ("expr.eval({})", ErrorKind.INVALID, "expression must be a string"),
-    ("expr.compile(print)", ErrorKind.INVALID, "argument 1: a function is no value"),
+    ("expr.compile(print)", ErrorKind.INVALID, "an argument: a function is no value"),
     ('expr.eval("\\xff")', ErrorKind.INVALID, "expression is not valid UTF-8"),
     ('expr.eval("1", 5)', ErrorKind.INVALID, "env must be a table of names and values"),
     ('expr.eval("1", "x")', ErrorKind.INVALID, "env must be a table of names and values"),
     ('expr.eval("1", {1, 2})', ErrorKind.INVALID, "env must be a table of names and values"),
     ('expr.compile("1", true)', ErrorKind.INVALID, "env must be a table of names and values"),
     ('expr.compile("1"):run({"x"})', ErrorKind.INVALID, "env must be a table of names and values"),
-    ('expr.eval("1", {x = print})', ErrorKind.INVALID, "argument 2.x: a function is no value"),
-    ('expr.eval("1", {1, x = 2})', ErrorKind.INVALID, "argument 2: a mixed table"),
+    ('expr.eval("1", {x = print})', ErrorKind.INVALID, "an argument.x: a function is no value"),
+    ('expr.eval("1", {1, x = 2})', ErrorKind.INVALID, "an argument: a mixed table"),
     ('expr.eval("1 +")', ErrorKind.INTERNAL, "compile failed: "),
     ('expr.compile("1 +")', ErrorKind.INTERNAL, "compile failed: "),
     ('expr.eval("x.y.z", {x = {}})', ErrorKind.INTERNAL, "eval failed: "),

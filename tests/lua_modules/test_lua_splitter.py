@@ -213,6 +213,9 @@ for _, make in ipairs{text.splitter.recursive, text.splitter.markdown} do
 end
 local many = {}
 for i = 1, 101 do many[i] = "x" end
+wrong("unknown", pcall(text.splitter.recursive, {size = 1}))
+wrong("other", pcall(text.splitter.recursive, {code_blocks = true}))
+wrong("another", pcall(text.splitter.markdown, {separators = {"x"}}))
 wrong("many", pcall(text.splitter.recursive, {separators = many}))
 return found
 """
@@ -225,10 +228,13 @@ async def test_wrong_arguments(run_lua: RunLua) -> None:
 async def test_an_object_that_a_tool_tampered_with_is_its_own_problem_only(run_lua: RunLua) -> None:
     assert (await run_lua(TEXT + """
         local kinds = {}
-        local broken = {7, "x", {1}, {}, {kind = "recursive", separators = 3}, {kind = {}, chunk_size = "x"}}
-        for i, options in ipairs(broken) do
+        local broken = {
+          {_options = 7}, {_options = "x"}, {_options = {1}}, {_options = {separators = 3}},
+          {_kind = {}}, {_kind = "x"},
+        }
+        for i, fields in ipairs(broken) do
           local splitter = text.splitter.recursive()
-          splitter._options = options
+          for name, value in pairs(fields) do splitter[name] = value end
           local chunks, err = splitter:split_text("x")
           kinds[i] = chunks and "chunks" or err:kind()
         end

@@ -168,3 +168,11 @@ async def test_the_constants(run_lua: RunLua) -> None:
         "STAMP_MICRO": "Jan _2 15:04:05.000000",
         "STAMP_NANO": "Jan _2 15:04:05.000000000",
     }
+
+
+async def test_a_time_and_a_duration_are_their_text_as_values(run_lua: RunLua) -> None:
+    ran = await run_lua("""
+        local time = require("time")
+        return {t = time.unix(0, 0):utc(), list = {time.parse_duration("90m"), {time.utc}, 5}}
+    """)
+    assert ran.value == {"t": "1970-01-01 00:00:00 +0000 UTC", "list": ["1h30m0s", ["UTC"], 5]}

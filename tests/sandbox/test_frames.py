@@ -61,6 +61,15 @@ def test_nan_and_infinities_are_null() -> None:
     assert frames.loads(frames.dumps([math.nan, {"x": math.inf}, -math.inf])) == [None, {"x": None}, None]
 
 
+def test_nan_and_infinities_cross_within_a_child_and_nowhere_else() -> None:
+    value = frames.dumps([math.inf, {"x": -math.inf}, b"\xff"], all_numbers=True)
+    assert frames.loads(value, all_numbers=True) == [math.inf, {"x": -math.inf}, b"\xff"]
+    assert str(frames.loads(frames.dumps(math.nan, all_numbers=True), all_numbers=True)) == "nan"
+    for word in (b"NaN", b"Infinity", b"[-Infinity]", b"1e999", value):
+        with pytest.raises(frames.FrameError):
+            frames.loads(word)
+
+
 @pytest.mark.parametrize(
     "data",
     [

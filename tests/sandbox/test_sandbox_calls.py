@@ -362,11 +362,11 @@ async def test_native_errors_are_values(lua: Runner) -> None:
     ]  # fmt: skip
     assert await lua.value(
         "local v, e = require('values').echo({ 1, x = 1 }) return { v == nil, e:kind(), e:message() }"
-    ) == [True, "INVALID", "argument 1: a mixed table (text keys and list items)"]
+    ) == [True, "INVALID", "an argument: a mixed table (text keys and list items)"]
     for value, words in (("errors.new('x')", "an error is no value"), ("0/0", "not a finite number")):
         call = f"local v, e = require('values').echo({value})"
         found = await lua.value(f"{call} return {{ v == nil, e:kind(), e:message() }}")
-        assert found == [True, "INVALID", f"argument 1: {words}"]
+        assert found == [True, "INVALID", f"an argument: {words}"]
 
 
 class RefusingHost:

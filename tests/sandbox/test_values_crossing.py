@@ -139,7 +139,7 @@ async def test_a_small_text_cannot_stand_for_a_large_value(lua: Runner) -> None:
     error = await lua.error(source, memory=256 << 20)
     assert (error.kind, error.message) == (
         ErrorKind.INVALID,
-        "argument 1: too many values, about a million is the most",
+        "an argument: too many values, about a million is the most",
     )
     assert await lua.value("local t = {} for n = 1, 900000 do t[n] = 1 end return t", memory=256 << 20) == [1] * 900_000
     text = "[{," * 1_500_000  # marks within a string are no values
@@ -179,5 +179,5 @@ async def test_strings_cross_to_a_module_as_they_are(lua: Runner) -> None:
         local none, problem = echo(("x"):rep((8 << 20) + 1))
         return none == nil and problem:message()
     """)
-        == "argument 1: larger than 8 MiB"
+        == "an argument: larger than 8 MiB"
     )

@@ -76,6 +76,6 @@ def _scalar(value: Value, name: str) -> str:
         case int():
             return str(value)
         case float() if math.isfinite(value):
-            return str(int(value)) if value.is_integer() else repr(value)
+            return str(int(value)) if value.is_integer() and -(1 << 63) <= value < 1 << 63 else repr(value)
         case _:
             return utf8(value, name)
