@@ -120,7 +120,7 @@ def uniq(budget: Budget, value: Dynamic) -> Dynamic:
     kept: list[Dynamic] = []
     alike: dict[object, list[Dynamic]] = {}
     for item in found:
-        others = alike.setdefault(_likeness(budget, item), [])
+        others = alike.setdefault(likeness(budget, item), [])
         budget.work(4 * len(others))
         if not any(equal(budget, item, other) for other in others):
             others.append(item)
@@ -131,7 +131,7 @@ def uniq(budget: Budget, value: Dynamic) -> Dynamic:
 _DOUBLE = struct.Struct("d")
 
 
-def _likeness(budget: Budget, value: Dynamic) -> object:
+def likeness(budget: Budget, value: Dynamic) -> object:
     """The same for all values that are equal, and mostly for no others.
 
     Of text and bytes, and of tuples and sets that hold some, nobody can foresee the hash, as of numbers.
@@ -144,10 +144,10 @@ def _likeness(budget: Budget, value: Dynamic) -> object:
         return _DOUBLE.pack(float(value) + 0.0)  # 0.0 is -0.0
     if value and (kind in SLICES or kind is Bytes):
         budget.work(4 * len(value))
-        return ("[", *[_likeness(budget, item) for item in value])
+        return ("[", *[likeness(budget, item) for item in value])
     if kind is dict:
         budget.work(4 * len(value))
-        return frozenset([(key, _likeness(budget, item)) for key, item in value.items()])
+        return frozenset([(key, likeness(budget, item)) for key, item in value.items()])
     return None
 
 

@@ -208,6 +208,7 @@ def join(budget: Budget, array: Dynamic, glue: Dynamic = "") -> Dynamic:
 
 
 def index_of(budget: Budget, value: Dynamic, part: Dynamic) -> int:
+    """Where `part` begins for the first time, in bytes from 0; -1 where it does not."""
     a, b = pair(budget, value, part)
     budget.search(len(a), len(b))
     at = a.find(b)  # type: ignore[arg-type]
@@ -235,6 +236,7 @@ def has_suffix(budget: Budget, value: Dynamic, suffix: Dynamic) -> bool:
 
 
 def to_base64(budget: Budget, value: Dynamic) -> Dynamic:
+    """The bytes of a string in base64, padded."""
     budget.work(1 + (len(text(value)) >> 6))
     octets = raw(value)
     budget.write(len(octets) * 4 // 3 + 4)

@@ -32,7 +32,7 @@ def counted(keyword: Keyword) -> Keyword:
     """`keyword`, with its steps counted: those of its own loops, and of its messages, which hold the whole value."""
 
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-        work.spend(1 + (_size(value) + _size(instance)) // 16)
+        work.spend(1 + (_size(value) + _size(instance)) // 8)
         for error in keyword(validator, value, instance, schema) or ():
             work.spend(len(error.message) // 16)
             yield error
@@ -110,8 +110,14 @@ def _const(validator: Any, value: Value, instance: Any, schema: Any) -> Iterator
 
 
 def _multiple_of(validator: Any, step: float, instance: Any, schema: Any) -> Iterator[Any]:
-    # Exact, on the digits as they were written: in floating point 19.99 is no multiple of 0.01.
-    if validator.is_type(instance, "number") and Fraction(repr(instance)) % Fraction(repr(step)):
+    if not validator.is_type(instance, "number"):
+        return
+    if isinstance(instance, int) and isinstance(step, int):
+        rest: object = instance % step
+    else:  # exact, on the digits as they were written: in floating point 19.99 is no multiple of 0.01
+        work.spend(5)
+        rest = Fraction(repr(instance)) % Fraction(repr(step))
+    if rest:
         yield _error(f"{shown(instance)} is not a multiple of {shown(step)}")
 
 
@@ -259,9 +265,7 @@ def _applied(validator: Any, instance: Any, schema: Any) -> Iterator[Any]:
             resolved = look_up(validator, schema[name])
             yield validator.evolve(schema=resolved.contents, _resolver=resolved.resolver)
     if "$recursiveRef" in schema:
-        from referencing.jsonschema import lookup_recursive_ref
-
-        resolved = lookup_recursive_ref(validator._resolver)
+        resolved = look_up(validator, "#", recursive=True)
         yield validator.evolve(schema=resolved.contents, _resolver=resolved.resolver)
     for subschema in _in_place(validator, instance, schema):
         inner = within(validator, subschema)
@@ -285,6 +289,7 @@ def _in_place(validator: Any, instance: Any, schema: Any) -> Iterator[Any]:
 
 def within(validator: Any, subschema: Any) -> Any:
     """`validator` for a part of its schema, which may have an `$id` of its own."""
+    work.spend(1)
     resource = resource_of(validator, subschema)
     return validator.evolve(schema=subschema, _resolver=validator._resolver.in_subresource(resource))
 
@@ -319,12 +324,17 @@ def _specification(draft: str) -> Any:
     return attrs.evolve(found, id_of=id_of, subresources_of=parts)
 
 
-def look_up(validator: Any, reference: str) -> Any:
-    """What a `$ref` leads to. Raises BadSchema: other documents are not fetched."""
+def look_up(validator: Any, reference: str, *, recursive: bool = False) -> Any:
+    """What a `$ref`, or a `$recursiveRef`, leads to. Raises BadSchema: other documents are not fetched."""
     from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import lookup_recursive_ref
 
-    work.spend(1 + len(reference) // 16)
+    # The documents that the references before it led through: one of them may have the anchor.
+    scope = 0 if reference.startswith("#/") else sum(1 for _ in validator._resolver.dynamic_scope())
+    work.spend(4 + len(reference) // 4 + scope * (8 if recursive else 1))
     try:
+        if recursive:
+            return lookup_recursive_ref(validator._resolver)
         found = validator._resolver.lookup(reference)
         document, _, pointer = reference.partition("#")
         if pointer.startswith("/"):
@@ -353,9 +363,15 @@ def _reference(validator: Any, reference: str, instance: Any, schema: Any) -> It
     yield from validator.descend(instance, resolved.contents, resolver=resolved.resolver)
 
 
+def _recursive_reference(validator: Any, reference: str, instance: Any, schema: Any) -> Iterator[Any]:
+    resolved = look_up(validator, "#", recursive=True)
+    yield from validator.descend(instance, resolved.contents, resolver=resolved.resolver)
+
+
 OURS: Mapping[str, Keyword] = {
     "$ref": _reference,
     "$dynamicRef": _reference,
+    "$recursiveRef": _recursive_reference,
     "anyOf": _any_of,
     "additionalProperties": _additional_properties,
     "const": _const,

@@ -3,8 +3,8 @@
 
 local host, text, errors, values, scheduler, timer, globals = ...
 
-local assert, error, load, next, pcall, select, setmetatable, type =
-  assert, error, load, next, pcall, select, setmetatable, type
+local assert, error, load, next, pcall, rawget, select, setmetatable, type =
+  assert, error, load, next, pcall, rawget, select, setmetatable, type
 local metatable_of = debug.getmetatable
 local concat, pack = table.concat, string.pack
 local encode, decode, largest = values.encode, values.decode, values.MAX_SIZE
@@ -21,8 +21,10 @@ local function argument(value)
     if #value > largest then return nil, "an argument: larger than 8 MiB" end
     return pack(">c1s4", "s", value)
   end
-  -- Within a table an error is its text, and such a number is what it is; alone they are mistakes.
+  -- Within a table an object is its text, and such a number is what it is; alone they are mistakes.
   if errors.facts[value] then return nil, "an argument: an error is no value" end
+  local meta = metatable_of(value)
+  if meta and rawget(meta, values.AS_TEXT) then return nil, "an argument: an object is no value" end
   if type(value) == "number" and value - value ~= 0 then return nil, "an argument: not a finite number" end
   local text, problem = encode(value, "an argument", true)
   return text and pack(">c1s4", "v", text), problem

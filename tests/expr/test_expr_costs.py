@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from micro_agi_kernel import expr
-from micro_agi_kernel.expr.arrays import uniq
+from micro_agi_kernel.expr.arrays import likeness, uniq
 from micro_agi_kernel.expr.budget import MAX_NUMBER, Budget
 from micro_agi_kernel.expr.kinds import Pair, hashed
 from micro_agi_kernel.go_time import Time
@@ -19,6 +19,8 @@ ALIKE = (1 << 61) - 1
 """Python's integers hash to what dividing by this leaves."""
 
 PATTERNS = [r"[^\pL\PL]" * 400 + str(n) for n in range(800)]
+UNSORTED = {str(n): 1 for n in range(30_000)} | {b"": 1}
+"""With a key that no environment has: sorting them would fail, so they are paid for before."""
 NEEDLE = "a" * 50 + "b" + "a" * 48
 
 BOMBS: dict[str, tuple[str, Any]] = {
@@ -26,27 +28,23 @@ BOMBS: dict[str, tuple[str, Any]] = {
     "float": ("count(1..5000, float(s) == 1) == 5", "0" * MAX_NUMBER),
     "base64 of line ends": ("count(1..5000, fromBase64(s) == '') == 5", "\n" * 1_000_000),
     "JSON of text": ("toJSON(s)", "\n" * 200_000),
-    "JSON of a list": ("toJSON(s)", [1] * 100_000),
-    "trim": ("count(1..5000, trim(s) == '') == 5", " " * 10_000),
     "trim many": ("trim(s, t)", "".join(chr(0x10041 + 256 * n) for n in range(1_000)) * 50),
     "trim bytes": ("trim(b, t)", b"\xff" * 50_000),
-    "join": ("join(s)", ["x"] * 2_000_000),
-    "print a map": ("string(s)", {str(n): 1 for n in range(30_000)}),
-    "print a map as JSON": ("toJSON(s)", {str(n): 1 for n in range(30_000)}),
+    "join": ("join(s)", ["x"] * 200_000 + [1]),
+    "print a map": ("string(s)", UNSORTED),
+    "print a map as JSON": ("toJSON(s)", UNSORTED),
     "repeat": ("count(1..5000, repeat(s, 0) == '') == 5", MEGABYTE),
     "replace": ("count(1..5000, replace(s, 'ab', '') == s) == 5", "ab" * 10_000),
-    "contains": ("count(1..500, s contains t) == 5", "a" * 29_999),
-    "index": ("count(1..500, indexOf(s, t) == 5) == 5", "a" * 29_999),
-    "split": ("count(1..3000, len(split(s, t)) == 1) == 5", "a" * 1_020),
+    "contains": ("count(1..90, s contains t) == 5", "a" * 29_999),
+    "index": ("count(1..50, indexOf(s, t) == 5) == 5", "a" * 29_999),
+    "split": ("count(1..500, len(split(s, t)) == 1) == 5", "a" * 1_020),
     "a long part": ("count(1..500, s contains s[2000:]) == 5", "a" * 30_000),
     "compare bytes": ("count(1..5000, b == c) == 5", b"\xff" * 1_000_000),
     "order text and bytes": ("count(1..5000, s < d) == 5", MEGABYTE),
     "compare long keys": ("count(1..5000, s == t) == 5", {MEGABYTE: 1}),
-    "long keys of pairs": ("groupBy(map(1..5000, toPairs(s)[0]), #)", {MEGABYTE: 1}),
-    "time zones": ("count(1..5000, timezone('Europe/Zurich').String() == '') == 5", ""),
-    "match": ("count(1..5000, s matches '^a') == 5", "é" * 100_000),
+    "long keys of pairs": ("groupBy(map(1..20, toPairs(s)[0]), #)", {MEGABYTE: 1}),
+    "time zones": ("count(1..400, timezone('Europe/Zurich').String() == '') == 5", ""),
     "patterns": ("count(s, 'a' matches #) == 5", PATTERNS),
-    "uniq": ("len(uniq(s)) == 5", [[n, n + 0.5] for n in range(10_000)]),
 }
 
 SECOND = {
@@ -67,7 +65,7 @@ def test_what_builtins_do_is_counted(name: str) -> None:
 
 
 def test_what_is_usual_costs_little() -> None:
-    usual = {
+    usual: dict[str, Any] = {
         "trim(s)": "  some words ",
         "upper(s) contains 'WORDS'": "some words",
         "join(split(s, ' '), ',')": "some words and some more",
@@ -102,7 +100,7 @@ def test_a_long_number_is_no_number(text: str) -> None:
     with pytest.raises(expr.CompileError, match="bad number"):
         expr.compile(text)
     for source in ("float(s)", "float('0x' + s)", "int(s)", "fromJSON(s)"):
-        with pytest.raises(expr.RunError, match="number|integer|JSON"):
+        with pytest.raises(expr.RunError, match=r"number|integer|JSON"):
             expr.compile(source).run({"s": text.replace("e", "x")})
 
 
@@ -143,11 +141,10 @@ def test_keys_cannot_be_chosen_to_collide() -> None:
         assert not _equal_hashes(hashed(budget, first), hashed(budget, second))
 
 
-def test_uniq_of_numbers_with_equal_hashes() -> None:
-    """They share no list of those alike, which would be compared one by one."""
+def test_elements_of_uniq_cannot_be_chosen_to_collide() -> None:
     numbers = [2.0 ** (61 * n) for n in range(16)]
     assert len({*map(hash, numbers)}) == 1
     pairs = [[a, b] for a in numbers for b in numbers]
     budget = Budget(expr.Limits())
+    assert len({hash(likeness(budget, pair)) for pair in pairs}) == 256
     assert len(uniq(budget, pairs)) == 256
-    assert budget.limits.steps - budget.steps < 20 * len(pairs)

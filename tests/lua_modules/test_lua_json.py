@@ -395,12 +395,14 @@ BAD_FORMS: list[tuple[str, str, str]] = [
     ("4", '{"exclusiveMaximum": 5}', "schema: at /exclusiveMaximum: it must be a boolean"),
     ("4", '{"definitions": {"a": true}}', "schema: at /definitions/a: a schema is an object in draft 4"),
     ("4", '{"$ref": "#/x", "x": true}', "schema: at #/x: a schema is an object in draft 4"),
+    ("2019", '{"$ref": "#/x", "x": {"not": {"allOf": [{"$id": "y", "$recursiveRef": "#"}]}}}', "schema: $ref '#' leads"),
     ("7", '{"$ref": "#/x/items/y", "x": {"items": {"$id": 5}}}', "schema: $ref '#/x/items/y' leads to nothing"),
 ]
 
 NAMES = {
     **{str(number): f"http://json-schema.org/draft-0{number}/schema#" for number in (4, 6, 7)},
-    **{"2019": "https://json-schema.org/draft/2019-09/schema", "2020": "https://json-schema.org/draft/2020-12/schema"},
+    "2019": "https://json-schema.org/draft/2019-09/schema",
+    "2020": "https://json-schema.org/draft/2020-12/schema",
 }
 
 
@@ -428,7 +430,24 @@ async def test_forms_that_a_draft_has(draft: str, schema: Any, run_lua: RunLua) 
 def _any_schemas(seed: int, count: int) -> Iterator[tuple[dict[str, Any], Any]]:
     """Keywords of all drafts with values that most of them do not take."""
     random = Random(seed)
-    parts: list[Any] = [None, True, False, 0, -1, 2.5, 1e300, "", "a", "#", "#/items/0", "(", "http://[", [], [1], ["a"]]
+    parts: list[Any] = [
+        None,
+        True,
+        False,
+        0,
+        -1,
+        2.5,
+        1e300,
+        "",
+        "a",
+        "#",
+        "#/items/0",
+        "(",
+        "http://[",
+        [],
+        [1],
+        ["a"],
+    ]
     parts += [[{}], [[]], {}, {"a": 1}, {"a": True}, {"a": ["b"]}, {"a": {}}, {"(": {}}, {"$ref": "#"}, {"$id": 5}]
     parts += [{"type": "string"}, {"$schema": NAMES["4"], "definitions": {"a": True}}, {"not": {"$id": "http://["}}]
     values = [None, True, 1, 2.5, "a", [], [1, "a"], {}, {"a": 1, "b": []}]
@@ -441,14 +460,60 @@ def _any_schemas(seed: int, count: int) -> Iterator[tuple[dict[str, Any], Any]]:
         yield schema, random.choice(values)
 
 
-KEYWORDS = """
-    $anchor $defs $dynamicAnchor $dynamicRef $id $recursiveAnchor $recursiveRef $ref $schema additionalItems
-    additionalProperties allOf anyOf const contains contentSchema definitions dependencies dependentRequired
-    dependentSchemas else enum exclusiveMaximum exclusiveMinimum format id if items maxContains maxItems maxLength
-    maxProperties maximum minContains minItems minLength minProperties minimum multipleOf not oneOf pattern
-    patternProperties prefixItems properties propertyNames required then type unevaluatedItems unevaluatedProperties
-    uniqueItems
-""".split()
+KEYWORDS = [
+    "$anchor",
+    "$defs",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$recursiveAnchor",
+    "$recursiveRef",
+    "$ref",
+    "$schema",
+    "additionalItems",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "contains",
+    "contentSchema",
+    "definitions",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "id",
+    "if",
+    "items",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "not",
+    "oneOf",
+    "pattern",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+    "propertyNames",
+    "required",
+    "then",
+    "type",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "uniqueItems",
+]
 
 
 async def test_whatever_a_schema_is_the_answer_is_an_answer(run_lua: RunLua) -> None:
@@ -581,6 +646,16 @@ def _unevaluated(levels: int) -> dict[str, Any]:
     return schema
 
 
+def _scopes(levels: int) -> tuple[dict[str, Any], Any]:
+    """Two documents that lead to one another, and data on which each does so at each level, with many items below."""
+    other = {"$id": "y", "$recursiveAnchor": True, "items": [{"$ref": "x"}], "additionalItems": {"$recursiveRef": "#"}}
+    schema = {"$schema": NAMES["2019"], "$id": "http://x/x", "$recursiveAnchor": True, "items": {"$ref": "y"}}
+    data: Any = [1] * 9_000
+    for _ in range(levels):
+        data = [data]
+    return {**schema, "$defs": {"y": other}}, data
+
+
 STEPS, ENDLESS, PATTERN = "more than 1,000,000 steps", "nest too deeply, or without an end", "schema: the pattern "
 
 BOMBS: dict[str, tuple[Any, Any, str]] = {
@@ -591,6 +666,7 @@ BOMBS: dict[str, tuple[Any, Any, str]] = {
         ENDLESS,
     ),
     "a dynamic reference to itself": ({"$dynamicAnchor": "a", "$dynamicRef": "#a"}, 1, ENDLESS),
+    "references through many documents": (*_scopes(119), STEPS),
     "references that double": (_doubling(), 1, STEPS),
     "unevaluated within unevaluated": (_unevaluated(30), {"a": 1}, STEPS),
     "a large value compared often": (

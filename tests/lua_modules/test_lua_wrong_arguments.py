@@ -33,7 +33,7 @@ TAKES: dict[str, dict[int, str]] = {
     **{f"hash.{name}": {2: "any"} for name in ("md5", "sha1", "sha256", "sha512")},
     **{f"hash.hmac_{name}": {3: "any"} for name in ("md5", "sha1", "sha256", "sha512")},
     # Several types, as the page says.
-    "display.progress": {3: "error"},
+    "display.progress": {3: "error Time Duration Location"},
     "errors.new": {1: "string"},
     "json.validate": {1: "string table", 2: "any"},
     "json.validate_string": {1: "string table"},
