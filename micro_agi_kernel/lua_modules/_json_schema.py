@@ -13,10 +13,11 @@ from itertools import islice
 from typing import Any
 
 from micro_agi_kernel.lua_modules._json_form import check_form
-from micro_agi_kernel.lua_modules._json_keywords import OURS, counted, not_allowed, resource_of, work
+from micro_agi_kernel.lua_modules._json_keywords import OURS, counted, not_allowed
 from micro_agi_kernel.lua_modules._json_messages import describe
+from micro_agi_kernel.lua_modules._json_references import resource_of
 from micro_agi_kernel.lua_modules._json_text import parse
-from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema, EmptyTable, loosened
+from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema, EmptyTable, loosened, work
 from micro_agi_kernel.values import Value, shorten
 
 _PROBLEMS = 10

@@ -82,3 +82,7 @@ class Work:
             self.known[key] = frozenset(self.identity(value, loose=self.loose) for value in values)
         found: frozenset[str] = self.known[key]
         return found
+
+
+work = Work()
+"""Of the validation that runs."""

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from micro_agi_kernel.go_time import Time
-from micro_agi_kernel.lua_modules._yaml_scalars import Scalar, key_text, plain, tagged
+from micro_agi_kernel.lua_modules._yaml_scalars import Scalar, is_like_a_moment, key_text, plain, tagged
 from micro_agi_kernel.values import MAX_DEPTH, Value, shorten
 
-MAX_NODES = 1_000_000
+MAX_NODES = 500_000
 """Scalars, lists and maps of a document."""
+
+_PER_MOMENT = 10
+"""As many nodes as what looks like a moment costs."""
 
 MAX_EXPANSION = 8 << 20
 """Bytes that aliases may add: each stands for a copy of what it points to."""
@@ -81,14 +84,17 @@ class Document:
         return anchored.value
 
     def _content(self, event: Any, depth: int) -> Scalar | Value:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise _bad(event, f"more than {MAX_NODES:,} values")
+        self._spend(1, event)
         self._size += _PER_NODE
         if type(event) is self._yaml.ScalarEvent:
             return self._scalar(event)
         self._go_to(depth + 1, event)
         return self._list(depth + 1) if type(event) is self._yaml.SequenceStartEvent else self._map(depth + 1)
+
+    def _spend(self, nodes: int, event: Any) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise _bad(event, f"more than {MAX_NODES:,} values")
 
     def _go_to(self, depth: int, event: Any) -> None:
         if depth > MAX_DEPTH:
@@ -97,14 +103,16 @@ class Document:
 
     def _scalar(self, event: Any) -> Scalar:
         self._size += len(event.value)
+        if event.tag in _NO_TAG and event.style not in _PLAIN:
+            return str(event.value)
+        if is_like_a_moment(event.value):
+            self._spend(_PER_MOMENT - 1, event)
         if event.tag in _NO_TAG:
-            value = plain(event.value) if event.style in _PLAIN else event.value
-        else:
-            try:
-                value = tagged(event.tag, event.value)
-            except ValueError as error:
-                raise _bad(event, str(error)) from error
-        return value
+            return plain(event.value)
+        try:
+            return tagged(event.tag, event.value)
+        except ValueError as error:
+            raise _bad(event, str(error)) from error
 
     def _alias(self, event: Any, depth: int) -> Scalar | Value:
         anchored = self._anchors.get(event.anchor)

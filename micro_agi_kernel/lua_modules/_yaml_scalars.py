@@ -59,7 +59,7 @@ def plain(text: str) -> Scalar:
         return _WORDS[text]
     if not ("0" <= text[0] <= "9" or text[0] in "+-.") or len(text) > _LONGEST:
         return text
-    if text[4:5] == "-" and (moment := _moment(text)):
+    if is_like_a_moment(text) and (moment := _moment(text)):
         return moment
     digits = text if text[0] == "." else text.replace("_", "")
     if match := _INTEGER.fullmatch(digits):
@@ -72,6 +72,11 @@ def plain(text: str) -> Scalar:
         found = float(digits)
         return found if math.isfinite(found) else text
     return text
+
+
+def is_like_a_moment(text: str) -> bool:
+    """Whether it costs what reading a moment does, which is much."""
+    return text[4:5] == "-" and text[:4].isdigit()
 
 
 def _moment(text: str) -> Time | None:

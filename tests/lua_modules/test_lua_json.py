@@ -333,7 +333,8 @@ async def test_an_empty_table_is_equal_to_an_empty_list_and_to_an_empty_object(r
         }) do valid[i] = json.validate(case[1], case[2]) end
         local texts = {}
         for i, case in ipairs({
-          {{const = {}}, "[]"}, {{const = {}}, "{}"}, {{enum = {{}}}, "[]"}, {schema, '{"a": []}'}, {schema, '{"a": {}}'},
+          {{const = {}}, "[]"}, {{const = {}}, "{}"}, {{enum = {{}}}, "[]"}, {schema, '{"a": []}'},
+          {schema, '{"a": {}}'},
           {{const = {}}, "[[]]"}, {{uniqueItems = true}, "[[], {}]"}, {{uniqueItems = true}, "[[], []]"},
           {'{"const": []}', "[]"}, {'{"const": []}', "{}"}, {'{"enum": [{}]}', "[]"},
         }) do texts[i] = json.validate_string(case[1], case[2]) end
@@ -395,7 +396,11 @@ BAD_FORMS: list[tuple[str, str, str]] = [
     ("4", '{"exclusiveMaximum": 5}', "schema: at /exclusiveMaximum: it must be a boolean"),
     ("4", '{"definitions": {"a": true}}', "schema: at /definitions/a: a schema is an object in draft 4"),
     ("4", '{"$ref": "#/x", "x": true}', "schema: at #/x: a schema is an object in draft 4"),
-    ("2019", '{"$ref": "#/x", "x": {"not": {"allOf": [{"$id": "y", "$recursiveRef": "#"}]}}}', "schema: $ref '#' leads"),
+    (
+        "2019",
+        '{"$ref": "#/x", "x": {"not": {"allOf": [{"$id": "y", "$recursiveRef": "#"}]}}}',
+        "schema: $ref '#' leads",
+    ),
     ("7", '{"$ref": "#/x/items/y", "x": {"items": {"$id": 5}}}', "schema: $ref '#/x/items/y' leads to nothing"),
 ]
 

@@ -156,12 +156,19 @@ BOMBS = {
         "nested deeper than 128",
     ),
     "directives": ("".join(f"%TAG !a{n}! tag:x\n" for n in range(100_000)) + "--- a", "more than 100 %TAG directives"),
-    "values": ("- a\n" * 1_100_000, "more than 1,000,000 values"),
+    "values": ("- a\n" * 500_000, "line 500000: more than 500,000 values"),
+    "moments": ("- 2024-01-15 10:11:12.123\n" * 50_000, "line 50000: more than 500,000 values"),
+    "moments as keys": ("".join(f"2024-01-15 10:11:12.{n}: 1\n" for n in range(50_000)), "more than 500,000 values"),
+    "what looks like a moment": ("- 2024-13-15 10:11:12.123\n" * 50_000, "line 50000: more than 500,000 values"),
+    "moments by their tag": ("- !!timestamp '2024-01-15'\n" * 50_000, "line 50000: more than 500,000 values"),
 }
+
+SECONDS = {"values", "moments", "moments as keys", "moments by their tag"}
+"""What takes about one, of the bombs."""
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("name", [name for name in BOMBS if os.environ.get("MICRO_AGI_FULL") or name != "values"])
+@pytest.mark.parametrize("name", [name for name in BOMBS if os.environ.get("MICRO_AGI_FULL") or name not in SECONDS])
 async def test_bombs_end_in_a_named_limit(name: str, run_lua: RunLua) -> None:
     text, message = BOMBS[name]
     error = (await run_lua(DECODE, text)).outcome.error
@@ -179,6 +186,7 @@ async def test_what_is_deep_or_shared_and_honest_is_read(run_lua: RunLua) -> Non
     # Deep where it is named, and again where it is not: 60 levels below 60.
     text = f"a: &a {'[' * 60}1{']' * 60}\nb: {'[' * 60}*a{']' * 60}"
     assert (await run_lua(DECODE, text)).outcome.error is None
+    assert (await run_lua(DECODE, "- '2024-01-15'\n" * 60_000)).outcome.error is None, "texts are no moments"
     shared = "base: &base {a: 1, b: [x, y]}\n" + "".join(f"k{n}: *base\n" for n in range(1_000))
     value = (await run_lua(DECODE, shared)).value
     assert isinstance(value, dict)
