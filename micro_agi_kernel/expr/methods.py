@@ -32,8 +32,6 @@ from micro_agi_kernel.go_time import (
 )
 
 RFC3339 = "2006-01-02T15:04:05.999999999Z07:00"
-SHOWN = "2006-01-02 15:04:05.999999999 -0700 MST"
-"""How a time is printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ _TIME: Mapping[str, MethodType] = {
     "Nanosecond": _m(INT, lambda t: t.nanosecond),
     "Round": _m(TIME, lambda t, d: t.round(d.nanoseconds), DURATION),
     "Second": _m(INT, lambda t: t.wall().second),
-    "String": _m(STRING, lambda t: t.format(SHOWN)),
+    "String": _m(STRING, str),
     "Sub": _m(DURATION, lambda t, u: Duration(t.sub(u)), TIME),
     "Truncate": _m(TIME, lambda t, d: t.truncate(d.nanoseconds), DURATION),
     "UTC": _m(TIME, lambda t: t.in_zone(UTC)),

@@ -24,7 +24,7 @@ from micro_agi_kernel.expr.kinds import (
     text_of,
     type_name,
 )
-from micro_agi_kernel.expr.methods import RFC3339, SHOWN
+from micro_agi_kernel.expr.methods import RFC3339
 from micro_agi_kernel.go_time import Time, Zone, format_duration
 
 
@@ -125,7 +125,7 @@ def shown(value: Dynamic) -> str | bytes:
     if kind is float:
         return decimal(value, 6, -4)
     if kind is Time:
-        return str(value.format(SHOWN))
+        return str(value)
     if kind is Duration:
         return format_duration(value.nanoseconds)
     if kind is Zone:

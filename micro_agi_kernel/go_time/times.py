@@ -39,6 +39,10 @@ class Time:
         offset, abbreviation = self.zone.at(self.seconds)
         return wall_time(self.seconds, self.nanosecond, offset, abbreviation)
 
+    def __str__(self) -> str:
+        """As Go prints a time."""
+        return self.format("2006-01-02 15:04:05.999999999 -0700 MST")
+
     def format(self, layout: str) -> str:
         """The text that a Go layout asks for."""
         return format_time(self.wall(), layout)

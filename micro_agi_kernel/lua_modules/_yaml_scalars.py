@@ -116,7 +116,7 @@ def key_text(key: Scalar) -> str:
         case bytes():
             return key.decode()
         case Time():
-            return key.format("2006-01-02 15:04:05.999999999 -0700 MST")
+            return str(key)
         case float():
             return repr(key).removesuffix(".0")
         case _:
