@@ -15,6 +15,9 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | dict[str, Value] | None"
 """What Lua can say: a Lua string is `str` when it is valid UTF-8 and `bytes` when it is not."""
 
+GO_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""What Go takes for white space (unicode.IsSpace); Python's has four control characters more."""
+
 MAX_DEPTH = 128
 """Nesting that any value may have; the limit of the reference's JSON module."""
 

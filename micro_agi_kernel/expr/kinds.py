@@ -17,9 +17,6 @@ from micro_agi_kernel.go_time import MIN_INT64, MONTHS, WEEKDAYS, Time, Zone
 Dynamic: TypeAlias = Any
 """A value while an expression runs."""
 
-SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-"""What Go takes for white space."""
-
 
 def wrap(number: int) -> int:
     """`number` in 64 bits, as Go's integers overflow."""

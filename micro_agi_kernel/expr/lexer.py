@@ -9,9 +9,8 @@ from typing import NoReturn
 
 from micro_agi_kernel.expr.budget import MAX_SOURCE
 from micro_agi_kernel.expr.errors import CompileError, located
-from micro_agi_kernel.expr.kinds import SPACE
 from micro_agi_kernel.expr.literals import unquote, unquote_bytes
-from micro_agi_kernel.values import shorten
+from micro_agi_kernel.values import GO_SPACE, shorten
 
 
 class TokenKind(Enum):
@@ -60,7 +59,7 @@ _MEANT = {
 }
 """Operators that other languages have, or that are only valid elsewhere."""
 
-_SKIPPED = re.compile(rf"(?:[{SPACE}]+|//[^\n]*(?:\n|\Z)|/\*(?s:.*?)\*/)*")
+_SKIPPED = re.compile(rf"(?:[{GO_SPACE}]+|//[^\n]*(?:\n|\Z)|/\*(?s:.*?)\*/)*")
 _OPERATOR = re.compile(r"\?[.?]?|\|\|?|::?|\.\.?|[,;%+\-^/]|[&!=*<>][&=*]?|##?")
 _PLAIN = re.compile(r"[A-Za-z0-9_$]*")
 # Digits by what follows the leading zero. A dot that another dot follows is the range operator (1..2).

@@ -31,7 +31,7 @@ from micro_agi_kernel.go_time import (
     truncate_duration,
 )
 
-RFC3339 = "2006-01-02T15:04:05.999999999Z07:00"
+RFC3339_NANO = "2006-01-02T15:04:05.999999999Z07:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _several(*_: Dynamic) -> Dynamic:
 
 
 def _json(time: Time) -> Bytes:
-    return Bytes(f'"{time.format(RFC3339)}"'.encode())
+    return Bytes(f'"{time.format(RFC3339_NANO)}"'.encode())
 
 
 _SECOND = 1_000_000_000
@@ -103,7 +103,7 @@ _TIME: Mapping[str, MethodType] = {
     "Local": _m(TIME, lambda t: t.in_zone(UTC)),
     "Location": _m(ZONE, lambda t: t.zone),
     "MarshalJSON": _m(BYTES, _json),
-    "MarshalText": _m(BYTES, lambda t: Bytes(t.format(RFC3339).encode())),
+    "MarshalText": _m(BYTES, lambda t: Bytes(t.format(RFC3339_NANO).encode())),
     "Minute": _m(INT, lambda t: t.wall().minute),
     "Month": _m(MONTH, lambda t: Month(t.wall().month)),
     "Nanosecond": _m(INT, lambda t: t.nanosecond),

@@ -24,7 +24,7 @@ from micro_agi_kernel.expr.kinds import (
     text_of,
     type_name,
 )
-from micro_agi_kernel.expr.methods import RFC3339
+from micro_agi_kernel.expr.methods import RFC3339_NANO
 from micro_agi_kernel.go_time import Time, Zone, format_duration
 
 
@@ -207,7 +207,7 @@ def _block(writer: _Writer, brackets: str, newline: str, items: list[tuple[Dynam
 def _time(value: Time) -> str:
     if not 0 <= value.wall().year <= 9_999:
         raise RunError("JSON takes years from 0 to 9999")
-    return f'"{value.format(RFC3339)}"'
+    return f'"{value.format(RFC3339_NANO)}"'
 
 
 _SCALARS: dict[type, Callable[[Dynamic], str]] = {

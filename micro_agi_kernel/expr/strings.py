@@ -9,7 +9,6 @@ from micro_agi_kernel.expr.errors import LimitError, RunError
 from micro_agi_kernel.expr.kinds import (
     NO_SLICE,
     SLICES,
-    SPACE,
     AnyMap,
     Bytes,
     Dynamic,
@@ -20,7 +19,7 @@ from micro_agi_kernel.expr.kinds import (
     type_name,
 )
 from micro_agi_kernel.expr.operators import as_int
-from micro_agi_kernel.values import decode_base64
+from micro_agi_kernel.values import GO_SPACE, decode_base64
 
 _MOST_TRIMMED = 1_024
 """Characters that `trim` looks for at once: each may cost a look at each of the text's."""
@@ -59,7 +58,7 @@ def encoded(budget: Budget, value: str) -> str | bytes:
     return text_of(value.encode("utf-8", "surrogateescape"))
 
 
-def trim(budget: Budget, value: Dynamic, chars: Dynamic = SPACE) -> Dynamic:
+def trim(budget: Budget, value: Dynamic, chars: Dynamic = GO_SPACE) -> Dynamic:
     """The text without `chars` at its ends; usually white space."""
     value, chars = text(value), text(chars)
     if len(chars) > _MOST_TRIMMED:

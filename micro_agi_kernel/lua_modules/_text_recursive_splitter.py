@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.lua_modules._arguments import invalid
+from micro_agi_kernel.values import GO_SPACE
 
 MAX_OUTPUT = 8 * MIB
 """Characters of all chunks together, with CHUNK for each: overlaps and repeated headings may multiply a text."""
 CHUNK = 8
-
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-"""What Go's TrimSpace takes away; Python's strip takes four control characters more."""
 
 
 class Budget:
@@ -78,7 +76,7 @@ def _merged(pieces: Iterable[str], separator: str, sizes: Sizes, budget: Budget)
 
     def close() -> None:
         budget.spend(total)
-        if chunk := separator.join(current).strip(SPACE):
+        if chunk := separator.join(current).strip(GO_SPACE):
             chunks.append(chunk)
 
     for piece in pieces:
@@ -104,6 +102,6 @@ def _windows(source: str, sizes: Sizes, budget: Budget) -> list[str]:
     for start in range(0, max(len(source) - sizes.chunk + step, 1), step):
         window = source[start : start + sizes.chunk]
         budget.spend(len(window))
-        if chunk := window.strip(SPACE):
+        if chunk := window.strip(GO_SPACE):
             chunks.append(chunk)
     return chunks

@@ -11,7 +11,7 @@ local function integer(value, name)
   return whole(value) or error(invalid(name .. " must be a number"))
 end
 
--- nil and an error if `value` is no string. An error object would cross to Python as its text.
+-- nil and an error if `value` is no string.
 local function text(value, name)
   if type(value) == "string" then return value end
   return nil, invalid(name .. " must be a string")
