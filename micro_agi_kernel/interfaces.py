@@ -174,8 +174,12 @@ class Published:
 class Publisher(Protocol):
     """The one place that writes the registry."""
 
-    async def publish(self, changeset: Changeset, context: CallContext, *, base: str | None = None) -> Published:
+    async def publish(
+        self, changeset: Changeset, context: CallContext, *, base: str | None = None, body: str = ""
+    ) -> Published:
         """Check `changeset` against the policies and the kinds, and commit it.
+
+        `body` is the paragraph of its message for people; empty: the comment of a single entry.
 
         `base` is the commit that its author read (default: the newest): an entry of the changeset that
         changed since is a conflict. Raises Refused (policy or kind check), Conflict (another writer changed

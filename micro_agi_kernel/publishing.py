@@ -47,7 +47,9 @@ class Publishing:
         self._modules = modules
         self._person = person
 
-    async def publish(self, changeset: Changeset, context: CallContext, *, base: str | None = None) -> Published:
+    async def publish(
+        self, changeset: Changeset, context: CallContext, *, base: str | None = None, body: str = ""
+    ) -> Published:
         """Check and commit `changeset`; see interfaces.Publisher. What changes nothing leaves no commit."""
         for _ in range(MAX_TRIES):
             # In this order: `read` may be older than what the checks see, never newer.
@@ -58,8 +60,9 @@ class Publishing:
                 return Published(checked.commit, checked.number)
             stopped = threading.Event()
             try:
+                message = _message(changeset, context, policy, body)
                 version = await asyncio.to_thread(
-                    self._commit, changeset, context, policy, read or checked, checked, stopped
+                    self._commit, changeset, message, context.actor, read or checked, checked, stopped
                 )
             except _Moved:
                 continue
@@ -112,8 +115,8 @@ class Publishing:
     def _commit(
         self,
         changeset: Changeset,
-        context: CallContext,
-        policy: str,
+        message: CommitMessage,
+        actor: str,
         read: Snapshot,
         checked: Snapshot,
         stopped: threading.Event,
@@ -127,8 +130,7 @@ class Publishing:
             if files or any(id in touched or id.namespace != GENERATED_NAMESPACE for _, id in operations):
                 raise _Moved
 
-        message = _message(changeset, context, policy)
-        author = Person(context.actor, SERVICE_EMAIL) if context.actor.startswith("service:") else self._person
+        author = Person(actor, SERVICE_EMAIL) if actor.startswith("service:") else self._person
         return self._registry.commit(
             changeset, message, author=author, committer=self._person, base=read, recheck=recheck
         )
@@ -147,13 +149,13 @@ class _NoHost:
         raise Refused(ErrorKind.PERMISSION_DENIED, "nothing is granted")
 
 
-def _message(changeset: Changeset, context: CallContext, policy: str) -> CommitMessage:
+def _message(changeset: Changeset, context: CallContext, policy: str, body: str) -> CommitMessage:
     origin = context.provenance
     entry = changeset.operations[0].entry if len(changeset.operations) == 1 else None
     source = entry.source if entry is not None else None
     return CommitMessage(
         actor=context.actor,
-        body=entry.text("comment") if entry is not None else "",
+        body=body or (entry.text("comment") if entry is not None else ""),
         policy=policy,
         modules=entry.modules if entry is not None else (),
         model=origin.model,

@@ -77,6 +77,8 @@ class Session:
     async def _turn(self, text: str, cell: int, emit: Callable[[Event], None]) -> TurnFinished:
         try:
             before = await asyncio.to_thread(self.workspace.registry.head)
+            for line in self.workspace.take_notices():
+                emit(Notice(line))
             agent = self._agent_with(await asyncio.to_thread(self._read_spec))
             choice = await asyncio.to_thread(self._choose, agent.spec)
             model = await self._open_model(choice, emit)

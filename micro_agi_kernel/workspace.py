@@ -32,6 +32,8 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         """Open the registry, made from the seed on first use. Raises RegistryError with one line."""
         self.person = Person(*person())
+        self.notices: list[str] = []
+        """Lines for the person about what happened to the registry by itself; whoever shows one takes it out."""
         self.registry = open_registry(settings)
         self.permissions = Permissions(self.registry)
         self.sandbox = open_sandbox(settings)
@@ -54,6 +56,11 @@ class Workspace:
             settings.sandbox.limits(),
             settings.sandbox.most(),
         )
+
+    def take_notices(self) -> list[str]:
+        """The notices that nobody has shown yet."""
+        taken, self.notices = self.notices, []
+        return taken
 
     async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
         """Call an entry; see interfaces.Caller."""

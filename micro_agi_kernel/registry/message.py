@@ -44,6 +44,8 @@ class CommitMessage:
 
     actor: str
     """"service:agent", "service:installer" or "user:<name>"."""
+    subject: str = ""
+    """The first line; empty: what `subject_of` says of the changeset."""
     body: str = ""
     """One paragraph for people: what the change is for."""
     policy: str = ""
@@ -58,7 +60,7 @@ class CommitMessage:
 
     def render(self, changeset: Changeset) -> bytes:
         """The message of the commit that `changeset` becomes."""
-        paragraphs = [subject_of(changeset)]
+        paragraphs = [clean(self.subject) or subject_of(changeset)]
         if body := _body(self.body):
             paragraphs.append(body)
         lines = [f"{key}: {text}" for key, value in self._trailers(changeset) if (text := clean(value, _limit(key)))]

@@ -181,9 +181,11 @@ class Registry:
         committer: Person,
         base: Snapshot,
         recheck: Callable[[Snapshot], None] | None = None,
+        merging: str | None = None,
     ) -> Version:
         """Write `changeset`, which was prepared and checked against `base`, as one commit.
 
+        `merging` is a commit of another line, with which this one is a merge: its second parent.
         `recheck` is called under the lock, before anything is written, with what is there now; it may raise.
         Raises Conflict when they changed an entry or file that the changeset touches, Refused when it creates
         what exists, changes what does not, or changes nothing, RegistryError when it cannot be written. After
@@ -199,7 +201,7 @@ class Registry:
                     recheck(head)
                 check_existence(changeset.operations, head)
                 check_twins((path for path, content in written.items() if content is not None), head)
-                commit = self._try_commit(head, written, text, author, committer)
+                commit = self._try_commit(head, written, text, author, committer, merging)
                 if commit is not None:
                     break
                 time.sleep(min(1.0, 0.01 * 2**attempt) * random.uniform(0.5, 1.0))
@@ -211,7 +213,13 @@ class Registry:
         return self.history.version(self.objects.commit(commit))
 
     def _try_commit(
-        self, head: Snapshot, written: dict[str, bytes | None], text: bytes, author: Person, committer: Person
+        self,
+        head: Snapshot,
+        written: dict[str, bytes | None],
+        text: bytes,
+        author: Person,
+        committer: Person,
+        merging: str | None,
     ) -> str | None:
         """Write the objects on top of `head` and move the branch; None when someone was in the way."""
         from micro_agi_kernel.registry.objects import Busy, new_commit
@@ -220,7 +228,8 @@ class Registry:
         tree = self.objects.new_tree(head.tree, written, made)
         if tree == head.tree:
             raise Refused(ErrorKind.INVALID, "nothing to change")
-        commit = new_commit(tree, [head.commit] if head.commit else [], author.line(), committer.line(), text)
+        parents = [parent for parent in (head.commit, merging) if parent]
+        commit = new_commit(tree, parents, author.line(), committer.line(), text)
         made.append(commit)
         id = commit.id.decode()
         try:

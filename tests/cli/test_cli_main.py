@@ -54,7 +54,7 @@ def test_every_command_says_what_it_does(cli: Callable[..., Result], home: Path,
 def test_the_commands_of_the_contract_are_there() -> None:
     assert [" ".join(words) for words in commands()[1:]] == [
         "demo", "ask", "eval", "call", "registry",
-        "registry init", "registry list", "registry log", "registry path", "registry show", "registry verify",
+        "registry init", "registry list", "registry show", "registry log", "registry verify", "registry path",
         "docs", "docs search", "docs show", "models", "doctor", "install", "uninstall", "lab", "console",
     ]  # fmt: skip
 

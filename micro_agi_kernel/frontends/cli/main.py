@@ -5,20 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
 from micro_agi_kernel import __version__
 from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.frontends.cli.lazy import LazyGroup
 
 COMMANDS = {
     "demo": "demo:demo",
     "ask": "ask:ask",
     "eval": "lua:evaluate",
     "call": "lua:call",
-    "registry": "registry:registry",
+    "registry": "registry.group:registry",
     "docs": "information:docs",
     "models": "information:models",
     "doctor": "doctor:doctor",
@@ -29,23 +29,12 @@ COMMANDS = {
 }
 """Subcommand to `module:function` in this folder, in the order of the help."""
 
-
 _OUTPUT_ERRORS = frozenset({errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC})
 """What a full disk or a closed stdout answers to writing."""
 
 
-class Commands(click.Group):
-    """Imports a subcommand when it is wanted; what the person can mend is one line on stderr, without traceback."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, function = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(f"{__package__}.{module}"), function)
-        return command
+class Commands(LazyGroup):
+    """What the person can mend is one line on stderr, without traceback."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         _open_closed_streams()
@@ -68,7 +57,9 @@ class Commands(click.Group):
             raise SystemExit(130) from None  # 128 + SIGINT, as shells count
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, modules=COMMANDS, package=__package__, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, message="micro-agi %(version)s")
 def main() -> None:
     """Micro AGI: an agent in Jupyter that writes its own tools, each one a commit you can read.
