@@ -44,8 +44,6 @@ class CommitMessage:
 
     actor: str
     """"service:agent", "service:installer" or "user:<name>"."""
-    subject: str = ""
-    """The first line; empty: what `subject_of` says of the changeset."""
     body: str = ""
     """One paragraph for people: what the change is for."""
     policy: str = ""
@@ -57,6 +55,8 @@ class CommitMessage:
     cell: int = 0
     cost: str = ""
     source_sha256: str = ""
+    subject: str = ""
+    """The first line; empty: what `subject_of` says of the changeset."""
 
     def render(self, changeset: Changeset) -> bytes:
         """The message of the commit that `changeset` becomes."""
