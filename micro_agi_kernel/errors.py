@@ -3,7 +3,8 @@
     MicroAgiError            the user's: one clean line that says what to do
     ├── SettingsError        a setting, option or environment variable is wrong
     ├── RegistryError        the registry cannot be opened, read or written
-    │   └── Conflict         another writer changed the same entry first
+    │   ├── Conflict         another writer changed the same entry first
+    │   └── NoSuchRevision   a revision names no commit, or more than one
     ├── EntryError           an entry, an id or a file of an entry is malformed
     ├── ModelError           the model cannot be reached, refused us, or broke off
     ├── SandboxError         the jail cannot be set up as the settings demand
@@ -82,6 +83,13 @@ class Conflict(RegistryError):
 
     kind = ErrorKind.CONFLICT
     retryable = True
+
+
+class NoSuchRevision(RegistryError):
+    """A revision that names no commit of the registry, or more than one."""
+
+    kind = ErrorKind.NOT_FOUND
+    retryable = False
 
 
 class EntryError(MicroAgiError):

@@ -109,7 +109,7 @@ class Functions:
         if id.namespace == GENERATED_NAMESPACE != caller.id.namespace:  # it would run with what `caller` was granted
             reason = f"{caller.id} may not import {id}: an agent can rewrite that"
             raise Refused(ErrorKind.PERMISSION_DENIED, reason)
-        self._permissions.tool_may(caller, "tool.load", str(id))
+        self._permissions.tool_may(caller, "tool.load", str(id), snapshot)
         entry = snapshot.get(id)
         if entry is None:
             raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}, which {caller.id} imports")

@@ -57,7 +57,7 @@ class Program:
     """What Lua calls it in messages: `NAME:LINE: ...`."""
     input: Value = None
     method: str | None = "handler"
-    """None: the chunk is only compiled, not run, and the value is nil."""
+    """None: chunk and libraries are only compiled, not run; the value is a table by key of why a library is no Lua."""
     modules: frozenset[str] = frozenset()
     limits: Limits = Limits()
     imports: Mapping[str, str] = field(default_factory=dict)

@@ -59,18 +59,19 @@ class Permissions:
             raise denied(action, resource, decision)
         return decision
 
-    def tool_may(self, tool: Entry, action: str, resource: str) -> None:
-        """Raise Refused unless `tool` may do `action` on `resource` under the newest policies."""
-        scope = self.scope(TOOL_SCOPE, self._registry.snapshot())
+    def tool_may(self, tool: Entry, action: str, resource: str, snapshot: Snapshot | None = None) -> None:
+        """Raise Refused unless `tool` may do `action` on `resource` under the policies of `snapshot`, or the newest."""
+        scope = self.scope(TOOL_SCOPE, snapshot or self._registry.snapshot())
         actor = Actor(f"tool:{tool.id}", {"namespace": tool.id.namespace, "modules": list(tool.modules)})
         decision = scope.evaluate(actor, action, resource)
         if decision.effect in ("deny", "ask") or (decision.effect == "undefined" and action in ONLY_ON_ALLOW):
             raise denied(action, resource, decision)
 
-    def check_modules(self, tool: Entry, known: frozenset[str]) -> frozenset[str]:
+    def check_modules(self, tool: Entry, known: frozenset[str], snapshot: Snapshot | None = None) -> frozenset[str]:
         """The modules that `tool` lists, all of which it may require. Raises Refused for the first it may not.
 
-        `known` are the modules that exist. Those of the host are for entries that no agent can write.
+        `known` are the modules that exist; `snapshot` is as in `tool_may`. Those of the host are for entries that
+        no agent can write.
         """
         for module in tool.modules:
             if module in HOST_MODULES:
@@ -80,7 +81,7 @@ class Permissions:
                     ErrorKind.PERMISSION_DENIED,
                     f"policy denied: lua.module on {module} (it is for entries that no agent can write)",
                 )
-            self.tool_may(tool, "lua.module", module)
+            self.tool_may(tool, "lua.module", module, snapshot)
             if module not in known:
                 raise Refused(ErrorKind.NOT_FOUND, f"no module {module!r}; there are: {', '.join(sorted(known))}")
         return frozenset(tool.modules)

@@ -11,17 +11,20 @@ import asyncio
 import contextlib
 import hashlib
 import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from micro_agi_kernel.agent_rules import judge
-from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, Entry
-from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused
+from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, Entry, EntryId
+from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
 from micro_agi_kernel.events import EntryPublished
-from micro_agi_kernel.interfaces import CallContext, Program, Published, Sandbox
+from micro_agi_kernel.interfaces import CallContext, Library, Program, Published, Sandbox
 from micro_agi_kernel.kind_checks import KIND_CHECKS
 from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Version, seed_changeset
+from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Upkeep, Version
 from micro_agi_kernel.resources import resource
+from micro_agi_kernel.seeding import plan_seed, remember_brought, seed_digest, was_brought
 from micro_agi_kernel.values import Value
 
 SERVICE_EMAIL = "noreply@micro-agi.invalid"
@@ -29,6 +32,12 @@ SERVICE_EMAIL = "noreply@micro-agi.invalid"
 
 MAX_TRIES = 5
 """How often a changeset is prepared again because other writers were faster."""
+
+
+_WHY_SHARDED = "a commit costs what the folders above it hold, so its entries go into 64 folders."
+
+MAX_COMPILED = 1 << 20
+"""Characters of source that one call of the jail compiles: its messages carry 8 MiB, its Lua has 64."""
 
 
 class _Moved(Exception):
@@ -46,6 +55,7 @@ class Publishing:
         self._sandbox = sandbox
         self._modules = modules
         self._person = person
+        self._upkeep = Upkeep(registry.path)
 
     async def publish(
         self, changeset: Changeset, context: CallContext, *, base: str | None = None, body: str = ""
@@ -73,15 +83,41 @@ class Publishing:
             return Published(version.commit, version.number)
         raise Conflict("the registry changes faster than this change can be checked; try again")
 
+    async def merge(self, changeset: Changeset, subject: str, checked: Snapshot, merging: str | None) -> str | None:
+        """Commit what a sync brought, as the person's who asked for it; its commit.
+
+        `syncing` has judged it against `checked`: when something that it read has changed since, nothing is written
+        and it is None. `merging` is the commit of the remote with which all is merged then.
+        """
+        message = CommitMessage(actor=f"user:{self._person.name}", subject=subject)
+        stopped = threading.Event()
+        try:
+            version = await asyncio.to_thread(
+                self._commit, changeset, message, message.actor, checked, checked, stopped, merging
+            )
+        except (_Moved, Conflict):
+            return None
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+        return version.commit
+
+    async def forward(self, commit: str, checked: Snapshot) -> bool:
+        """Make a commit of the remote the newest, whose changes `syncing` has judged against `checked`, all of them.
+
+        False when that is no longer the newest.
+        """
+        return await asyncio.to_thread(self._registry.forward, commit, checked)
+
     async def prepare(self, changeset: Changeset, actor: str, snapshot: Snapshot) -> str:
         """Ask everything that could forbid `changeset`; the verdict for its `Policy:` trailer.
 
         Raises Refused, with the line that the model (or the person) reads.
         """
         policy = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else ""
-        for operation in changeset.operations:
-            if operation.entry is not None:
-                await self.check_entry(operation.entry)
+        entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
+        for refusal in (await self.check_entries(entries, snapshot)).values():
+            raise refusal
         return policy
 
     def _ask_policies(self, changeset: Changeset, snapshot: Snapshot) -> str:
@@ -94,23 +130,52 @@ class Publishing:
             decisions.append(said)
         return max(decisions, key=lambda decision: decision.effect == "undefined").trailer
 
-    async def check_entry(self, entry: Entry) -> None:
-        """The kind checks of one entry, its modules, and its source compiled. Raises Refused."""
-        try:
-            if check := KIND_CHECKS.get(entry.kind):
-                await asyncio.to_thread(check, entry)  # a large schema takes a second
-        except EntryError as error:
-            raise Refused(error.kind, str(error)) from error
-        if entry.kind in LUA_KINDS:
-            await asyncio.to_thread(self._permissions.check_modules, entry, self._modules)
-            await self._compile(entry)
+    async def check_entry(self, entry: Entry, snapshot: Snapshot | None = None) -> None:
+        """As `check_entries`, of one. Raises Refused."""
+        for refusal in (await self.check_entries([entry], snapshot)).values():
+            raise refusal
 
-    async def _compile(self, entry: Entry) -> None:
-        """Compile the source in the jail, without running it. Raises Refused with Lua's line and reason."""
-        program = Program(entry.source or "", entry.id.name, method=None)
-        outcome = await self._sandbox.run(program, _NoHost(), lambda _: None)
-        if outcome.error is not None:
-            raise Refused(outcome.error.kind, outcome.error.message)
+    async def check_entries(self, entries: Sequence[Entry], snapshot: Snapshot | None = None) -> dict[EntryId, Refused]:
+        """The kind checks of each entry, its modules, and its source compiled: the first thing wrong with each.
+
+        Which modules it may have, the policies of `snapshot` say, or the newest.
+        """
+        found = await asyncio.to_thread(self._check_kinds, entries, snapshot or self._registry.snapshot())
+        found |= await self._compile([e for e in entries if e.kind in LUA_KINDS and e.id not in found])
+        return {entry.id: found[entry.id] for entry in entries if entry.id in found}
+
+    def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot) -> dict[EntryId, Refused]:
+        found: dict[EntryId, Refused] = {}
+        for entry in entries:
+            try:
+                if check := KIND_CHECKS.get(entry.kind):
+                    check(entry)  # a large schema takes a second
+                if entry.kind in LUA_KINDS:
+                    self._permissions.check_modules(entry, self._modules, snapshot)
+            except EntryError as error:
+                found[entry.id] = Refused(error.kind, str(error))
+            except Refused as refusal:
+                found[entry.id] = refusal
+        return found
+
+    async def _compile(self, entries: Sequence[Entry]) -> dict[EntryId, Refused]:
+        """Compile sources in the jail, without running them: Lua's line and reason of each that is none."""
+        found: dict[EntryId, Refused] = {}
+        for batch in _batches(entries):
+            libraries = {str(entry.id): Library(entry.source or "", entry.id.name) for entry in batch}
+            program = Program("", "", method=None, libraries=libraries)
+            outcome = await self._sandbox.run(program, _NoHost(), lambda _: None)
+            if outcome.error is not None and len(batch) > 1:  # one of them took all memory or time: which?
+                for entry in batch:
+                    found |= await self._compile([entry])
+            elif outcome.error is not None:
+                found[batch[0].id] = Refused(outcome.error.kind, outcome.error.message)
+            elif isinstance(outcome.value, dict):
+                for entry in batch:
+                    if (problem := outcome.value.get(str(entry.id))) is not None:
+                        text = problem.decode(errors="replace") if isinstance(problem, bytes) else str(problem)
+                        found[entry.id] = Refused(ErrorKind.SYNTAX, text)
+        return found
 
     def _commit(
         self,
@@ -120,6 +185,7 @@ class Publishing:
         read: Snapshot,
         checked: Snapshot,
         stopped: threading.Event,
+        merging: str | None = None,
     ) -> Version:
         def recheck(head: Snapshot) -> None:
             """Whatever lies outside of app.generated may have been read by the checks, or spoil what they read."""
@@ -131,15 +197,33 @@ class Publishing:
                 raise _Moved
 
         author = Person(actor, SERVICE_EMAIL) if actor.startswith("service:") else self._person
-        return self._registry.commit(
-            changeset, message, author=author, committer=self._person, base=read, recheck=recheck
+        version = self._registry.commit(
+            changeset, message, author=author, committer=self._person, base=read, recheck=recheck, merging=merging
         )
+        with contextlib.suppress(RegistryError, Refused):  # the commit stands all the same; `registry gc` says why
+            shard_crowded(self._registry, self._person, {operation.id.namespace for operation in changeset.operations})
+        self._upkeep.start_if_due()
+        return version
 
 
 def _stands_already(changeset: Changeset, snapshot: Snapshot) -> bool:
     """Whether every operation is an update to what `snapshot` holds."""
     updates = (op.action == "update" and snapshot.get(op.id) == op.entry for op in changeset.operations)
     return not changeset.files and bool(changeset.operations) and all(updates)
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Entries whose sources together go into one call of the jail."""
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        size += len(entry.source or "")
+        if batch and size > MAX_COMPILED:
+            yield batch
+            batch, size = [], len(entry.source or "")
+        batch.append(entry)
+    if batch:
+        yield batch
 
 
 class _NoHost:
@@ -166,17 +250,41 @@ def _message(changeset: Changeset, context: CallContext, policy: str, body: str)
     )
 
 
-def install_seed(registry: Registry, person: Person) -> None:
-    """Write the seed as the first commit of an empty registry, by `service:installer`; else do nothing.
+def shard_crowded(registry: Registry, person: Person, namespaces: Iterable[str]) -> list[str]:
+    """Shard those of the namespaces that hold too many entries in one folder, each in a commit; which these were."""
+    done = []
+    for namespace in sorted(namespaces):
+        if registry.snapshot().is_crowded(namespace):
+            message = CommitMessage(actor=INSTALLER, body=f"{namespace} has grown: {_WHY_SHARDED}")
+            author = Person(INSTALLER, SERVICE_EMAIL)
+            if registry.shard(namespace, message, author=author, committer=person) is not None:
+                done.append(namespace)
+    return done
 
-    Nothing is asked: the seed is part of this package and checked by its test-suite. Safe beside another
-    process that does the same: one of the two commits is made.
+
+def install_seed(registry: Registry, person: Person, folder: Path | None = None) -> str:
+    """Bring the seed (of this package, or in `folder`) in one commit by `service:installer`, unless it is there.
+
+    The first commit of an empty registry has all of it; a later one what is new and was not changed meanwhile.
+    Gives a line for the person, "" when nothing changed that they should know. Nothing is asked: the seed is
+    part of this package and checked by its test-suite. Safe beside other processes that do the same.
     """
-    empty = registry.snapshot()
-    if empty.commit:
-        return
-    changeset = seed_changeset(resource("registry_repo"))
-    message = CommitMessage(actor=INSTALLER, body="The entries and pages that come with Micro AGI.")
-    author = Person(INSTALLER, SERVICE_EMAIL)
-    with contextlib.suppress(Conflict):  # the other process was faster
-        registry.commit(changeset, message, author=author, committer=person, base=empty)
+    folder = folder or resource("registry_repo")
+    digest, notice = seed_digest(folder), ""
+    for _ in range(MAX_TRIES):
+        head = registry.snapshot()
+        if head.commit and was_brought(registry, digest):
+            return ""
+        plan = plan_seed(registry, head, folder, digest)
+        notice = plan.notice if head.commit else ""
+        if plan.changeset == Changeset(()):
+            break
+        message = CommitMessage(actor=INSTALLER, body=plan.body, source_sha256=digest)
+        with contextlib.suppress(Conflict):  # another process was faster
+            author = Person(INSTALLER, SERVICE_EMAIL)
+            registry.commit(plan.changeset, message, author=author, committer=person, base=head)
+            break
+    else:
+        raise Conflict("other writers keep changing what comes with the package; it is tried again at the next start")
+    remember_brought(registry, digest)
+    return notice

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from micro_agi_kernel import models
 from micro_agi_kernel.agent.context import AgentContext, AgentSpec
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.turn import Turn, TurnLimits
+from micro_agi_kernel.autosync import AutoSync
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Model, Provenance
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
 from micro_agi_kernel.settings import Settings, secret
+from micro_agi_kernel.trust import with_trust
 from micro_agi_kernel.workspace import RegistryTools, Workspace
 
 AGENT_ENTRY = EntryId("app", "dev_assistant")
+
+
+Emit: TypeAlias = Callable[[Event], None]
+Work: TypeAlias = Callable[[Emit], Awaitable[TurnFinished]]
+"""What a cell is to do: it tells what happens, and returns how it ended."""
 
 
 class Session:
@@ -37,16 +45,21 @@ class Session:
         self._choice: models.Choice | None = None
         self._busy = asyncio.Lock()
         self._preloading: asyncio.Task[None] | None = None
+        self._sync = AutoSync(workspace, settings)
 
-    async def run(self, text: str, *, cell: int = 0) -> AsyncGenerator[Event, None]:
+    def run(self, text: str, *, cell: int = 0) -> AsyncGenerator[Event, None]:
         """Answer one prompt: its events, the last of which is TurnFinished.
 
         Leaving early (the iterating task is cancelled, or the generator is closed) stops the turn at
         once: the model's connection is closed, the running tool is killed, the conversation stays sendable.
         """
+        return self.perform(lambda emit: self._answer(text, cell, emit), cell=cell)
+
+    async def perform(self, work: Work, *, cell: int = 0) -> AsyncGenerator[Event, None]:
+        """What `run` does, with other work than asking the model; a MicroAgiError of it is the turn's error."""
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         async with self._busy:
-            turn = asyncio.create_task(self._turn(text, cell, events.put_nowait))
+            turn = asyncio.create_task(self._turn(work, cell, events.put_nowait))
             turn.add_done_callback(lambda _: events.put_nowait(None))
             try:
                 while (event := await events.get()) is not None:
@@ -62,11 +75,13 @@ class Session:
             self._preloading.cancel()
         if self._model is not None:
             await self._model.close()
+        await self._sync.close()
         await self.workspace.close()
 
     def preload(self) -> None:
         """Start what the first turn needs while nobody waits: the jail, and the model's client."""
         self._preloading = asyncio.create_task(self._preload())
+        self._sync.start()
 
     async def _preload(self) -> None:
         with suppress(MicroAgiError):  # the first turn says what is wrong
@@ -74,22 +89,29 @@ class Session:
         with suppress(MicroAgiError):  # the first call says what is wrong
             await self.workspace.sandbox.start()
 
-    async def _turn(self, text: str, cell: int, emit: Callable[[Event], None]) -> TurnFinished:
+    async def _turn(self, work: Work, cell: int, emit: Emit) -> TurnFinished:
+        """Do the work of a cell, with what happened to the registry around it."""
         try:
+            self._sync.start()
             before = await asyncio.to_thread(self.workspace.registry.head)
             for line in self.workspace.take_notices():
                 emit(Notice(line))
-            agent = self._agent_with(await asyncio.to_thread(self._read_spec))
-            choice = await asyncio.to_thread(self._choose, agent.spec)
-            model = await self._open_model(choice, emit)
-            origin = Provenance(choice.spec.name, text, self.id, cell)
-            limits = TurnLimits(self._settings.limits.steps, choice.spec.window, choice.spec.output_tokens)
-            context = CallContext(emit=emit, provenance=origin)
-            end = await Turn(model, agent, self._conversation, self.workspace, limits, context).run(text)
+            end = await work(emit)
             after = await asyncio.to_thread(self.workspace.registry.head)
         except MicroAgiError as error:
             return TurnFinished("error", str(error), type(error).__name__)
+        finally:
+            self._sync.turn_ended()
         return replace(end, registry=Revision(after, before, self.id, cell))
+
+    async def _answer(self, text: str, cell: int, emit: Emit) -> TurnFinished:
+        agent = self._agent_with(await asyncio.to_thread(self._read_spec))
+        choice = await asyncio.to_thread(self._choose, agent.spec)
+        model = await self._open_model(choice, emit)
+        origin = Provenance(choice.spec.name, text, self.id, cell)
+        limits = TurnLimits(self._settings.limits.steps, choice.spec.window, choice.spec.output_tokens)
+        context = CallContext(emit=emit, provenance=origin)
+        return await Turn(model, agent, self._conversation, self.workspace, limits, context).run(text)
 
     def _read_spec(self) -> AgentSpec:
         """The agent's instructions as they stand now."""
@@ -109,10 +131,11 @@ class Session:
 
     def _choose(self, agent: AgentSpec) -> models.Choice:
         entries = self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE})
-        specs, _ = read_specs(entries)
+        found, _ = read_specs(entries)
+        specs = with_trust(found, self.workspace.registry.path, self._settings.home)
         return models.choose(specs, self._settings.model or None, agent.model, secret)
 
-    async def _open_model(self, choice: models.Choice, emit: Callable[[Event], None]) -> Model:
+    async def _open_model(self, choice: models.Choice, emit: Emit) -> Model:
         """The model of `choice`, kept open from turn to turn while it stays the same."""
         if self._model is None or self._choice != choice:
             if self._model is not None:

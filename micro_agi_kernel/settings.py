@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -17,6 +18,9 @@ from micro_agi_kernel.values import shorten
 
 FrontEnd = Literal["auto", "notebook", "terminal", "batch"]
 Require = Literal["limits", "full"]
+
+PROJECT_REGISTRY = Path(".micro-agi", "registry.git")
+"""Where a project keeps a registry of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,25 @@ class RenderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SigningSettings:
+    """How the agent's commits are signed."""
+
+    key: str = ""
+    """Path of an SSH key: a private one without a passphrase, or a public one whose private half the ssh-agent has;
+    empty: they are not signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSettings:
+    """When a session shares the registry with its remote by itself."""
+
+    pull_at_start: bool = False
+    """Beside the first turn, which does not wait for it."""
+    push_after_commit: bool = False
+    """After every turn that changed the registry."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that a person can choose. Field paths are the names in the file and in the environment."""
 
@@ -90,18 +113,41 @@ class Settings:
     limits: TurnSettings = field(default_factory=TurnSettings)
     docs: DocsSettings = field(default_factory=DocsSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
+    signing: SigningSettings = field(default_factory=SigningSettings)
+    sync: SyncSettings = field(default_factory=SyncSettings)
     home: Path = Path()
     """The data folder."""
     config: Path = Path()
     """The config file, which need not exist."""
+    project: Path = Path()
+    """The nearest `.micro-agi/registry.git` at or above the working folder, trusted or not; empty: there is none."""
 
     @property
     def registry_path(self) -> Path:
+        """The registry that the person names, or the default one; `trust` knows whether a project's takes its place."""
         return _path(self.registry, "registry") if self.registry else self.home / "registry.git"
 
+    @property
+    def signing_key(self) -> Path | None:
+        return _path(self.signing.key, "signing.key") if self.signing.key else None
 
-_SECTIONS = ("MICRO_AGI_SANDBOX_", "MICRO_AGI_LIMITS_", "MICRO_AGI_DOCS_", "MICRO_AGI_RENDER_")
+
+_SECTIONS = (
+    *("MICRO_AGI_SANDBOX_", "MICRO_AGI_LIMITS_", "MICRO_AGI_DOCS_", "MICRO_AGI_RENDER_"),
+    *("MICRO_AGI_SIGNING_", "MICRO_AGI_SYNC_"),
+)
 """A variable that begins so and is no setting is a mistake; of others we cannot tell."""
+
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+_OF_A_COMMAND = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+    *("GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_QUARANTINE_PATH"),
+    *("GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_REPLACE_REF_BASE", "GIT_NO_REPLACE_OBJECTS"),
+    *("GIT_IMPLICIT_WORK_TREE", "GIT_INTERNAL_SUPER_PREFIX"),
+)
+"""What Git sets for a command or hook of one repository, under which we may run: it is not about ours."""
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
@@ -110,7 +156,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **arguments: obj
     Raises SettingsError with one line that names the setting, what it is and what it may be.
     """
     environment = os.environ if environment is None else environment
-    settings = Settings(home=_home(environment), config=_config(environment))
+    settings = Settings(home=_home(environment), config=_config(environment), project=_project())
     for name, value in _flatten(_read_config(settings.config, environment)):
         settings = _with(settings, name, value, f"config file, {name if name.isprintable() else repr(name)}")
     variables = {f"MICRO_AGI_{name.upper().replace('.', '_')}": name for name in _names(Settings)}
@@ -129,6 +175,15 @@ def load_settings(environment: Mapping[str, str] | None = None, **arguments: obj
 def secret(name: str) -> str | None:
     """A key or an address from the environment, read at use and kept nowhere."""
     return os.environ.get(name) or None
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for a git that goes to a remote: the person's, whose credential helpers and keys it needs."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _OF_A_COMMAND and not name.startswith("GIT_TRACE")
+    }
 
 
 def person() -> tuple[str, str]:
@@ -153,6 +208,16 @@ def _login_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # no such user in a bare container
         return "user"
+
+
+def _project() -> Path:
+    """The registry of the project that the working folder belongs to; `Path()` when there is none."""
+    with suppress(OSError):  # the folder was removed, or may not be read
+        folder = Path.cwd()
+        for place in (folder, *folder.parents):
+            if os.path.lexists(found := place / PROJECT_REGISTRY):
+                return found
+    return Path()
 
 
 def _home(environment: Mapping[str, str]) -> Path:
@@ -233,6 +298,12 @@ def _convert(value: object, hint: Any, name: str, source: str) -> object:
         if isinstance(value, str):
             return value
         raise SettingsError(f"{name} is a text, not {shown} ({source})")
+    if hint is bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value in _BOOLEANS:
+            return _BOOLEANS[value]
+        raise SettingsError(f"{name} is true or false, not {shown} ({source})")
     try:
         number = hint(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
     except (ValueError, OverflowError):

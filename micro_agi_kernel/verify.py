@@ -1,39 +1,83 @@
 """`registry verify`: the audit of the store, and what only the whole house can check.
 
 Every commit by an agent is judged again by the policies that stood in its parent; of the newest state the
-policies are loaded, the models read and every Lua source compiled.
+policies are loaded, the models and agents read and every Lua source compiled.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from micro_agi_kernel.agent_rules import judge
-from micro_agi_kernel.entries import AGENT, EntryId, Operation
-from micro_agi_kernel.errors import EntryError, Refused, RegistryError
+from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId, Operation
+from micro_agi_kernel.errors import EntryError, MicroAgiError, Refused, RegistryError
 from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
-from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
-from micro_agi_kernel.registry import Finding, Snapshot, audit, history_pairs
-from micro_agi_kernel.settings import Settings
+from micro_agi_kernel.permissions import AGENT_SCOPE, HOST_MODULES, TOOL_SCOPE
+from micro_agi_kernel.registry import Finding, Progress, Snapshot, Step, audit, check_files, check_objects
+from micro_agi_kernel.registry.audit import silent
+from micro_agi_kernel.registry.hook import foreign_hook
+from micro_agi_kernel.registry.signing import fingerprint, signature_of
+from micro_agi_kernel.settings import Settings, git_environment
+from micro_agi_kernel.trust import TrustedKey, choose_registry, read_trust
 from micro_agi_kernel.workspace import Workspace
 
+BATCH = 500
+"""Entries that are read and compiled together."""
 
-async def verify_registry(settings: Settings) -> list[Finding]:
-    """Every finding about the registry of the settings. Raises RegistryError when it cannot be opened."""
-    workspace = Workspace(settings)
-    findings: list[Finding] = []
+
+async def verify_registry(
+    settings: Settings, *, mend: bool = False, progress: Progress = silent
+) -> AsyncIterator[Finding]:
+    """Every finding about the registry of the settings, as they come; with `mend`, what can be is repaired first.
+
+    A registry that cannot be opened is a finding too.
+    """
+    path, _ = choose_registry(settings)
+    broken: set[str] = set()
+    progress("files", 0, 0)
+    async for finding in _from_thread(_before_opening(path, mend, broken)):
+        yield finding
     try:
-        findings = await asyncio.to_thread(lambda: [*audit(workspace.registry), *_sound(_check(workspace))])
-        return findings + await _compile(workspace)
+        workspace = Workspace(settings)
     except RegistryError as error:
-        return [*findings, Finding("fail", "objects", str(error))]
+        async for finding in _from_thread(_guarded(check_objects(path, broken))):
+            yield finding
+        yield Finding("fail", "registry", str(error))
+        return
+    for notice in workspace.take_notices():
+        yield Finding("warn", "registry", notice)
+    if foreign_hook(path):
+        yield Finding("warn", "hook", "hooks/pre-receive is not Micro AGI's: nothing checks what is pushed")
+    try:
+        async for finding in _from_thread(_guarded(_check(workspace, settings, progress, broken))):
+            yield finding
+        async for finding in _compile(workspace, progress):
+            yield finding
+    except RegistryError as error:
+        yield Finding("fail", "objects", str(error))
     finally:
         await workspace.close()
 
 
-def _sound(findings: Iterator[Finding]) -> Iterator[Finding]:
+def _before_opening(path: Path, mend: bool, broken: set[str]) -> Iterator[Finding]:
+    """What is said of the files: opening a registry would mend some of it without a word."""
+    if mend:
+        from micro_agi_kernel.registry.repair import repair  # loads dulwich
+
+        yield from _guarded(repair(path, git_environment()))
+    yield from check_files(path, broken)
+
+
+async def _from_thread(findings: Iterator[Finding]) -> AsyncIterator[Finding]:
+    while (finding := await asyncio.to_thread(next, findings, None)) is not None:
+        yield finding
+
+
+def _guarded(findings: Iterator[Finding]) -> Iterator[Finding]:
     """`findings`, to the first damaged object: that ends a check, not the audit."""
     try:
         yield from findings
@@ -41,59 +85,153 @@ def _sound(findings: Iterator[Finding]) -> Iterator[Finding]:
         yield Finding("fail", "objects", str(error))
 
 
-def _check(workspace: Workspace) -> Iterator[Finding]:
-    yield from _replay(workspace)
-    specs, problems = read_specs(workspace.registry.snapshot().find({"meta.type": MODEL_TYPE}))
+def _check(workspace: Workspace, settings: Settings, progress: Progress, broken: Collection[str]) -> Iterator[Finding]:
+    replay = _Replay(workspace, _known_keys(workspace, settings))
+    yield from audit(workspace.registry, replay.judge, progress, broken)
+    yield from replay.summary()
+    head = workspace.registry.snapshot()
+    for name in (AGENT_SCOPE, TOOL_SCOPE):
+        try:
+            workspace.permissions.scope(name, head).require_sound()
+        except Refused as refusal:
+            yield Finding("fail", "policies", str(refusal))
+    specs, problems = read_specs(head.find({"meta.type": MODEL_TYPE}))
     for problem in problems:
         yield Finding("fail", "models", problem)
     if not problems:
         yield Finding("ok", "models", f"{len(specs)} models can be read")
 
 
-def _replay(workspace: Workspace) -> Iterator[Finding]:
-    judged, wrong = 0, 0
-    for before, version, _ in history_pairs(workspace.registry):
-        if version.actor != AGENT:
-            continue
-        judged += 1
-        for id, refusal in _refusals(workspace, before, workspace.registry.snapshot(version.commit)):
-            wrong += 1
-            yield Finding("fail", "policies", f"{version.commit[:12]}: {refusal}", version.commit, id)
-    if not wrong:
-        yield Finding("ok", "policies", f"commits by the agent that the policies of their time allowed: {judged}")
-    for name in (AGENT_SCOPE, TOOL_SCOPE):
+def _known_keys(workspace: Workspace, settings: Settings) -> set[str]:
+    """The fingerprints of the keys that are the person's, or trusted by them."""
+    signer = workspace.registry.signer
+    keys = {fingerprint(key.line) for key in read_trust(settings.home).of(TrustedKey)}
+    if signer is not None:
+        with contextlib.suppress(MicroAgiError):  # what it signs will say so
+            keys.add(signer.fingerprint())
+    return {key for key in keys if key}
+
+
+class _Replay:
+    """Judges every commit by an agent as it was judged when it was made."""
+
+    def __init__(self, workspace: Workspace, keys: set[str]) -> None:
+        self._workspace = workspace
+        self._keys = keys
+        self._rules: Snapshot | None = None
+        self._judged = self._wrong = self._signed = self._forged = 0
+
+    def judge(self, step: Step) -> Iterator[Finding]:
+        """What the rules of the parent forbid of a commit, and whether its signature is good."""
+        if self._rules is None:
+            self._rules = step.before
+        if step.said.actor == AGENT:
+            self._judged += 1
+            for id, refusal in _refusals(self._workspace, self._rules, step):
+                self._wrong += 1
+                yield step.finding("fail", "policies", f"should not have been written: {refusal}", id)
+            yield from self._check_signature(step)
+        # Nothing in app.generated is a rule: the scopes need not be loaded again for each of its commits.
+        if step.files or any(id.namespace != GENERATED_NAMESPACE for _, id in step.operations):
+            self._rules = step.after
+
+    def _check_signature(self, step: Step) -> Iterator[Finding]:
         try:
-            workspace.permissions.scope(name, workspace.registry.snapshot()).require_sound()
-        except Refused as refusal:
-            yield Finding("fail", "policies", str(refusal))
+            key = signature_of(self._workspace.registry, step.commit)
+        except RegistryError as error:
+            self._forged += 1
+            yield step.finding("fail", "signatures", str(error), None)
+            return
+        if key is not None:
+            self._signed += 1
+            if key not in self._keys:
+                yield step.finding("warn", "signatures", f"is signed with a key that is not one of yours: {key}", None)
+
+    def summary(self) -> Iterator[Finding]:
+        if not self._wrong:
+            yield Finding(
+                "ok", "policies", f"commits by the agent that the policies of their time allowed: {self._judged}"
+            )
+        if (self._signed or self._workspace.registry.signer) and not self._forged:
+            yield Finding("ok", "signatures", f"{self._signed} of {self._judged} commits by the agent are signed")
 
 
 def _refusals(
-    workspace: Workspace, before: Snapshot, after: Snapshot
+    workspace: Workspace, rules: Snapshot, step: Step
 ) -> Iterator[tuple[EntryId | None, EntryError | Refused]]:
-    """What the rules of `before` forbid of an agent's commit."""
-    changed, files = before.changes_to(after)
+    """What the rules of the commit's parent forbid of it."""
     operations = []
-    for action, id in changed:
+    for action, id in step.operations:
         entry = None
         try:
-            entry = after.get(id)
+            entry = step.after.get(id)
         except EntryError as error:
             yield id, error
         operations.append(Operation(action, id, entry))
-    for subject, said in judge(workspace.permissions, before, operations, files):
+    for subject, said in judge(workspace.permissions, rules, operations, step.files):
         if isinstance(said, Refused):
             yield subject, said
+    for operation in operations:
+        if operation.entry is not None and operation.entry.kind in LUA_KINDS:
+            try:
+                workspace.permissions.check_modules(operation.entry, frozenset(operation.entry.modules), rules)
+            except Refused as refusal:
+                yield operation.id, refusal
 
 
-async def _compile(workspace: Workspace) -> list[Finding]:
-    snapshot = workspace.registry.snapshot()
-    entries = [entry for entry in snapshot.entries() if entry.kind in LUA_KINDS]
-    findings = []
+async def _compile(workspace: Workspace, progress: Progress) -> AsyncIterator[Finding]:
+    """The kind checks of every entry, and every source compiled, as they would be if it were written today."""
+    snapshot = await asyncio.to_thread(workspace.registry.snapshot)
+    ids = await asyncio.to_thread(snapshot.ids)
+    wrong = sources = 0
+    for start in range(0, len(ids), BATCH):
+        progress("sources", start, len(ids))
+        entries = await asyncio.to_thread(_readable, snapshot, ids[start : start + BATCH])
+        sources += sum(entry.kind in LUA_KINDS for entry in entries)
+        closed = {entry.id: why for entry in entries if (why := _closed_module(workspace, entry, snapshot))}
+        for id, why in closed.items():
+            message = f"{id} cannot be called under the policies of today: {why}"
+            yield Finding("warn", "sources", message, id=id)
+        open_ones = [entry for entry in entries if entry.id not in closed]
+        refusals = await workspace.publishing.check_entries(open_ones, snapshot)
+        faults = await asyncio.to_thread(_check_imports, workspace, open_ones, snapshot, refusals)
+        wrong += len(faults)
+        for id, fault in sorted(faults.items()):
+            yield Finding("fail", "sources", f"{id}: {fault}", id=id)
+    if not wrong:
+        yield Finding("ok", "sources", f"{len(ids)} entries are what their kind demands, {sources} sources compile")
+
+
+def _readable(snapshot: Snapshot, ids: Sequence[EntryId]) -> list[Entry]:
+    """The entries, read from Git, but for those that cannot be, of which the audit has spoken."""
+    found = []
+    for id in ids:
+        with contextlib.suppress(EntryError):
+            if (entry := snapshot.get(id)) is not None:
+                found.append(entry)
+    return found
+
+
+def _check_imports(
+    workspace: Workspace, entries: Sequence[Entry], snapshot: Snapshot, faults: Mapping[EntryId, Refused]
+) -> dict[EntryId, Refused | EntryError]:
+    """`faults`, and those of entries that import what is not there."""
+    found: dict[EntryId, Refused | EntryError] = dict(faults)
     for entry in entries:
-        try:
-            await workspace.publishing.check_entry(entry)
-            await asyncio.to_thread(workspace.check_imports, entry, snapshot)
-        except (Refused, EntryError) as fault:
-            findings.append(Finding("fail", "sources", f"{entry.id}: {fault}", id=entry.id))
-    return findings or [Finding("ok", "sources", f"{len(entries)} sources compile")]
+        if entry.kind in LUA_KINDS and entry.id not in found:
+            try:
+                workspace.check_imports(entry, snapshot)
+            except (Refused, EntryError) as fault:
+                found[entry.id] = fault
+    return found
+
+
+def _closed_module(workspace: Workspace, entry: Entry, snapshot: Snapshot) -> str:
+    """Why a policy forbids a module that an entry lists, or "": written under another one, it is no fault."""
+    try:
+        for module in entry.modules if entry.kind in LUA_KINDS else ():
+            if module not in HOST_MODULES:
+                workspace.permissions.tool_may(entry, "lua.module", module, snapshot)
+    except Refused as refusal:
+        return str(refusal)
+    return ""

@@ -6,10 +6,12 @@ A session stands on it; so do the commands that need no model.
 from __future__ import annotations
 
 import pkgutil
+import sys
+from collections.abc import Callable
 
-from micro_agi_kernel import lua_modules
+from micro_agi_kernel import __version__, lua_modules
 from micro_agi_kernel.entries import Entry, EntryId
-from micro_agi_kernel.errors import CallError, Refused
+from micro_agi_kernel.errors import CallError, MicroAgiError, Refused
 from micro_agi_kernel.functions import Functions
 from micro_agi_kernel.host.docs import DocsService
 from micro_agi_kernel.host.funcs import FuncsService
@@ -21,20 +23,27 @@ from micro_agi_kernel.interfaces import CallContext, CallOutcome
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.publishing import Publishing, install_seed
 from micro_agi_kernel.registry import Person, Registry, Snapshot
+from micro_agi_kernel.registry.hook import refresh_hook
+from micro_agi_kernel.registry.signing import Signer
 from micro_agi_kernel.sandbox.pool import JailedSandbox
-from micro_agi_kernel.settings import Settings, person
+from micro_agi_kernel.settings import Settings, person, secret
+from micro_agi_kernel.trust import choose_registry
 from micro_agi_kernel.values import Value
+
+
+def _unheard(_: str) -> None:
+    """Where nobody listens."""
 
 
 class Workspace:
     """One registry, and all that works on it. Use it on one event loop, and close it there."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open the registry, made from the seed on first use. Raises RegistryError with one line."""
+    def __init__(self, settings: Settings, registry: Registry | None = None) -> None:
+        """Work on `registry`, or on that of the settings, as `open_registry` opens it. Raises RegistryError."""
         self.person = Person(*person())
         self.notices: list[str] = []
         """Lines for the person about what happened to the registry by itself; whoever shows one takes it out."""
-        self.registry = open_registry(settings)
+        self.registry = registry or open_registry(settings, self.notices.append)
         self.permissions = Permissions(self.registry)
         self.sandbox = open_sandbox(settings)
         modules = module_names()
@@ -102,14 +111,29 @@ class RegistryTools:
         return None
 
 
-def open_registry(settings: Settings) -> Registry:
-    """The registry of the settings; made, with the seed as its first commit, where there is nothing yet.
+def open_registry(settings: Settings, notify: Callable[[str], None] = _unheard) -> Registry:
+    """The registry of the settings, or the project's own if it is trusted; made from the seed where there is none.
 
-    Raises RegistryError with one line when the path holds something else, or cannot be read or written.
+    A newer seed is brought, and the hook that checks pushes is there afterwards. `notify` is told what the person
+    should know of that. Raises RegistryError with one line when the path holds something else, or cannot be read
+    or written.
     """
-    registry = Registry.create(settings.registry_path)
-    if registry.is_empty:
-        install_seed(registry, Person(*person()))
+    path, notice = choose_registry(settings)
+    if notice:
+        notify(notice)
+    registry = Registry.create(path)
+    if key := settings.signing_key:
+        registry.signer = Signer(key, secret("SSH_AUTH_SOCK"))
+    is_new = registry.is_empty
+    try:
+        if notice := install_seed(registry, Person(*person())):
+            notify(notice)
+    except MicroAgiError as error:
+        if is_new:
+            registry.close()
+            raise
+        notify(f"the registry could not be brought to Micro AGI {__version__}: {error}")
+    refresh_hook(path, sys.executable)
     return registry
 
 

@@ -27,8 +27,9 @@ ENGINES = frozenset({"registry", "policy", "sandbox", "lua_modules", "models", "
 """Each imports values and itself, never another engine."""
 
 COMPOSITION = (
-    *("permissions", "host", "functions", "agent_rules", "kind_checks", "publishing", "workspace"),
-    *("evaluation", "verify", "session", "frontends", "__main__"),
+    *("permissions", "trust", "seeding", "rollback", "host", "functions", "agent_rules", "kind_checks"),
+    *("publishing", "workspace", "pushes", "evaluation", "verify", "exchange", "intake", "syncing", "autosync"),
+    *("session", "commands", "frontends", "__main__"),
 )
 """Lowest first; each imports engines, values and what stands before it."""
 

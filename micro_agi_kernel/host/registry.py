@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import cast
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation
-from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.errors import EntryError, ErrorKind, NoSuchRevision, Refused
 from micro_agi_kernel.host.arguments import count, invalid, optional_text, text
 from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
 from micro_agi_kernel.interfaces import Published, Publisher
 from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.registry import Registry, Snapshot, Version, changeset_between
+from micro_agi_kernel.registry import Head, Registry, Snapshot, Version, operation_between
+from micro_agi_kernel.rollback import restore
 from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
 
 MAX_OPERATIONS = 1_000
 MAX_HISTORY = 200
+MAX_ANSWER = 8 << 20
+"""Characters of the entries in one answer: what the pipe to a tool carries."""
 MAX_FOUND = 100_000
 """Entries of one answer: more than the pipe to a tool carries, so that only a smaller limit cuts a list short."""
 
@@ -35,8 +40,10 @@ class RegistryService:
             "registry.snapshot": in_thread(self._snapshot),
             "registry.find": in_thread(self._find),
             "registry.entries": in_thread(self._entries),
+            "registry.version": in_thread(self._version),
             "registry.versions": in_thread(self._versions),
             "registry.history": in_thread(self._history),
+            "registry.delta": in_thread(self._delta),
             "registry.apply": self._apply,
             "registry.apply_version": self._apply_version,
         }
@@ -57,27 +64,63 @@ class RegistryService:
         criteria = payload.get("filter") or {}
         if not isinstance(criteria, dict):
             raise invalid("filter must be a table of fields")
-        words = (optional_text(payload, "query") or "").casefold().split()
         limit = count(payload, "limit", MAX_FOUND, MAX_FOUND)
-        found = [entry for entry in self._at(payload).find(_json(criteria)) if _holds(entry, words)]
-        readable = self._readable(found, grant)
+        snapshot, policies = self._at(payload), self._registry.snapshot()
+        found, _ = snapshot.search(optional_text(payload, "query") or "", _json(criteria))
+        readable = [head for head in found if self._may_read(head.id, grant, policies)]
         if payload.get("heads") is True:
-            return {"entries": [_head(entry) for entry in readable[:limit]], "total": len(readable)}
-        return [_value(entry) for entry in readable[:limit]]
+            return {"entries": [_head(head) for head in readable[:limit]], "total": len(readable)}
+        return _values(snapshot.several(head.id for head in readable[:limit]))
 
     def _entries(self, payload: Payload, grant: Grant) -> Value:
-        found = self._at(payload).entries(optional_text(payload, "namespace"))
-        return [_value(entry) for entry in self._readable(found, grant)]
+        snapshot, policies = self._at(payload), self._registry.snapshot()
+        ids = snapshot.ids(optional_text(payload, "namespace"))
+        return _values(snapshot.several(id for id in ids if self._may_read(id, grant, policies)))
+
+    def _version(self, payload: Payload, grant: Grant) -> Value:
+        """One version, or the one before or after it: None where there is none."""
+        version = self._registry.version(optional_text(payload, "commit") or "main")
+        match payload.get("step"):
+            case None:
+                return self._row(version, grant)
+            case "previous":
+                return self._row(self._registry.version(version.parents[0]), grant) if version.parents else None
+            case "next":
+                return self._next(version, grant)
+        raise invalid("step must be previous or next")
+
+    def _next(self, version: Version, grant: Grant) -> Value:
+        try:
+            after = self._registry.version(f"v{version.number + 1}")
+        except NoSuchRevision:
+            return None
+        return self._row(after, grant) if version.commit in after.parents[:1] else None
 
     def _versions(self, payload: Payload, grant: Grant) -> Value:
         limit = count(payload, "limit", 20, MAX_HISTORY)
-        return [_version(version) for version in self._registry.versions(limit)]
+        return [self._row(version, grant) for version in self._registry.versions(limit)]
 
     def _history(self, payload: Payload, grant: Grant) -> Value:
         id = EntryId.parse(text(payload, "id"))
         self._permissions.tool_may(grant.entry, "registry.get", str(id))
         limit = count(payload, "limit", 20, MAX_HISTORY)
-        return [_version(version) for version in self._registry.versions(limit, id=id)]
+        return [self._row(version, grant) for version in self._registry.versions(limit, id=id)]
+
+    def _delta(self, payload: Payload, grant: Grant) -> Value:
+        """What turns one commit's entries into those of another, as Lua's Changes spells it."""
+        before, after = self._registry.snapshot(text(payload, "from")), self._registry.snapshot(text(payload, "to"))
+        ids = [id for _, id in before.changes_to(after)[0] if self._may_read(id, grant)]
+        if len(ids) > MAX_OPERATIONS:
+            raise invalid(f"the snapshots differ in {len(ids)} entries; {MAX_OPERATIONS} at most")
+        steps: list[tuple[str, Entry]] = []
+        for id in ids:
+            with suppress(EntryError):  # as in every list, what is broken is left out
+                for operation in operation_between(before, after, id):
+                    entry = operation.entry or before.get(id)
+                    if entry is not None:
+                        steps.append((f"entry.{operation.action}", entry))
+        entries = _values(entry for _, entry in steps)
+        return [{"kind": kind, "entry": entry} for (kind, _), entry in zip(steps, entries, strict=True)]
 
     async def _apply(self, payload: Payload, grant: Grant) -> Value:
         listed = payload.get("operations")
@@ -89,56 +132,67 @@ class RegistryService:
         )
 
     async def _apply_version(self, payload: Payload, grant: Grant) -> Value:
-        changeset, base = await asyncio.to_thread(self._restoring, payload)
-        return _published(await self._publisher.publish(changeset, grant.context, base=base))
+        commit = await asyncio.to_thread(self._restorable, payload)
+        done = await restore(self._registry, self._publisher, grant.context, commit)
+        if done.published is None:
+            return await asyncio.to_thread(self._snapshot, {}, grant)
+        return _published(done.published)
 
-    def _restoring(self, payload: Payload) -> tuple[Changeset, str]:
-        """What brings back the wanted version, and the commit that it starts from."""
-        current = self._registry.snapshot()
-        return changeset_between(current, self._at(payload)), current.commit
+    def _restorable(self, payload: Payload) -> str:
+        """The commit to bring back. Raises Refused when that would take too many operations."""
+        wanted = self._at(payload)
+        count = len(self._registry.snapshot().changes_to(wanted)[0])
+        if count > MAX_OPERATIONS:
+            raise invalid(f"the version differs from the newest in {count} entries; {MAX_OPERATIONS} at most")
+        return wanted.commit
 
     def _at(self, payload: Payload) -> Snapshot:
         return self._registry.snapshot(optional_text(payload, "commit"))
 
-    def _readable(self, entries: list[Entry], grant: Grant) -> list[Entry]:
-        readable: list[Entry] = []
-        for entry in entries:
-            try:
-                self._permissions.tool_may(grant.entry, "registry.get", str(entry.id))
-            except Refused:
-                continue  # what may not be read is not listed either
-            readable.append(entry)
-        return readable
+    def _may_read(self, id: EntryId, grant: Grant, policies: Snapshot | None = None) -> bool:
+        """Whether the entry may be read, and so be listed, under the policies of a snapshot or the newest."""
+        try:
+            self._permissions.tool_may(grant.entry, "registry.get", str(id), policies)
+        except Refused:
+            return False
+        return True
+
+    def _row(self, version: Version, grant: Grant) -> Value:
+        """A version as Lua reads it; its subject names an entry only to who may read that."""
+        named = [id for _, id in version.operations] if len(version.operations) == 1 else []
+        return {
+            "commit": version.commit,
+            "version": version.number,
+            "subject": version.subject if all(self._may_read(id, grant) for id in named) else "",
+            "actor": version.actor,
+            "time": version.time.isoformat(),
+        }
+
+
+def _values(entries: Iterable[Entry]) -> list[Value]:
+    """The entries as one answer. Raises Refused as soon as they are more than a tool can be sent."""
+    values: list[Value] = []
+    size = 0
+    for entry in entries:
+        size += len(json.dumps(entry.as_json(), ensure_ascii=False))
+        if size > MAX_ANSWER:
+            raise invalid(f"more than {MAX_ANSWER >> 20} MiB of entries: ask for fewer, with find or list")
+        values.append(_value(entry))
+    return values
 
 
 def _value(entry: Entry) -> Value:
     return as_value(entry.as_json())
 
 
-def _head(entry: Entry) -> Value:
+def _head(head: Head) -> Value:
     """What a list shows of an entry; what it does not say as text is None."""
     return {
-        "id": str(entry.id),
-        "kind": entry.kind,
-        "type": entry.type,
-        "title": entry.text("title") or None,
-        "comment": entry.text("comment") or None,
-    }
-
-
-def _holds(entry: Entry, words: list[str]) -> bool:
-    """Whether id, title and comment together hold all `words`, which are in folded case."""
-    shown = f"{entry.id} {entry.text('title')} {entry.text('comment')}".casefold()
-    return all(word in shown for word in words)
-
-
-def _version(version: Version) -> Value:
-    return {
-        "commit": version.commit,
-        "version": version.number,
-        "subject": version.subject,
-        "actor": version.actor,
-        "time": version.time.isoformat(),
+        "id": str(head.id),
+        "kind": head.kind,
+        "type": head.type,
+        "title": head.title or None,
+        "comment": head.comment or None,
     }
 
 

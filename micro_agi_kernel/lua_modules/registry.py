@@ -12,8 +12,10 @@ MODULE = LuaModule(
             "registry.entries",
             "registry.snapshot",
             "registry.apply",
+            "registry.version",
             "registry.versions",
             "registry.history",
+            "registry.delta",
             "registry.apply_version",
         }
     ),

@@ -34,6 +34,8 @@ class Provider:
     """The environment variable that holds the key; "none" when the server wants no key."""
     reasoning: bool = False
     """`reasoning_model_request`: the effort is sent, temperature is not."""
+    trusted: bool = False
+    """Whether the person said that the key may go to `base_url`; no entry says so."""
 
 
 @dataclass(frozen=True, slots=True)

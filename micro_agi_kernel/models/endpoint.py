@@ -1,8 +1,8 @@
 """Where a key may go: the server that a model's requests are sent to, and what they carry.
 
-A key goes to the provider's own address or to the one that the user put into OPENAI_BASE_URL, nowhere
-else: an entry is data that may have come from anywhere, so it cannot name a server and have a key sent
-there.
+A key goes to the provider's own address or to the one that the user put into OPENAI_BASE_URL: an entry is
+data that may have come from anywhere, so it cannot name a server and have a key sent there, unless the
+person trusted that very pair.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Endpoint:
     key: str | None = field(default=None, repr=False)
     key_name: str = OPENAI_KEY
     of_entry: bool = False
-    """The address is the entry's own: nothing of the user's environment may go there."""
+    """The address is the entry's own: of the user's environment nothing but a trusted key may go there."""
 
     @property
     def shown(self) -> str:
@@ -62,12 +62,7 @@ def endpoint_of(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Endpoi
     if provider.base_url is not None:
         _check_url(provider.base_url, f"base_url of {spec.id}")
         if _normal(provider.base_url) not in {_normal(OPENAI_URL), _normal(users_url)}:
-            if key_name != NO_KEY:
-                raise ModelError(
-                    f"{spec.id} names its own server and a key, and no key goes to a server that an entry names: "
-                    f"set {OPENAI_BASE} to that server, or api_key_env: {NO_KEY} in the entry if it wants no key"
-                )
-            return Endpoint(provider.base_url, of_entry=True)
+            return _of_entry(spec, provider.base_url, key_name, provider.trusted, secrets)
     url = provider.base_url or users_url or OPENAI_URL
     key = None if key_name == NO_KEY else _key(secrets, key_name)
     endpoint = Endpoint(url, key, key_name)
@@ -75,6 +70,22 @@ def endpoint_of(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Endpoi
         wanted = SET_UP if key_name in {OPENAI_KEY, NO_KEY} else f"set {key_name}"
         raise ModelError(f"{spec.name} needs a key: {wanted}")
     return endpoint
+
+
+def _of_entry(spec: ModelSpec, url: str, key_name: str, trusted: bool, secrets: Secrets) -> Endpoint:
+    """The server that the entry itself names."""
+    if key_name == NO_KEY:
+        return Endpoint(url, of_entry=True)
+    if not trusted:
+        raise ModelError(
+            f"{spec.id} names its own server and a key, and no key goes to a server that an entry names unless you "
+            f"trust it: if {shorten(key_name)} may go to {shorten(Endpoint(url).shown)}, run "
+            f"`micro-agi registry trust {spec.id}`; if the server wants no key, set api_key_env: {NO_KEY} in the entry"
+        )
+    key = _key(secrets, key_name)
+    if key is None:
+        raise ModelError(f"{spec.name} needs a key: set {shorten(key_name)}")
+    return Endpoint(url, key, key_name, of_entry=True)
 
 
 def _key(secrets: Secrets, name: str) -> str | None:

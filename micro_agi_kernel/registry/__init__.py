@@ -9,24 +9,36 @@ says about itself. dulwich is loaded by the first `open` or `create`, not by imp
 registry knows neither policies nor kinds: whether a changeset may be written is for the caller to decide.
 """
 
-from micro_agi_kernel.registry.audit import Finding, audit, history_pairs
-from micro_agi_kernel.registry.changes import changeset_between
+from micro_agi_kernel.registry.audit import Step, audit, history_pairs
+from micro_agi_kernel.registry.audit_objects import Finding, Progress, check_files, check_objects
+from micro_agi_kernel.registry.changes import changeset_between, operation_between, same_entry
+from micro_agi_kernel.registry.index import Problem
 from micro_agi_kernel.registry.message import CommitMessage
 from micro_agi_kernel.registry.seed import seed_changeset
-from micro_agi_kernel.registry.snapshot import Problem, Snapshot
+from micro_agi_kernel.registry.sidecar_query import Head
+from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
+from micro_agi_kernel.registry.upkeep import Upkeep
 from micro_agi_kernel.registry.versions import Person, Version
 
 __all__ = [
     "CommitMessage",
     "Finding",
+    "Head",
     "Person",
     "Problem",
+    "Progress",
     "Registry",
     "Snapshot",
+    "Step",
+    "Upkeep",
     "Version",
     "audit",
     "changeset_between",
+    "check_files",
+    "check_objects",
     "history_pairs",
+    "operation_between",
+    "same_entry",
     "seed_changeset",
 ]

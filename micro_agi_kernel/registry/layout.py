@@ -1,18 +1,25 @@
 """Where things lie in the repository: which path an entry has, and which entry a path belongs to.
 
-registry.yaml                 the format
-app/tools/create_tool.yaml    the entry app.tools:create_tool: namespace dots are folders, the name is the stem
-app/tools/create_tool.lua     its source
-docs/lua/core/time.md         pages; `docs` is no namespace
+registry.yaml                     the format, and which namespaces are sharded
+app/tools/create_tool.yaml        the entry app.tools:create_tool: namespace dots are folders, the name is the stem
+app/tools/create_tool.lua         its source
+app/generated/_07/new_tool.yaml   the entry app.generated:new_tool, where app.generated is sharded
+docs/lua/core/time.md             pages; `docs` is no namespace
+
+A commit costs what the folders on its paths hold, so a namespace of thousands is sharded over 64 folders.
 """
 
 from __future__ import annotations
 
+import re
+import zlib
+from dataclasses import dataclass
+
 from micro_agi_kernel.entries import EntryId, source_file
 from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry.message import MAX_PATH, clean
-from micro_agi_kernel.values import shorten
-from micro_agi_kernel.yaml_files import load_yaml
+from micro_agi_kernel.values import Json, shorten
+from micro_agi_kernel.yaml_files import dump_yaml, load_yaml
 
 FORMAT_FILE = "registry.yaml"
 DOCS = "docs"
@@ -22,29 +29,93 @@ FORMAT_CONTENT = b"""\
 format: 1
 layout: folders
 """
-"""What `registry.yaml` holds; the only format there is so far."""
+"""What `registry.yaml` holds as long as nothing is sharded."""
 
+CROWDED = 500
+"""Entries in one folder from which on commits get noticeably slower."""
+SHARD_ABOVE = 2_000
+"""Entries in one folder above which its namespace is sharded: by then a commit takes several times as long."""
+SHARDS = 64
+
+_SHARD = re.compile(r"_([0-5][0-9]|6[0-3])")
 _FORBIDDEN = frozenset('\\:*?"<>|')
 _RESERVED = frozenset({".git", "git~1", ".gitmodules", ".gitattributes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which path has which entry in one tree; `read_format` makes it from the tree's registry.yaml."""
+
+    sharded: frozenset[str] = frozenset()
+    """Namespaces whose entries lie in 64 folders below their own."""
+
+    def folder(self, id: EntryId) -> str:
+        """The folder of the entry's files."""
+        folder = folder_of(id.namespace)
+        return f"{folder}/{_shard(id.name)}" if id.namespace in self.sharded else folder
+
+    def entry_path(self, id: EntryId) -> str:
+        return f"{self.folder(id)}/{id.name}.yaml"
+
+    def source_path(self, id: EntryId) -> str:
+        return f"{self.folder(id)}/{source_file(id)}"
+
+    def entry_id(self, path: str) -> EntryId | None:
+        """The entry that a path belongs to (as its YAML or as its source), or None for any other file."""
+        id = _spelled(path)
+        return id if id is not None and self.folder(id) == path.rpartition("/")[0] else None
+
+    def folders(self, namespace: str) -> list[str]:
+        """Every folder that may hold entries of the namespace."""
+        folder = folder_of(namespace)
+        return [f"{folder}/_{n:02}" for n in range(SHARDS)] if namespace in self.sharded else [folder]
+
+    def namespace(self, folder: str) -> str | None:
+        """The namespace whose entries or shards a folder holds; None for a folder that may hold neither."""
+        parent, _, last = folder.rpartition("/")
+        if _SHARD.fullmatch(last) and (namespace := parent.replace("/", ".")) in self.sharded:
+            return namespace
+        dotted = folder.replace("/", ".")
+        return dotted if "." not in folder and is_namespace(dotted) else None
+
+    def why_stray(self, path: str, is_folder: bool) -> str:
+        """The reason why what lies at `path` is no part of an entry, for a file of which `entry_id` knows none."""
+        folder, _, name = path.rpartition("/")
+        namespace = self.namespace(folder) if folder else None
+        if is_folder:
+            if _SHARD.fullmatch(name) and namespace:
+                return f"a shard's folder, but {FORMAT_FILE} does not list {namespace} as sharded"
+            return "the folder's name cannot be part of a namespace"
+        if (id := _spelled(path)) is not None and self.folder(id) != folder:
+            return f"the namespace is sharded: the entry belongs into {self.folder(id)}"
+        if name.endswith(".yaml") and namespace:
+            return "the file's name cannot be the name of an entry"
+        if name.endswith(".lua") and namespace:
+            return "a Lua source without an entry's YAML beside it"
+        return "not a file of an entry, nor of docs/"
+
+
+FLAT = Layout()
+"""Nothing is sharded: every registry begins so, and so the seed lies."""
 
 
 def folder_of(namespace: str) -> str:
     return namespace.replace(".", "/")
 
 
-def entry_path(id: EntryId) -> str:
-    return f"{folder_of(id.namespace)}/{id.name}.yaml"
+def _shard(name: str) -> str:
+    """The shard of an entry. Names that differ in case only share one, where the check for twins meets them."""
+    return f"_{zlib.crc32(name.lower().encode()) % SHARDS:02}"
 
 
-def source_path(id: EntryId) -> str:
-    return f"{folder_of(id.namespace)}/{source_file(id)}"
-
-
-def entry_id(path: str) -> EntryId | None:
-    """The entry that a path belongs to (as its YAML or as its source), or None for any other file."""
-    folder, slash, file = path.rpartition("/")
+def _spelled(path: str) -> EntryId | None:
+    """The entry that the parts of a path spell, in whichever shard, or in none, it lies."""
+    folder, _, file = path.rpartition("/")
     stem, dot, suffix = file.rpartition(".")
-    if not slash or not dot or suffix not in ("yaml", "lua") or "." in folder:
+    parent, slash, last = folder.rpartition("/")
+    if slash and _SHARD.fullmatch(last):
+        folder = parent
+    if not folder or not dot or suffix not in ("yaml", "lua") or "." in folder:
         return None
     try:
         return EntryId.parse(f"{folder.replace('/', '.')}:{stem}")
@@ -65,10 +136,10 @@ def check_file_path(path: str) -> None:
     """Raise EntryError unless `path` is one that a file which is no entry may have.
 
     It has to be good for every checkout, so nothing that Git, Windows or a shell reads in its own way; and
-    an entry's path is refused, so that no entry is ever written past the checks that entries get.
+    an entry's path is refused (sharded or not), so that no entry is ever written past the checks that entries get.
     """
     shown = repr(shorten(path))
-    if entry_id(path) is not None:
+    if _spelled(path) is not None:
         raise EntryError(f"{shown} is the path of an entry: change it as an entry")
     if clean(path, MAX_PATH) != path or not _FORBIDDEN.isdisjoint(path):
         raise EntryError(f"bad file path {shown}: too long, or a character that not every file system can hold")
@@ -77,8 +148,8 @@ def check_file_path(path: str) -> None:
             raise EntryError(f"bad file path {shown}: {part!r} is a name that a file system or Git reserves")
 
 
-def check_format(content: bytes) -> None:
-    """Raise RegistryError unless `registry.yaml` names the format that this version reads and writes.
+def read_format(content: bytes) -> Layout:
+    """The layout that `registry.yaml` names. Raises RegistryError for one that this version cannot read and write.
 
     Unknown keys are refused too: a rule that says where files lie, overlooked, would hide entries.
     """
@@ -86,5 +157,19 @@ def check_format(content: bytes) -> None:
         document = load_yaml(content, FORMAT_FILE)
     except EntryError as error:
         raise RegistryError(f"{error}; restore {FORMAT_FILE} from an earlier commit") from error
-    if document != {"format": 1, "layout": "folders"}:
+    sharded = document.get("sharded") if isinstance(document, dict) else None
+    names = [name for name in sharded if isinstance(name, str)] if isinstance(sharded, list) else []
+    if document != _format(names) or names != sorted(set(names)) or not all(map(is_namespace, names)):
         raise RegistryError(f"{FORMAT_FILE} names a format that this version cannot read: upgrade micro-agi-kernel")
+    return Layout(frozenset(names))
+
+
+def format_content(layout: Layout) -> bytes:
+    """What `registry.yaml` holds for a layout."""
+    comment = FORMAT_CONTENT[: FORMAT_CONTENT.index(b"format:")]
+    return comment + dump_yaml(_format(sorted(layout.sharded)))
+
+
+def _format(sharded: list[str]) -> dict[str, Json]:
+    rule: dict[str, Json] = {"format": 1, "layout": "folders"}
+    return {**rule, "sharded": list(sharded)} if sharded else rule

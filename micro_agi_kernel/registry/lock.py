@@ -2,7 +2,7 @@
 
 The file `micro-agi/lock` in the repository is locked by the operating system, so the lock ends with its
 holder, however that ends. Its first byte is "1" while a commit is being written: a holder that finds it so
-knows that the last one died, and removes the `.lock` files that it left, which would block Git for ever.
+knows that the last one died, and removes the files that it left; the `.lock` files among them would block Git for ever.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class WriteLock:
         for file in (
             self._repository / "refs" / "heads" / "main.lock",
             *objects.glob("[0-9a-f][0-9a-f]/*.lock"),
-            *objects.glob("pack/tmp*.pack"),
+            *objects.glob("tmp_obj_*"),
+            *objects.glob("pack/tmp_pack_????????????????_?"),  # ours; those of git have shorter names
         ):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > STALE_SECONDS:
@@ -85,7 +86,7 @@ class WriteLock:
     def _acquire(self) -> None:
         # Polled, not blocking: a holder that was stopped must not stop us for ever.
         end = time.monotonic() + WAIT_SECONDS
-        while not _try_lock(self._fd):
+        while not try_lock(self._fd):
             if time.monotonic() > end:
                 raise RegistryError(f"another process has held the lock of {self._repository} for {WAIT_SECONDS:.0f} s")
             time.sleep(random.uniform(0.001, 0.01))
@@ -94,7 +95,8 @@ class WriteLock:
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(fd: int) -> bool:
+    def try_lock(fd: int) -> bool:
+        """Lock an open file for as long as it is open; False when another process, or open file, has it locked."""
         os.lseek(fd, 1, os.SEEK_SET)  # the byte after the dirty byte, which must stay readable
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
@@ -105,7 +107,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(fd: int) -> bool:
+    def try_lock(fd: int) -> bool:
+        """Lock an open file for as long as it is open; False when another process, or open file, has it locked."""
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange, Operation, from_files, source_file
+from micro_agi_kernel.entries import Changeset, FileChange, Operation
 from micro_agi_kernel.errors import EntryError
-from micro_agi_kernel.registry import layout
+from micro_agi_kernel.registry.folders import files_below, read_files
+from micro_agi_kernel.registry.layout import FORMAT_CONTENT, FORMAT_FILE
 
 
 def seed_changeset(folder: Path) -> Changeset:
@@ -15,30 +16,12 @@ def seed_changeset(folder: Path) -> Changeset:
     Files whose name begins with a dot are skipped. Raises EntryError that names the file for whatever is no
     entry, no page and not `registry.yaml`, and for a broken entry.
     """
-    paths = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    found = {path: (folder / path).read_bytes() for path in paths if not Path(path).name.startswith(".")}
+    # It is our own, so links are followed: there are installers that install links.
+    found = {path: (folder / path).read_bytes() for path in (files_below(folder) if folder.is_dir() else ())}
     if not found:
         raise EntryError(f"no seed at {folder}")
-    files = {path: content for path, content in found.items() if layout.entry_id(path) is None}
-    for path in files:
-        if path != layout.FORMAT_FILE and not path.startswith(f"{layout.DOCS}/"):
-            raise EntryError(f"{folder / path}: neither an entry nor a page nor {layout.FORMAT_FILE}")
-        layout.check_file_path(path)
-    files.setdefault(layout.FORMAT_FILE, layout.FORMAT_CONTENT)
-    ids = sorted({id for path in found if (id := layout.entry_id(path)) is not None})
-    operations = (Operation("create", id, _entry(folder, id, found)) for id in ids)
-    return Changeset(tuple(operations), tuple(FileChange(path, content) for path, content in sorted(files.items())))
-
-
-def _entry(folder: Path, id: EntryId, found: dict[str, bytes]) -> Entry:
-    files = {f"{id.name}.yaml": layout.entry_path(id), source_file(id): layout.source_path(id)}
-    contents = {name: found[path] for name, path in files.items() if path in found}
-    if f"{id.name}.yaml" not in contents:
-        raise EntryError(f"{folder / layout.source_path(id)}: a Lua source without an entry's YAML beside it")
-    try:
-        entry = from_files(id, contents)
-    except EntryError as error:
-        raise EntryError(f"{folder / layout.folder_of(id.namespace)}/{error}") from error
-    if source_file(id) in contents and entry.source is None:
-        raise EntryError(f"{folder / layout.source_path(id)}: the entry beside it does not name it as its source")
-    return entry
+    contents = read_files(folder, {FORMAT_FILE: FORMAT_CONTENT, **found})
+    return Changeset(
+        tuple(Operation("create", entry.id, entry) for entry in contents.entries),
+        tuple(FileChange(path, content) for path, content in sorted(contents.files.items())),
+    )

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
-from micro_agi_kernel.entries import Action, Entry, EntryId
-from micro_agi_kernel.errors import EntryError, ErrorKind, Refused, RegistryError
-from micro_agi_kernel.registry import layout
-from micro_agi_kernel.registry.index import Broken, EntryFiles, Parsed
+from micro_agi_kernel.entries import Action, Entry, EntryId, source_file
+from micro_agi_kernel.errors import EntryError, RegistryError
+from micro_agi_kernel.registry.filters import check_filter
+from micro_agi_kernel.registry.index import Broken, EntryFiles, Parsed, Problem
+from micro_agi_kernel.registry.layout import FORMAT_FILE, SHARD_ABOVE, Layout, folder_of, read_format
 from micro_agi_kernel.registry.message import clean
-from micro_agi_kernel.values import Json, shorten
+from micro_agi_kernel.registry.sidecar_query import Head, State
+from micro_agi_kernel.values import Json
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.registry.index import Folder, Index
+    from micro_agi_kernel.registry.index import Index
     from micro_agi_kernel.registry.objects import Node
     from micro_agi_kernel.registry.versions import History
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A file that is no part of a readable entry: a stray one, or a broken entry."""
-
-    path: str
-    reason: str
-    namespace: str | None
-    """The namespace in whose folder it lies; None outside of every namespace."""
-    id: EntryId | None = None
-    """The entry that is broken; None for a stray file."""
-    kind: str | None = None
-    """The kind that the YAML names, where that much can be read."""
+_SEVERAL = 100
 
 
 class Snapshot:
@@ -44,6 +37,11 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"<Snapshot {self.commit[:12] or 'empty'}>"
+
+    @property
+    def layout(self) -> Layout:
+        """Where things lie in it."""
+        return self._index.layout(self.tree)
 
     @property
     def number(self) -> int:
@@ -60,23 +58,30 @@ class Snapshot:
             return None
         found = self._index.entry(id, EntryFiles(yaml, lua))
         if isinstance(found, Broken):
-            raise EntryError(found.reason)
+            raise EntryError(f"{self.layout.folder(id)}/{found.reason}")
         return found.entry
 
     def has(self, id: EntryId) -> bool:
         """Whether the entry's YAML is there, readable or not."""
         return self._index.files(self.tree, id)[0] is not None
 
-    def ids(self) -> list[EntryId]:
-        """The ids of all entries, broken ones included, sorted."""
-        return sorted(id for id, _ in self._each())
+    def ids(self, namespace: str | None = None) -> list[EntryId]:
+        """The ids of all entries (of one namespace), broken ones included, sorted."""
+        if namespace is None:
+            return self._ask(State.ids)
+        return sorted(id for id, _ in self._each(namespace))
 
     def namespaces(self) -> list[str]:
         """Namespaces that hold an entry, sorted."""
-        return sorted(namespace for namespace, folder in self._index.walk(self.tree) if folder.entries)
+        return self._ask(State.namespaces)
 
     def entries(self, namespace: str | None = None) -> list[Entry]:
-        """All readable entries (of one namespace), sorted by id; what is broken is in `problems`."""
+        """All readable entries (of one namespace), sorted by id; what is broken is in `problems`.
+
+        Those of one namespace are read from Git's objects alone, as policies must be.
+        """
+        if namespace is None:
+            return self.find({})
         found = (self._index.entry(id, files) for id, files in self._each(namespace))
         return sorted((each.entry for each in found if isinstance(each, Parsed)), key=lambda entry: entry.id)
 
@@ -87,18 +92,35 @@ class Snapshot:
         prefix). "meta.x" (or just "x") compares with meta: where the entry has a list, each wanted value
         must be in it. Raises Refused for another field that begins with a dot.
         """
-        for key in filter:
-            if not key or key[0] in "~*^$" or (key.startswith(".") and key not in (".kind", ".name", ".id", ".ns")):
-                raise Refused(
-                    ErrorKind.INVALID, f"unknown filter {shorten(key)!r}: use .kind, .ns, .name, .id or meta.NAME"
-                )
-        wanted = filter.get(".ns")
-        exact = wanted if isinstance(wanted, str) and not wanted.endswith("*") else None
-        return [e for e in self.entries(exact) if all(_matches(e, key, value) for key, value in filter.items())]
+        check_filter(filter)
+        return self._ask(lambda state: state.find(filter))
+
+    def search(self, query: str, filter: Mapping[str, Json], limit: int | None = None) -> tuple[list[Head], int]:
+        """The first `limit` of the entries that match `filter` and hold the words of `query`, and how many do.
+
+        Words are looked for in id, title, comment and description: all of them must be there, case aside, and the
+        last may be the beginning of one. With words the best come first (a word in the title says most), without
+        them all are sorted by id. Nothing but the sidecar is read. Raises Refused as `find` does.
+        """
+        check_filter(filter)
+        return self._ask(lambda state: state.search(query, filter, limit))
+
+    def several(self, ids: Iterable[EntryId]) -> Iterator[Entry]:
+        """The readable ones of these entries, in their order, read a few at a time."""
+        rest = iter(ids)
+        while some := list(islice(rest, _SEVERAL)):
+            yield from self._ask(partial(State.entries, ids=some))
 
     def problems(self, namespace: str | None = None) -> list[Problem]:
-        """Every file (of one namespace) that is no part of a readable entry, sorted by path. Reads its entries once."""
-        return sorted(self._problems(namespace), key=lambda problem: problem.path)
+        """Every file (of one namespace) that is no part of a readable entry, sorted by path.
+
+        As with `entries`, those of one namespace are read from Git's objects alone.
+        """
+        if namespace is None:
+            found = self._ask(lambda state: state.problems(self.layout))
+        else:
+            found = list(self._problems(namespace))
+        return sorted(found, key=lambda problem: problem.path)
 
     def file(self, path: str) -> bytes | None:
         """The content of any file; None when there is none (or a folder, link or the like)."""
@@ -107,6 +129,7 @@ class Snapshot:
 
     def files(self, prefix: str = "") -> list[str]:
         """Paths of the files that are no entry (pages, the format file, strays) and begin with `prefix`."""
+        layout = self.layout
         paths = (path for path, node in self._walk(prefix.rpartition("/")[0]) if node.is_file)
         return sorted(path for path in paths if path.startswith(prefix) and layout.entry_id(path) is None)
 
@@ -119,11 +142,13 @@ class Snapshot:
 
     def last_commit(self, id: EntryId) -> str:
         """The commit on the first-parent line that last changed an entry of this snapshot."""
-        return self.last_commits()[id]
+        found = self._ask(lambda state: state.last_commit(id) if state.whole else None)
+        return found or self._history.last_changes(self.commit, {id})[id]
 
     def last_commits(self) -> dict[EntryId, str]:
-        """For every entry, the commit that last changed it: one walk back through the history."""
-        return self._history.last_changes(self.commit, set(self.ids()))
+        """For every entry, the commit that last changed it."""
+        found = self._ask(lambda state: state.last_commits() if state.whole else None)
+        return self._history.last_changes(self.commit, set(self.ids())) if found is None else found
 
     def changes_to(self, after: Snapshot) -> tuple[tuple[tuple[Action, EntryId], ...], tuple[str, ...]]:
         """What differs in `after`: operations on entries, and paths of files that are no entry; sorted."""
@@ -132,6 +157,13 @@ class Snapshot:
     def nodes(self, id: EntryId) -> tuple[Node | None, Node | None]:
         """What lies where the YAML and the source of an entry belong; equal means that the entry is the same."""
         return self._index.files(self.tree, id)
+
+    def is_crowded(self, namespace: str) -> bool:
+        """Whether so many entries lie in one folder that the namespace should be sharded. Reads no more than it."""
+        if namespace in self.layout.sharded or not (tree := self.folder(folder_of(namespace))):
+            return False
+        names = self._index.objects.tree(tree)
+        return len(names) > SHARD_ABOVE and sum(name.endswith(".yaml") for name in names) > SHARD_ABOVE
 
     def is_folder(self, path: str) -> bool | None:
         """Whether a folder lies at `path`; None when nothing does."""
@@ -148,24 +180,20 @@ class Snapshot:
 
     def check_format_once(self, known: set[str]) -> None:
         """Raise RegistryError when this is no registry that we can read; `known` remembers what was checked."""
-        node = self._index.node(self.tree, layout.FORMAT_FILE)
+        node = self._index.node(self.tree, FORMAT_FILE)
         if self.commit and (node is None or not node.is_file):
-            raise RegistryError(f"not a registry: branch main has no {layout.FORMAT_FILE}")
+            raise RegistryError(f"not a registry: branch main has no {FORMAT_FILE}")
         if node is not None and node.id not in known:
-            layout.check_format(self._index.objects.blob(node.id))
+            read_format(self._index.objects.blob(node.id))
             known.add(node.id)
 
-    def _each(self, namespace: str | None = None) -> Iterator[tuple[EntryId, EntryFiles]]:
-        for found, folder in self._folders(namespace):
-            for name, files in folder.entries.items():
-                yield EntryId(found, name), files
+    def _ask(self, question: Callable[[State], T]) -> T:
+        return self._history.sidecar.ask(self.commit, self.tree, question)
 
-    def _folders(self, namespace: str | None) -> Iterator[tuple[str, Folder]]:
-        """The folder of `namespace`, or those of all, each with its dotted name."""
-        if namespace is None:
-            yield from self._index.walk(self.tree)
-        elif layout.is_namespace(namespace) and (tree := self.folder(layout.folder_of(namespace))):
-            yield namespace, self._index.folder(tree, namespace)
+    def _each(self, namespace: str) -> Iterator[tuple[EntryId, EntryFiles]]:
+        for folder in self._index.namespace(self.tree, namespace):
+            for name, files in folder.entries.items():
+                yield EntryId(folder.namespace, name), files
 
     def _walk(self, folder: str) -> Iterator[tuple[str, Node]]:
         """Everything below `folder` that is no folder itself, with its path."""
@@ -174,50 +202,17 @@ class Snapshot:
             if node is not None:
                 yield base + path, node
 
-    def _problems(self, wanted: str | None) -> Iterator[Problem]:
-        for namespace, folder in self._folders(wanted):
-            base = f"{layout.folder_of(namespace)}/" if namespace else ""
-            where = namespace or None
+    def _problems(self, namespace: str) -> Iterator[Problem]:
+        for folder in self._index.namespace(self.tree, namespace):
+            base, where = f"{folder.path}/", folder.namespace or None
             for name, reason in folder.strays.items():
                 node = self._index.node(self.tree, base + name)
                 kind = self._index.kind(name, node) if node and name.endswith((".yaml", ".yml")) else None
                 yield Problem(clean(base + name), reason, where, kind=kind)
             for name, files in folder.entries.items():
-                id = EntryId(namespace, name)
-                found = self._index.entry(id, files)
+                id = EntryId(folder.namespace, name)
+                path, found = f"{base}{name}.yaml", self._index.entry(id, files)
                 if isinstance(found, Broken):
-                    path = layout.entry_path(id)
-                    yield Problem(path, found.reason.removeprefix(f"{path}: "), where, id, found.kind)
+                    yield Problem(path, f"{base}{found.reason}".removeprefix(f"{path}: "), where, id, found.kind)
                 elif found.unused_source:
-                    yield Problem(layout.source_path(id), "the entry beside it has another source", where)
-        for path, node in self._walk(layout.DOCS) if wanted is None else ():
-            if not node.is_file:
-                yield Problem(clean(path), "not an ordinary file", None)
-
-
-def _matches(entry: Entry, key: str, wanted: Json) -> bool:
-    match key:
-        case ".kind":
-            return entry.kind == wanted
-        case ".name":
-            return entry.id.name == wanted
-        case ".id":
-            return str(entry.id) == wanted
-        case ".ns":
-            if isinstance(wanted, str) and wanted.endswith("*"):
-                return entry.id.namespace.startswith(wanted[:-1])
-            return entry.id.namespace == wanted
-    key = key.removeprefix("meta.")
-    if key not in entry.meta:
-        return False
-    actual = entry.meta[key]
-    if not isinstance(actual, list):
-        return _same(actual, wanted)
-    return all(any(_same(item, one) for item in actual) for one in (wanted if isinstance(wanted, list) else [wanted]))
-
-
-def _same(a: Json, b: Json) -> bool:
-    """Equal as JSON: true is not 1."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    return a == b
+                    yield Problem(f"{base}{source_file(id)}", "the entry beside it has another source", where)

@@ -8,34 +8,47 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from micro_agi_kernel.entries import Changeset, EntryId
-from micro_agi_kernel.errors import ErrorKind, Refused, RegistryError
-from micro_agi_kernel.registry.changes import check_conflicts, check_existence, check_twins, contents
+from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId, FileChange
+from micro_agi_kernel.errors import ErrorKind, NoSuchRevision, Refused, RegistryError
+from micro_agi_kernel.registry.changes import (
+    check_conflicts,
+    check_existence,
+    check_layout,
+    check_twins,
+    contents,
+    sharded,
+)
 from micro_agi_kernel.registry.index import Index
-from micro_agi_kernel.registry.lock import WriteLock
+from micro_agi_kernel.registry.layout import FORMAT_FILE
+from micro_agi_kernel.registry.lock import FOLDER, WriteLock
 from micro_agi_kernel.registry.message import CommitMessage
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.versions import History, Person, Version
 from micro_agi_kernel.values import shorten
 
 if TYPE_CHECKING:
-    from dulwich.objects import ShaFile
+    from micro_agi_kernel.registry.objects import Written
+    from micro_agi_kernel.registry.sidecar_update import Progress
+    from micro_agi_kernel.registry.signing import Signer
+    from micro_agi_kernel.registry.storing import NewObject
 
 TRIES = 20
 """Attempts of one commit while another program (a push, a repack) is in the way; about 10 s in all."""
 
+# hooksPath: whatever a person's own configuration names, pushes are checked by the hook that lies here.
 CONFIG = """\
 [core]
 \trepositoryformatversion = 0
 \tfilemode = true
 \tbare = true
+\thooksPath = hooks
 [gc]
 \tauto = 0
 [receive]
@@ -50,13 +63,16 @@ _SUFFIX = re.compile(r"~(\d{0,9})|\^")
 class Registry:
     """A registry that is open; close it, or use it as a context manager. Make one with `open` or `create`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pushed: Path | None = None) -> None:
+        """Nothing is checked here, unlike in `open`. `pushed` is as in Objects."""
         from micro_agi_kernel.registry.objects import Objects
 
         self.path = path
-        self.objects = Objects(path)
+        self.objects = Objects(path, pushed)
         self.index = Index(self.objects)
-        self.history = History(self.index)
+        self.history = History(self.index, path)
+        self.signer: Signer | None = None
+        """Signs what the agent commits; None: nothing is signed."""
         self._known_formats: set[str] = set()
 
     @classmethod
@@ -70,8 +86,8 @@ class Registry:
                 raise RegistryError(f"not a registry: {path} has branches but no main")
             if registry.is_empty and registry.objects.lost_history() and registry.is_empty:
                 raise RegistryError(
-                    f"damaged registry: {path} holds commits but its branch main is gone: find the newest with "
-                    f"`git fsck --lost-found`, then `git update-ref refs/heads/main COMMIT`"
+                    f"damaged registry: {path} holds commits but its branch main is gone: "
+                    f"run `micro-agi registry verify --repair`"
                 )
             registry.snapshot().check_format_once(registry._known_formats)
         except BaseException:
@@ -93,7 +109,12 @@ class Registry:
             raise RegistryError(f"cannot make a registry at {path}: {reason}") from error
         return cls.open(path)
 
+    def watch(self, progress: Progress) -> None:
+        """Have `progress` told how far it is (steps done, steps in all) whenever the index is brought up to date."""
+        self.history.sidecar.progress = progress
+
     def close(self) -> None:
+        self.history.sidecar.close()
         self.objects.close()
 
     def __enter__(self) -> Registry:
@@ -145,15 +166,15 @@ class Registry:
         if name in ("main", "HEAD"):
             return self.head()
         if re.fullmatch(r"v[1-9]\d{0,8}", name):
-            back = self.history.number(self.head()) - int(name[1:])
-            if back < 0:
+            commit = self.history.named(self.head(), int(name[1:]))
+            if commit is None:
                 raise _unknown(rev)
-            return next(islice(self.history.line(self.head()), back, None)).id
+            return commit
         if not re.fullmatch(r"[0-9a-f]{4,40}", name):
             raise _unknown(rev)
         found = self.objects.commits_with_prefix(name)
         if len(found) > 1:
-            raise RegistryError(f"revision {name} is ambiguous: give more digits")
+            raise NoSuchRevision(f"revision {name} is ambiguous: give more digits")
         if not found:
             raise _unknown(rev)
         return found[0]
@@ -189,49 +210,102 @@ class Registry:
         `recheck` is called under the lock, before anything is written, with what is there now; it may raise.
         Raises Conflict when they changed an entry or file that the changeset touches, Refused when it creates
         what exists, changes what does not, or changes nothing, RegistryError when it cannot be written. After
-        any failure, or a kill at any point, either no commit is there or the whole one.
+        any failure, or a kill at any point, either no commit is there or the whole one. SettingsError when it
+        cannot be signed (`signer`).
         """
-        written = contents(changeset)
-        text = message.render(changeset)
+        if changeset == Changeset(()) and merging is None:
+            raise Refused(ErrorKind.INVALID, "nothing to change")
+        prepared = contents(changeset)
+
+        def written(head: Snapshot) -> Written:
+            check_conflicts(changeset, base, head)
+            if recheck is not None:
+                recheck(head)
+            check_existence(changeset.operations, head)
+            check_layout(changeset, head)
+            paths = prepared.paths(head.layout)  # now: another writer may have sharded a namespace
+            check_twins((path for path, content in paths.items() if content is not None), head)
+            return paths
+
+        # The signature names the parent, so it is made under the lock: 6 ms.
+        sign = self.signer if message.actor == AGENT else None
+        entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
+        return self._append(written, message.render(changeset), author, committer, merging, sign, entries)
+
+    def forward(self, commit: str, base: Snapshot) -> bool:
+        """Make `commit`, behind which stands `base`, the newest; False when `base` is no longer that."""
+        from micro_agi_kernel.registry.objects import Busy
+
+        with WriteLock(self.path) as lock:
+            for attempt in range(TRIES):
+                if self.objects.head() != base.commit:
+                    return False
+                with suppress(Busy):
+                    return self.objects.swap_head(base.commit, commit)
+                _wait(lock, attempt)
+        raise self._kept()
+
+    def shard(self, namespace: str, message: CommitMessage, *, author: Person, committer: Person) -> Version | None:
+        """Move the entries of a namespace into 64 folders, in one commit that changes no entry; see layout.py.
+
+        None when they are there already. Raises RegistryError when something lies where a shard belongs.
+        """
+        if namespace in self.snapshot().layout.sharded:
+            return None
+        text = message.render(Changeset((), (FileChange(FORMAT_FILE, None),)))
+        return self._append(lambda head: sharded(namespace, head), text, author, committer)
+
+    def _append(
+        self,
+        written: Callable[[Snapshot], Written],
+        text: bytes,
+        author: Person,
+        committer: Person,
+        merging: str | None = None,
+        sign: Callable[[bytes], bytes] | None = None,
+        entries: Iterable[Entry] = (),
+    ) -> Version:
+        """One commit of what `written`, called under the lock with what is there, says is to be written."""
         with WriteLock(self.path) as lock:
             for attempt in range(TRIES):
                 head = self.snapshot()  # the branch is read here and nowhere else in this attempt
-                check_conflicts(changeset, base, head)
-                if recheck is not None:
-                    recheck(head)
-                check_existence(changeset.operations, head)
-                check_twins((path for path, content in written.items() if content is not None), head)
-                commit = self._try_commit(head, written, text, author, committer, merging)
+                commit = self._try_commit(head, written(head), text, author, committer, merging, sign)
                 if commit is not None:
                     break
-                time.sleep(min(1.0, 0.01 * 2**attempt) * random.uniform(0.5, 1.0))
-                lock.sweep()
+                _wait(lock, attempt)
             else:
-                held = f"{self.path}/refs/heads/main.lock"
-                raise RegistryError(f"another program keeps {held}: if none is running, remove that file")
-        # Its number may take a walk through the history: not under the lock.
+                raise self._kept()
+        # Not under the lock: another writer need not wait for rows that the index can also get later.
+        tree = self.objects.commit(commit).tree
+        self.history.sidecar.follow(commit, {self.index.files(tree, entry.id): entry for entry in entries})
         return self.history.version(self.objects.commit(commit))
+
+    def _kept(self) -> RegistryError:
+        held = f"{self.path}/refs/heads/main.lock"
+        return RegistryError(f"another program keeps {held}: if none is running, remove that file")
 
     def _try_commit(
         self,
         head: Snapshot,
-        written: dict[str, bytes | None],
+        written: Written,
         text: bytes,
         author: Person,
         committer: Person,
         merging: str | None,
+        sign: Callable[[bytes], bytes] | None,
     ) -> str | None:
         """Write the objects on top of `head` and move the branch; None when someone was in the way."""
-        from micro_agi_kernel.registry.objects import Busy, new_commit
+        from micro_agi_kernel.registry.commits import new_commit
+        from micro_agi_kernel.registry.objects import Busy
 
-        made: list[ShaFile] = []
+        made: list[NewObject] = []
         tree = self.objects.new_tree(head.tree, written, made)
-        if tree == head.tree:
+        if tree == head.tree and merging is None:
             raise Refused(ErrorKind.INVALID, "nothing to change")
         parents = [parent for parent in (head.commit, merging) if parent]
-        commit = new_commit(tree, parents, author.line(), committer.line(), text)
+        commit = new_commit(tree, parents, author.line(), committer.line(), text, sign)
         made.append(commit)
-        id = commit.id.decode()
+        id = commit.id
         try:
             self.objects.write(made)
             return id if self.objects.swap_head(head.commit or None, id) else None
@@ -239,6 +313,12 @@ class Registry:
             return None
         except OSError as error:
             raise RegistryError(f"cannot write to the registry {self.path}: {error.strerror or error}") from error
+
+
+def _wait(lock: WriteLock, attempt: int) -> None:
+    """Wait for whoever is in the way, and clear away what a dead one left."""
+    time.sleep(min(1.0, 0.01 * 2**attempt) * random.uniform(0.5, 1.0))
+    lock.sweep()
 
 
 def _check_repository(path: Path) -> None:
@@ -261,6 +341,8 @@ def _check_repository(path: Path) -> None:
         raise RegistryError(f"cannot read the registry {path}: {error.strerror}") from error
     except (ValueError, KeyError) as error:
         raise RegistryError(f"cannot read the config of the registry {path}: {shorten(str(error))}") from error
+    if not config.has_section((b"core",)) and (path / FOLDER).is_dir():
+        raise RegistryError(f"damaged registry: the config of {path} is gone: run `micro-agi registry verify --repair`")
     if not bare:
         raise RegistryError(f"not a registry: {path} is not a bare repository")
     if version not in (b"0", b"1") or any(pair != (b"objectformat", b"sha1") for pair in extensions):
@@ -291,5 +373,5 @@ def _make_repository(path: Path) -> None:
         raise
 
 
-def _unknown(rev: str) -> RegistryError:
-    return RegistryError(f"no such revision: {shorten(rev)!r} (a commit, main, main~2 or v3)")
+def _unknown(rev: str) -> NoSuchRevision:
+    return NoSuchRevision(f"no such revision: {shorten(rev)!r} (a commit, main, main~2 or v3)")

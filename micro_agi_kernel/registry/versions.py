@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from micro_agi_kernel.entries import Action, EntryId
-from micro_agi_kernel.registry import layout
 from micro_agi_kernel.registry.message import clean, parse_message
+from micro_agi_kernel.registry.sidecar import Sidecar
 
 if TYPE_CHECKING:
+    from micro_agi_kernel.registry.commits import CommitObject
     from micro_agi_kernel.registry.index import Index
-    from micro_agi_kernel.registry.objects import CommitObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +54,24 @@ class Version:
 
 
 class History:
-    """The first-parent line, read once and continued as the branch grows."""
+    """The first-parent line, and the sidecar that remembers what changed along it."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, repository: Path) -> None:
         self._index = index
         self._numbers: dict[str, int] = {}
+        self.sidecar = Sidecar(repository, index, self)
 
     def number(self, commit: str) -> int:
         """1 for the first commit of the first-parent line that `commit` ends, and so on."""
         line: list[str] = []
+        base = 0
         for found in self.line(commit):
-            if found.id in self._numbers:
+            base = self._numbers.get(found.id) or self.sidecar.number(found.id) or 0
+            if base:
                 break
             line.append(found.id)
-        base = self._numbers[found.id] if line[-1:] != [found.id] else 0
-        for number, id in enumerate(reversed(line), base + 1):
-            self._numbers[id] = number
-        return self._numbers[commit]
+        self._numbers.update((id, number) for number, id in enumerate(reversed(line), base + 1))
+        return base + len(line)
 
     def line(self, commit: str) -> Iterator[CommitObject]:
         """`commit`, its first parent, and so on to the first."""
@@ -81,14 +84,15 @@ class History:
         """The tree of a commit; "" stands for none."""
         return self._index.objects.commit(commit).tree if commit else ""
 
-    def version(self, commit: CommitObject) -> Version:
+    def version(self, commit: CommitObject, number: int = 0) -> Version:
+        """What a commit says about itself; `number` is its number, if that is known."""
         said = parse_message(commit.message)
         author = Person(commit.author, commit.email)
         operations, files = said.operations, said.files
         if said.actor is None:
             operations, files = self.changes(self.tree(commit.parents[0] if commit.parents else ""), commit.tree)
         return Version(
-            self.number(commit.id),
+            number or self.number(commit.id),
             commit.id,
             commit.parents,
             commit.time,
@@ -103,26 +107,63 @@ class History:
 
     def versions(self, start: str, id: EntryId | None) -> Iterator[Version]:
         """Versions from `start` back; with `id`, only those that changed that entry."""
+        if not start:
+            return
+        if id is None:
+            number = self.number(start)
+            for commit in self.line(start):
+                yield self.version(commit, number)
+                number -= 1
+            return
+        known = self.sidecar.ask(start, self.tree(start), lambda state: state.changing(id) if state.whole else None)
+        if known is not None:
+            for number, found in known:
+                yield self.version(self._index.objects.commit(found), number)
+            return
         for commit in self.line(start):
-            if id is None or self._touches(commit, id):
+            if self._touches(commit, id):
                 yield self.version(commit)
 
-    def changes(self, old: str, new: str) -> tuple[tuple[tuple[Action, EntryId], ...], tuple[str, ...]]:
-        """What differs between two trees: operations on entries, and paths of files that are no entry; sorted."""
+    def named(self, head: str, number: int) -> str | None:
+        """The commit on the first-parent line of `head` that has a number, if there is one."""
+        back = self.number(head) - number
+        if back > 0 and self.sidecar.number(head) is not None:
+            found = self.sidecar.ask(head, self.tree(head), lambda state: state.commit(number))
+            if found is not None:
+                return found
+        return next(islice(self.line(head), back, None)).id if back >= 0 else None
+
+    def changes(
+        self, old: str, new: str, *, skip: str = ""
+    ) -> tuple[tuple[tuple[Action, EntryId], ...], tuple[str, ...]]:
+        """What differs between two trees: operations on entries, and paths of files that are no entry; sorted.
+
+        `skip` names a folder of the root that is left out. An entry that only lies elsewhere, since its namespace
+        was sharded, does not differ.
+        """
+        before, after = self._index.layout(old), self._index.layout(new)
         ids: set[EntryId] = set()
         files: set[str] = set()
-        for path, _, _ in self._index.objects.changed(old, new):
-            if (id := layout.entry_id(path)) is None:
-                files.add(path)
-            else:
-                ids.add(id)
+        for path, was, now in self._index.objects.changed(old, new, skip):
+            for layout, node in ((before, was), (after, now)):
+                if node is not None:
+                    id = layout.entry_id(path)
+                    if id is None:
+                        files.add(path)
+                    else:
+                        ids.add(id)
+        # Another layout alone makes entries of strays, and strays of entries, without a file being touched.
+        for namespace in before.sharded ^ after.sharded:
+            for folder in (f for tree in (old, new) for f in self._index.namespace(tree, namespace)):
+                ids.update(EntryId(namespace, name) for name in folder.entries)
         operations: list[tuple[Action, EntryId]] = []
         for id in sorted(ids):
-            was, now = (self._index.files(tree, id)[0] is not None for tree in (old, new))
-            if was or now:
-                operations.append(("update" if was and now else "create" if now else "delete", id))
-            else:
-                files.add(layout.source_path(id))
+            one, other = self._index.files(old, id), self._index.files(new, id)
+            if one[0] is None and other[0] is None:  # a source without its YAML is a file as any other
+                sources = ((before, one[1]), (after, other[1]))
+                files.update(layout.source_path(id) for layout, node in sources if node is not None)
+            elif one != other:
+                operations.append(("create" if one[0] is None else "delete" if other[0] is None else "update", id))
         return tuple(operations), tuple(sorted(files))
 
     def last_changes(self, commit: str, ids: set[EntryId]) -> dict[EntryId, str]:
@@ -130,8 +171,8 @@ class History:
         found: dict[EntryId, str] = {}
         for step in self.line(commit):
             parent = step.parents[0] if step.parents else ""
-            for path, _, _ in self._index.objects.changed(self.tree(parent), step.tree):
-                if (id := layout.entry_id(path)) in ids and id is not None:
+            for _, id in self.changes(self.tree(parent), step.tree)[0]:
+                if id in ids:
                     found.setdefault(id, step.id)
             if len(found) == len(ids):
                 break
@@ -139,4 +180,5 @@ class History:
 
     def _touches(self, commit: CommitObject, id: EntryId) -> bool:
         parent = self.tree(commit.parents[0]) if commit.parents else ""
-        return self._index.files(commit.tree, id) != self._index.files(parent, id)
+        now, was = self._index.files(commit.tree, id), self._index.files(parent, id)
+        return now != was and (now[0] or was[0]) is not None  # a source alone is no entry

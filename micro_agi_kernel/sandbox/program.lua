@@ -3,7 +3,8 @@
 local host, errors, values, scheduler, ending, showing, globals, require_of = ...
 
 local load, next, rawequal, type = load, next, rawequal, type
-local format = string.format
+local format, sub = string.format, string.sub
+local MAX_PROBLEM = 1000 -- bytes of what is wrong with a library: it may quote a token of any length
 
 local function holds_function(value)
   for _, item in next, value do
@@ -12,10 +13,19 @@ local function holds_function(value)
   return false
 end
 
+local function problems_of(libraries)
+  local problems = {}
+  for key, library in next, libraries do
+    local _, problem = load(library.source, "=" .. library.name, "t")
+    problems[key] = problem and sub(problem, 1, MAX_PROBLEM)
+  end
+  return problems
+end
+
 local function run(program)
   local chunk, problem = load(program.source, program.chunk_name, "t", program.env)
   if not chunk then return nil, errors.new("SYNTAX", problem) end
-  if not program.method then return nil end -- only asked whether it compiles
+  if not program.method then return problems_of(program.libraries) end -- only asked whether it compiles
   local value, err = chunk()
   if type(value) ~= "table" then return value, err end
   local method = value[program.method]

@@ -5,33 +5,26 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_kit import publish
+from cli_registry_kit import git, push, write
 from click.testing import Result
+
+from micro_agi_kernel.entries import Entry, EntryId, Operation
+from micro_agi_kernel.registry import Registry
+from micro_agi_kernel.values import Json
 
 SOURCE = "return {handler = function() return 1 end}\n"
 
 
-def git(*arguments: str, folder: Path | str = ".") -> str:
-    identity = {
-        f"GIT_{role}_{what}": "ada@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, env={**os.environ, **identity}, check=True, capture_output=True, text=True).stdout
-
-
-def push(home: Path, path: str, content: str) -> None:
-    """What a person does: clone, edit, commit, push."""
-    git("clone", "-q", str(home / "registry.git"), "clone")
-    Path("clone", path).parent.mkdir(parents=True, exist_ok=True)
-    Path("clone", path).write_text(content)
-    git("add", "-A", folder="clone")
-    git("commit", "-qm", "Change a file", folder="clone")
-    git("push", "-q", folder="clone")
+def greet(registry: Path, **meta: Json) -> None:
+    """Put the tool app.generated:greet into the registry, as Ada does."""
+    id = EntryId.parse("app.generated:greet")
+    entry = Entry(id, "function.lua", {"type": "tool", **meta}, {"source": SOURCE, "modules": ["time"]})
+    with Registry.open(registry) as opened:
+        write(opened, Operation("create", id, entry), actor="user:ada")
 
 
 def test_init_makes_the_registry_and_is_harmless_when_repeated(cli: Callable[..., Result], home: Path) -> None:
@@ -96,10 +89,10 @@ def test_an_empty_folder_and_an_empty_bare_repository_become_registries(cli: Cal
         assert "Actor: service:installer" in git("log", "main", folder=path)
 
 
-def test_list_as_json(cli: Callable[..., Result], home: Path) -> None:
-    publish("app.generated:greet", SOURCE, modules=("time",), comment="Says \x1b[1mhello")
+def test_list_as_json(cli: Callable[..., Result], seeded: Path) -> None:
+    greet(seeded, comment="Says \x1b[1mhello")
     rows = json.loads(cli("registry", "list", "--json").stdout)
-    head = git("rev-parse", "main", folder=home / "registry.git").strip()
+    head = git("rev-parse", "main", folder=seeded).strip()
     assert next(row for row in rows if row["id"] == "app.generated:greet") == {
         "id": "app.generated:greet",
         "kind": "function.lua",
@@ -124,20 +117,21 @@ def test_list_as_json(cli: Callable[..., Result], home: Path) -> None:
         (["--namespace", "app.t"], []),
     ],
 )
+@pytest.mark.usefixtures("seeded")
 def test_list_finds(cli: Callable[..., Result], options: list[str], ids: list[str]) -> None:
     found = json.loads(cli("registry", "list", "--json", *options).stdout)
     assert [row["id"] for row in found if row["id"] != "app:allow_modules"] == ids
 
 
-def test_show(cli: Callable[..., Result], home: Path) -> None:
-    publish("app.generated:greet", SOURCE)
+def test_show(cli: Callable[..., Result], seeded: Path) -> None:
+    greet(seeded)
     first = json.loads(cli("registry", "show", "app.generated:greet", "--json").stdout)
     assert list(first) == ["id", "kind", "meta", "data", "commit"]
     assert first["data"]["source"] == SOURCE
     assert re.fullmatch("[0-9a-f]{40}", first["commit"])
     text = cli("registry", "show", "app.generated:greet").stdout
     assert text.startswith("id: app.generated:greet\nkind: function.lua\n") and text.endswith(f"---\n{SOURCE}")
-    push(home, "app/generated/greet.lua", "return 2\n")
+    push(seeded, {"app/generated/greet.lua": b"return 2\n"})
     assert json.loads(cli("registry", "show", "app.generated:greet", "--json").stdout)["data"]["source"] == "return 2\n"
     for rev in (first["commit"], first["commit"][:10], "v2", "main~1"):
         assert json.loads(cli("registry", "show", "app.generated:greet", "--at", rev, "--json").stdout) == first
@@ -146,16 +140,16 @@ def test_show(cli: Callable[..., Result], home: Path) -> None:
         assert result.exit_code == 1 and result.stderr.startswith(f"Error: {line}")
 
 
-def test_log(cli: Callable[..., Result], home: Path) -> None:
-    publish("app.generated:greet", SOURCE)
-    push(home, "app/generated/greet.lua", "return 2\n")
+def test_log(cli: Callable[..., Result], seeded: Path) -> None:
+    greet(seeded)
+    push(seeded, {"app/generated/greet.lua": b"return 2\n"})
     rows = json.loads(cli("registry", "log", "--json").stdout)
     assert [(row["version"], row["actor"]) for row in rows] == [
         (3, "user:ada@example.org"),
         (2, "user:ada"),
         (1, "service:installer"),
     ]
-    assert [row["commit"] for row in rows] == git("rev-list", "main", folder=home / "registry.git").split()
+    assert [row["commit"] for row in rows] == git("rev-list", "main", folder=seeded).split()
     assert list(rows[1]) == ["version", "commit", "time", "actor", "subject", "operations", "trailers"]
     assert rows[1]["operations"] == [{"action": "create", "id": "app.generated:greet"}]
     assert rows[0]["operations"] == [{"action": "update", "id": "app.generated:greet"}]
@@ -168,22 +162,22 @@ def test_log(cli: Callable[..., Result], home: Path) -> None:
     assert nothing.stderr == "no commit changed app.generated:nope\n"
 
 
-def test_verify(cli: Callable[..., Result], home: Path) -> None:
+def test_verify(cli: Callable[..., Result], seeded: Path) -> None:
     result = cli("registry", "verify")
     assert result.exit_code == 0
     assert all(re.fullmatch(r"(ok|warn) [\w ]+: .+", line) for line in result.stdout.splitlines())
-    push(home, "app/generated/broken.yaml", "kind: function.lua\ndata:\n  source: file://broken.lua\n")
-    document = json.loads(cli("registry", "verify", "--json").stdout)
+    push(seeded, {"app/generated/broken.yaml": b"kind: function.lua\ndata:\n  source: file://broken.lua\n"})
+    result = cli("registry", "verify", "--json")
+    document = json.loads(result.stdout)
     assert list(document) == ["ok", "findings"]
     finding = next(finding for finding in document["findings"] if "broken" in finding["message"])
     assert set(finding) <= {"status", "check", "message", "commit", "id"}
     assert document["ok"] is not any(finding["status"] == "fail" for finding in document["findings"])
-    assert cli("registry", "verify", "--json").exit_code == (0 if document["ok"] else 1)
+    assert result.exit_code == (0 if document["ok"] else 1)
 
 
-def test_a_broken_entry_costs_nothing_but_itself(cli: Callable[..., Result], home: Path) -> None:
-    cli("registry", "init")
-    push(home, "app/generated/broken.yaml", "kind: [\x1b[31m")
+def test_a_broken_entry_costs_nothing_but_itself(cli: Callable[..., Result], seeded: Path) -> None:
+    push(seeded, {"app/generated/broken.yaml": b"kind: [\x1b[31m"})
     result = cli("registry", "list")
     assert result.exit_code == 0 and "app:demo" in result.stdout and "broken" not in result.stdout
     assert result.stderr.startswith("not readable: app/generated/broken.yaml: ") and "\x1b" not in result.stderr

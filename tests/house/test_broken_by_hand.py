@@ -149,7 +149,8 @@ async def test_a_damaged_tool_breaks_itself_only_and_verify_names_it(house: Hous
     outcome = await house.run("app.generated:x")
     assert outcome.error is not None and "damaged" in outcome.error.message
     assert (await house.run("app.generated:y", {"n": 1})).value == {"n": 1}
-    findings = await verify_registry(Settings(registry=str(house.registry.path)))
+    settings = Settings(registry=str(house.registry.path))
+    findings = [finding async for finding in verify_registry(settings)]
     failed = {(finding.check, str(finding.id)) for finding in findings if finding.status == "fail"}
     assert ("entries", "app.generated:x") in failed and any(check == "objects" for check, _ in failed)
 
@@ -169,7 +170,8 @@ def test_a_tool_that_is_deleted_while_another_is_loaded_is_still_reported(house:
 async def test_verify_names_a_model_that_cannot_be_read(house: House) -> None:
     bad = Entry(EntryId("app", "odd"), "registry.entry", {"type": "llm.model"}, {"max_tokens": "lots", "providers": []})
     house.push_entry(bad)
-    findings = await verify_registry(Settings(registry=str(house.registry.path)))
+    settings = Settings(registry=str(house.registry.path))
+    findings = [finding async for finding in verify_registry(settings)]
     assert [f.message for f in findings if f.check == "models"] == [
         "app:odd: data.max_tokens must be a whole number of at least 1"
     ]

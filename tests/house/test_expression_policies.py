@@ -93,7 +93,7 @@ async def test_a_broken_expression_that_was_pushed(house: House, monkeypatch: py
     said = await house.make("one", GOOD)
     assert said["error"].startswith("failed to load security scope: app:broken: expression 'true and': ")
     findings = await found(house, monkeypatch)
-    assert failed(findings) == [("policies", None)]
+    assert failed(findings) == [("policies", None), ("sources", "app:broken")]
     assert any("app:broken: expression" in finding.message for finding in findings)
 
 

@@ -61,8 +61,10 @@ VALID: dict[str, dict[str, Any]] = {
         "commit": "main",
     },
     "registry.entries": {"namespace": "app.tools", "commit": "main"},
+    "registry.version": {"commit": "main", "step": "previous"},
     "registry.versions": {"limit": 3},
     "registry.history": {"id": "app:gpt-5.1", "limit": 3},
+    "registry.delta": {"from": "main", "to": "main"},
     "registry.apply": {
         "commit": "main",
         "operations": [

@@ -151,7 +151,7 @@ async def test_every_start_has_its_end_also_when_interrupted(house: House) -> No
             if sum(map(is_output, told)) == 2:
                 both.set()
 
-        turn = asyncio.create_task(talk.session._turn("run", 1, tell))
+        turn = asyncio.create_task(talk.session._turn(lambda emit: talk.session._answer("run", 1, emit), 1, tell))
         await asyncio.wait_for(both.wait(), 10)
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):

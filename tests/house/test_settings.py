@@ -10,7 +10,7 @@ import pytest
 
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.interfaces import MIB, Limits
-from micro_agi_kernel.settings import Settings, _names, load_settings
+from micro_agi_kernel.settings import Settings, SyncSettings, _names, load_settings
 
 
 @pytest.fixture
@@ -78,8 +78,14 @@ def test_the_page_lists_every_setting_with_its_default() -> None:
         defaults[name] = value
     assert rows.keys() == defaults.keys()
     for name, value in defaults.items():
-        shown = f'`"{value}"`' if isinstance(value, str) else f"{value:g}"
+        shown = f'`"{value}"`' if isinstance(value, str) else "false" if value is False else f"{value:g}"
         assert rows[name] == shown or value == "", name
+
+
+def test_booleans(config: Path) -> None:
+    assert load(config, text="[sync]\npush_after_commit = true").sync == SyncSettings(push_after_commit=True)
+    for text, value in (("1", True), ("true", True), ("0", False), ("false", False)):
+        assert load(config, {"MICRO_AGI_SYNC_PUSH_AFTER_COMMIT": text}).sync.push_after_commit is value
 
 
 FILES = {
@@ -95,6 +101,9 @@ FILES = {
     "endless-steps": ("[limits]\nsteps = inf", "limits.steps is a whole number above 0, not inf"),
     "no-number": ("[sandbox]\ntimeout = nan", "sandbox.timeout is a number above 0, not nan"),
     "no-number-of-steps": ("[limits]\nsteps = nan", "limits.steps is a whole number above 0, not nan"),
+    "no-boolean": ("[sync]\npull_at_start = 1", "sync.pull_at_start is true or false, not 1"),
+    "boolean-as-text": ("[sync]\npull_at_start = 'yes'", "sync.pull_at_start is true or false, not 'yes'"),
+    "list-for-a-boolean": ("[sync]\npull_at_start = [true]", "sync.pull_at_start is true or false, not [True]"),
     "half-a-step": ("[limits]\nsteps = 2.5", "limits.steps is a whole number above 0, not 2.5"),
     "boolean": ("[limits]\nsteps = true", "limits.steps is a whole number above 0, not True"),
     "list": ("[limits]\nsteps = [1]", "limits.steps is a whole number above 0, not [1]"),

@@ -50,7 +50,7 @@ def test_nbclient_keeps_one_output_for_each_cell(tmp_path: Path) -> None:
     assert not re.search(r"<img[^>]*onerror|<script>alert", page)
 
 
-def test_the_shipped_kernel_makes_a_tool_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shipped_kernel_makes_a_tool_offline_and_undoes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MICRO_AGI_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("MICRO_AGI_MODEL", "demo")
@@ -64,10 +64,14 @@ def test_the_shipped_kernel_makes_a_tool_offline(tmp_path: Path, monkeypatch: py
             }
         )
     )
-    [output] = execute("what time is it?").cells[0].outputs
+    asked, undone = execute("what time is it?", "%revert main").cells
+    [output] = asked.outputs
     assert "\n  [create_tool] ok\n  [load_tool] ok\n  [+] app.generated:" in output.data["text/plain"]
     revision = output.metadata["micro_agi"]
     assert revision["registry"] != revision["before"]
+    [output] = undone.outputs
+    assert re.search(r"^commit \w{12} \(version 3\): Reverts \w{12}: Create app\.generated:", output.data["text/plain"])
+    assert output.metadata["micro_agi"]["before"] == revision["registry"]
 
 
 def test_nbclient_stops_at_a_failed_cell() -> None:

@@ -12,7 +12,7 @@ from micro_agi_kernel.interfaces import CallOutcome
 from micro_agi_kernel.lua_modules import load_all
 from micro_agi_kernel.values import Value, shorten
 
-SEED = "a1" * 20
+SEED, APPLIED = "a1" * 20, "b2" * 20
 ENTRY: dict[str, Value] = {
     "id": "app.tools:load_tool",
     "kind": "function.lua",
@@ -95,7 +95,7 @@ def _get(payload: dict[str, Value]) -> Value:
 
 def _apply(payload: dict[str, Value]) -> Value:
     assert payload["commit"] == SEED
-    return {"commit": "b2" * 20, "version": 2}
+    return {"commit": APPLIED, "version": 2}
 
 
 def _page(payload: dict[str, Value]) -> Value:
@@ -118,9 +118,24 @@ def _evaluate(payload: dict[str, Value]) -> Value:
     return {"result": "deny" if denied else "undefined", "policy": "app:deny_core_ns" if denied else None}
 
 
+def _snapshot(payload: dict[str, Value]) -> Value:
+    return {"commit": APPLIED, "version": 2} if payload.get("commit") == APPLIED else {"commit": SEED, "version": 1}
+
+
+def _version(payload: dict[str, Value]) -> Value:
+    """The double's registry has two versions: the seed, and what `apply` wrote."""
+    versions = [{**_ROW, "commit": SEED, "version": 1, "subject": "Change 12 entries"}, _ROW]
+    number = {"v1": 1, SEED: 1, "v2": 2, APPLIED: 2}.get(str(payload["commit"]))
+    if number is None:
+        raise _not_found(payload["commit"])
+    number += {None: 0, "previous": -1, "next": 1}[payload.get("step")]  # type: ignore[index]
+    return versions[number - 1] if number in (1, 2) else None
+
+
 _HEAD: dict[str, Value] = {"id": ENTRY["id"], "kind": ENTRY["kind"], "type": "tool"}
+_STEP: dict[str, Value] = {"kind": "entry.create", "entry": ENTRY}
 _ROW: dict[str, Value] = {
-    "commit": "b2" * 20,
+    "commit": APPLIED,
     "version": 2,
     "subject": "Create app.generated:hello",
     "actor": "service:agent",
@@ -136,10 +151,12 @@ ANSWERS: dict[str, Callable[[dict[str, Value]], Value]] = {
     "registry.get": _get,
     "registry.find": lambda payload: {"entries": [_HEAD], "total": 1} if payload.get("heads") else [ENTRY],
     "registry.entries": lambda payload: [ENTRY],
-    "registry.snapshot": lambda payload: {"commit": SEED, "version": 1},
+    "registry.snapshot": _snapshot,
     "registry.apply": _apply,
+    "registry.version": _version,
     "registry.versions": lambda payload: [_ROW],
     "registry.history": lambda payload: [_ROW],
+    "registry.delta": lambda payload: [] if payload["from"] == payload["to"] else [_STEP],
     "registry.apply_version": lambda payload: {"commit": "c3" * 20, "version": 3},
     "security.named_scope": lambda payload: {"id": payload["id"], "policies": ["app:deny_core_ns"]},
     "security.evaluate": _evaluate,

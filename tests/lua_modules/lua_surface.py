@@ -55,6 +55,7 @@ MAKERS = {
     "http_client.Scanner": 'http_client.get("https://api.example.com/lines", {stream = true}).stream:scanner("lines")',
     "http_client.Stream": 'http_client.get("https://api.example.com/lines", {stream = true}).stream',
     "registry.Changes": 'registry.snapshot():changes():delete("app.generated:old")',
+    "registry.History": "registry.history()",
     "registry.Snapshot": "registry.snapshot()",
     "registry.Version": "registry.current_version()",
     "security.Actor": 'security.new_actor("service:agent", {role = "agent"})',

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from lua_double import ENTRY, SEED, RunLua
+from lua_double import RunLua
 
 from micro_agi_kernel.errors import ErrorKind
-from micro_agi_kernel.values import Value
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -118,66 +117,6 @@ async def test_sleep_waits_in_a_coroutine_too(run_lua: RunLua) -> None:
 
 
 # -- host modules
-
-
-async def test_registry_asks_the_host_for_exactly_what_was_said(run_lua: RunLua) -> None:
-    ran = await run_lua("""
-        local registry = require("registry")
-        local snap = registry.snapshot()
-        snap:get("app.tools:load_tool"); snap:find({}); snap:find({type = "tool"})
-        snap:namespace("app"); snap:entries()
-        registry.find(); registry.versions(); registry.history("a:b", 3); registry.history()
-        registry.list(); registry.list({type = "tool"}, {query = "Load it", limit = 3})
-        local changes = snap:changes():update({id = "a:b", kind = "k", meta = {}, data = {x = 1}})
-        local version = changes:delete({ns = "a", name = "c"}):apply()
-        registry.apply_version(version); registry.apply_version(registry.versions()[1]); registry.apply_version(7)
-        registry.snapshot_at(7); registry.snapshot_at("abcd"); registry.snapshot_at(version); registry.current_version()
-        return {version:id(), version:commit(), version:string(), tostring(version)}
-    """)
-    assert ran.value == [2, "b2" * 20, "2 (b2b2b2b)", "2 (b2b2b2b)"]
-    entry: Value = {"id": "a:b", "kind": "k", "meta": {}, "data": {"x": 1}}
-    assert ran.asked == [
-        ("registry.snapshot", {}),
-        ("registry.get", {"id": ENTRY["id"], "commit": SEED}),
-        ("registry.find", {"filter": {}, "commit": SEED}),
-        ("registry.find", {"filter": {"type": "tool"}, "commit": SEED}),
-        ("registry.entries", {"commit": SEED, "namespace": "app"}),
-        ("registry.entries", {"commit": SEED}),
-        ("registry.find", {"filter": {}}),
-        ("registry.versions", {"limit": 100}),
-        ("registry.history", {"id": "a:b", "limit": 3}),
-        ("registry.versions", {"limit": 100}),
-        ("registry.find", {"filter": {}, "heads": True}),
-        ("registry.find", {"filter": {"type": "tool"}, "query": "Load it", "limit": 3, "heads": True}),
-        (
-            "registry.apply",
-            {
-                "commit": SEED,
-                "operations": [
-                    {"action": "update", "id": "a:b", "entry": entry},
-                    {"action": "delete", "id": "a:c"},
-                ],
-            },
-        ),
-        ("registry.apply_version", {"commit": "b2" * 20}),
-        ("registry.versions", {"limit": 100}),
-        ("registry.apply_version", {"commit": "b2" * 20}),
-        ("registry.apply_version", {"commit": "v7"}),
-        ("registry.snapshot", {"commit": "v7"}),
-        ("registry.snapshot", {"commit": "abcd"}),
-        ("registry.snapshot", {"commit": "b2" * 20}),
-        ("registry.snapshot", {}),
-    ]
-
-
-async def test_an_empty_changeset_is_not_sent(run_lua: RunLua) -> None:
-    for arguments in ('"x"', 'nil, "x"', "{}, {limit = 0}", "{}, {query = 1}"):
-        ran = await run_lua(f'return require("registry").list({arguments})')
-        assert ran.outcome.error is not None and ran.outcome.error.kind is ErrorKind.INVALID and ran.asked == []
-    ran = await run_lua('return require("registry").snapshot():changes():apply()')
-    assert ran.outcome.error is not None
-    assert (ran.outcome.error.kind, ran.outcome.error.message) == (ErrorKind.INVALID, "no changes to apply")
-    assert [op for op, _ in ran.asked] == ["registry.snapshot"]
 
 
 async def test_security_and_funcs_send_objects_for_empty_tables(run_lua: RunLua) -> None:

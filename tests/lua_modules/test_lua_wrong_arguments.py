@@ -42,6 +42,7 @@ TAKES: dict[str, dict[int, str]] = {
     "registry.history": {1: "string table"},
     "registry.parse_id": {1: "string table"},
     "registry.snapshot_at": {1: "string number table"},
+    "registry.History:snapshot_at": {1: "string number table"},
     "registry.Changes:delete": {1: "string table"},
     "registry.Snapshot:get": {1: "string table"},
     "time.Time:add": {1: _DURATION},

@@ -9,14 +9,7 @@ from registry_kit import create, fsck, git, thing, tool, write
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange, from_files, to_files
 from micro_agi_kernel.errors import EntryError, Refused, RegistryError
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.registry.layout import (
-    FORMAT_CONTENT,
-    check_file_path,
-    check_format,
-    entry_id,
-    entry_path,
-    source_path,
-)
+from micro_agi_kernel.registry.layout import FLAT, FORMAT_CONTENT, check_file_path, read_format
 
 CURRENT_TIME = Entry(
     EntryId.parse("app.generated:current_time"),
@@ -92,10 +85,10 @@ def test_an_entry_is_written_to_the_byte_as_the_contract_says(registry: Registry
     ],
 )
 def test_paths_and_ids(path: str, id: str | None) -> None:
-    found = entry_id(path)
+    found = FLAT.entry_id(path)
     assert (str(found) if found else None) == id
     if found:
-        assert path in (entry_path(found), source_path(found))
+        assert path in (FLAT.entry_path(found), FLAT.source_path(found))
 
 
 BAD_IDS = [
@@ -166,7 +159,7 @@ def test_hostile_file_paths_are_refused(path: str, registry: Registry) -> None:
 
 
 def test_the_format_is_checked() -> None:
-    check_format(FORMAT_CONTENT)
+    assert read_format(FORMAT_CONTENT) == FLAT
     for content in (
         b"format: 2\nlayout: folders\n",
         b"format: 1\nlayout: folders\nshards: 64\n",
@@ -175,7 +168,7 @@ def test_the_format_is_checked() -> None:
         b"format: 1\n",
     ):
         with pytest.raises(RegistryError) as error:
-            check_format(content)
+            read_format(content)
         assert "\n" not in str(error.value)
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from registry_kit import delete, fsck, git, plant, rounds, thing, write
+from registry_kit import create, delete, fsck, git, plant, rounds, thing, update, write
+from sidecar_kit import index_file, lose
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation, from_files, to_files
 from micro_agi_kernel.errors import Conflict, ErrorKind, Refused
 from micro_agi_kernel.registry import Registry, Snapshot, changeset_between, history_pairs
+from micro_agi_kernel.registry.sidecar import Sidecar
 
 ids = st.sampled_from(
     [f"{ns}:{name}" for ns in ("app", "app.generated", "app.generated.deep") for name in ("a", "b-1", "C.x")]
@@ -114,6 +118,29 @@ class AgainstADict(RuleBasedStateMachine):
         self.writers[who].close()
         self.writers[who] = Registry.open(self.path)
 
+    @rule(who=st.integers(0, 1), name=st.sampled_from(["c1", "c2"]))
+    def die_before_the_index_is_told(self, who: int, name: str) -> None:
+        """A commit whose writer is killed once the branch has moved."""
+        registry, entry = self.writers[who], thing(f"app:{name}", n=len(self.history))
+        with patch.object(Sidecar, "follow"):
+            write(registry, (update if str(entry.id) in self.now else create)(entry))
+        self.wrote({**self.now, str(entry.id): entry})
+
+    @rule()
+    def lose_the_index(self) -> None:
+        lose(self.writers[0])
+
+    @rule(start=st.integers(0, 30_000), content=st.sampled_from([b"\0", b"\xff", b"no index "]))
+    def damage_the_index(self, start: int, content: bytes) -> None:
+        """Something else wrote over a part of the file; nobody had it open."""
+        for writer in self.writers:
+            writer.history.sidecar.close()
+        if (file := index_file(self.writers[0])).is_file():
+            start = min(start, file.stat().st_size) & ~0xFFF
+            with file.open("r+b") as opened:
+                opened.seek(start)
+                opened.write(content * 2_000)
+
     @rule()
     def repack(self) -> None:
         git(self.path, "gc", "-q")
@@ -129,6 +156,17 @@ class AgainstADict(RuleBasedStateMachine):
             assert snapshot.number == len(self.history) and snapshot.problems() == []
             for id in ("app:a", "app.generated:C.x"):
                 assert snapshot.get(EntryId.parse(id)) == self.now.get(id)
+                steps = enumerate(pairwise([{}, *self.history]), 1)
+                changing = [number for number, (was, now) in steps if was.get(id) != now.get(id)]
+                assert [version.number for version in registry.versions(id=EntryId.parse(id))] == changing[::-1]
+            tools = sorted(id for id, entry in self.now.items() if entry.kind == "function.lua")
+            assert sorted(str(entry.id) for entry in snapshot.find({".kind": "function.lua"})) == tools
+            assert snapshot.search("app", {})[1] == len(self.now)
+
+    @rule(who=st.integers(0, 1), seen=states)
+    def look_back(self, who: int, seen: tuple[Snapshot, dict[str, Entry]]) -> None:
+        snapshot = self.writers[who].snapshot(seen[0].commit) if seen[0].commit else seen[0]
+        assert {str(entry.id): entry for entry in snapshot.entries()} == seen[1]
 
     def teardown(self) -> None:
         if self.history:

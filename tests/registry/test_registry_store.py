@@ -91,7 +91,7 @@ import os, sys
 from pathlib import Path
 from micro_agi_kernel.registry import Registry
 import registry_kit as kit
-import dulwich.config, dulwich.object_store, dulwich.refs, yaml
+import dulwich.config, dulwich.object_store, dulwich.refs, sqlite3, yaml
 os.setuid(65534)
 try:
     with Registry.open(Path(sys.argv[1])) as registry:
@@ -391,7 +391,6 @@ def test_files_below_a_folder_are_found_without_reading_the_others(
     write(registry, Changeset(create(tool("x")).operations, pages))
     snapshot = registry.snapshot()
     other = {snapshot.folder("app"), snapshot.folder("app/generated")}
-    registry.objects.tree.cache_clear()
     read: list[str] = []
     tree = registry.objects.tree
     monkeypatch.setattr(registry.objects, "tree", lambda id: read.append(id) or tree(id))
@@ -490,9 +489,8 @@ def test_restoring_an_old_state(registry: Registry, tmp_path: Path) -> None:
     write(registry, back, actor="user:ann")
     assert registry.snapshot().tree == old.tree
     assert changeset_between(registry.snapshot(), old) == Changeset(())
-    forward = changeset_between(old, now)  # what is broken there is not brought back
-    assert ("delete", "app.generated:b") in {(o.action, str(o.id)) for o in forward.operations}
-    assert "app:bad" not in {str(o.id) for o in forward.operations}
+    forward = changeset_between(old, now)  # what is broken there is left as it is
+    assert {str(o.id) for o in forward.operations} == {"app.generated:a", "app:c"}
 
 
 def test_another_process_is_seen_at_the_next_snapshot(registry: Registry) -> None:

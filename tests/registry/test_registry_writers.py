@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from registry_kit import create, fsck, git, plant, rounds, tool, update, write
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import Conflict, RegistryError
-from micro_agi_kernel.registry import Registry, lock, objects, store
+from micro_agi_kernel.registry import Registry, lock, store, storing, upkeep
 from micro_agi_kernel.registry.objects import Objects
 
 HERE = Path(__file__).parent
@@ -63,6 +64,7 @@ def test_two_processes_keep_every_commit_and_a_repack_disturbs_nobody(registry: 
     for _ in range(rounds(2, 10)):
         git(registry.path, "gc", "-q")
         git(registry.path, "pack-refs", "--all")
+        upkeep.pack(registry.path)
     acknowledged = [line for process in processes for line in process.communicate()[0].split()]
     assert [process.returncode for process in processes] == [0] * writers
     assert len(set(acknowledged)) == writers * count
@@ -79,6 +81,8 @@ def test_a_killed_writer_loses_nothing_and_blocks_nobody(registry: Registry, mon
     for n in range(rounds(5, 100)):
         process = start(registry.path, f"k{n}", 1_000)
         go(process)
+        if n % 4 == 1:
+            git(registry.path, "gc", "-q")
         time.sleep(chance.uniform(0.0, 0.06))
         process.send_signal(signal.SIGKILL)
         acknowledged += [line for line in process.communicate()[0].split("\n") if len(line) == 40]
@@ -94,7 +98,8 @@ def leave_behind(registry: Registry, *, age: float) -> list[Path]:
     left = [
         registry.path / "refs" / "heads" / "main.lock",
         registry.path / "objects" / "ab" / ("c" * 38 + ".lock"),
-        registry.path / "objects" / "pack" / "tmpabcdefgh.pack",
+        registry.path / "objects" / "tmp_obj_0123456789abcdef_0",
+        registry.path / "objects" / "pack" / "tmp_pack_0123456789abcdef_1",
     ]
     for file in left:
         file.parent.mkdir(exist_ok=True)
@@ -249,8 +254,50 @@ def test_a_large_changeset_is_one_pack(registry: Registry) -> None:
     fsck(registry.path)
 
 
+def test_a_loose_object_that_a_power_cut_left_empty_is_written_again(registry: Registry) -> None:
+    write(registry, create(tool("x", "return 'same'")))
+    blob = git(registry.path, "rev-parse", "main:app/generated/x.lua")
+    file = registry.path / "objects" / blob[:2] / blob[2:]
+    for damage in (b"", file.read_bytes()[:10]):
+        file.unlink()
+        file.write_bytes(damage)
+        write(registry, create(tool(f"y{len(damage)}", "return 'same'")))
+        fsck(registry.path)
+
+
+@pytest.mark.parametrize("count", [1, 60])
+def test_the_branch_moves_when_all_is_on_the_disk(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Loose or as a pack: each file is synced before it gets its name, its folder after, the branch comes last."""
+    steps: list[str] = []
+    swap, sync, replace = registry.objects.swap_head, os.fsync, os.replace
+
+    def swap_head(old: str | None, new: str) -> bool:
+        steps.append("swap")
+        return swap(old, new)
+
+    def seen_sync(fd: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "sync")
+        sync(fd)
+
+    def seen_replace(old: str, new: str) -> None:
+        steps.append("replace" if "/objects/" in os.fsdecode(new) else "branch")
+        replace(old, new)
+
+    monkeypatch.setattr(registry.objects, "swap_head", swap_head)
+    monkeypatch.setattr(os, "fsync", seen_sync)
+    monkeypatch.setattr(os, "replace", seen_replace)
+    write(registry, create(*(tool(f"t{n}", f"return {n}") for n in range(count))))
+    stored, moved = steps[: steps.index("swap")], steps[steps.index("swap") + 1 :]
+    files = 2 if count > 1 else 6
+    assert stored[: 2 * files] == ["sync"] * files + ["replace"] * files
+    assert stored[2 * files :] and set(stored[2 * files :]) == {"folder"}
+    assert moved[:3] == ["sync", "branch", "folder"]
+
+
 def test_packs_that_a_repack_removed_are_forgotten(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "PACK_FROM", 0)
+    monkeypatch.setattr(storing, "PACK_FROM", 0)
     made = [write(registry, create(tool(f"t{n}"))).commit for n in range(4)]
     with Registry.open(registry.path) as other:
         assert other.head() == made[-1]

@@ -9,9 +9,10 @@ import random
 
 import pytest
 from lupa.lua54 import LuaRuntime
-from sandbox_kit import Runner
+from sandbox_kit import EchoHost, Runner
 
 from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.interfaces import Library, Program
 from micro_agi_kernel.sandbox.vm import lua_side
 from micro_agi_kernel.values import Value
 
@@ -45,8 +46,19 @@ async def test_a_module_without_the_method(lua: Runner) -> None:
 
 
 async def test_compiling_only(lua: Runner) -> None:
-    assert await lua.value("error('never run')", method=None) is None
+    assert await lua.value("error('never run')", method=None) == []
     assert (await lua.error("local x = = 1", method=None)).kind is ErrorKind.SYNTAX
+
+
+async def test_compiling_many_says_of_each_what_is_wrong(lua: Runner) -> None:
+    sources = {"a": "error('never run')", "b": "x = = 1", "c": "y = '" + "z" * 5_000, "d": "\27Lua"}
+    libraries = {key: Library(source, f"lib_{key}") for key, source in sources.items()}
+    program = Program("", "", method=None, libraries=libraries)
+    problems = (await lua.sandbox.run(program, EchoHost(), lambda output: None)).value
+    assert isinstance(problems, dict) and sorted(problems) == ["b", "c", "d"]
+    assert problems["b"] == "lib_b:1: unexpected symbol near '='"
+    assert str(problems["c"]).startswith("lib_c:1: unfinished string near") and len(str(problems["c"])) == 1_000
+    assert "binary chunk" in str(problems["d"])
 
 
 def some_values(seed: int = 7) -> list[Value]:

@@ -13,6 +13,7 @@ from enum import Enum
 
 import click
 
+from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
@@ -53,12 +54,14 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
         for cell, prompt in enumerate(prompts, start=1):
             if len(prompts) > 1 and not as_json:
                 print_text(f"> {prompt.strip()}")
-            async with aclosing(session.run(prompt, cell=cell)) as events:
+            async with aclosing(run_cell(session, prompt, cell=cell)) as events:
                 end = await (_print_events(events) if as_json else _print_transcript(events))
             if end.status != "ok":
                 break
     finally:
         await session.close()
+        for line in session.workspace.take_notices():
+            print_text(line, to_stderr=True)
     return end
 
 

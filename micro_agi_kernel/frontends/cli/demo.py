@@ -54,7 +54,8 @@ def _environment(home: Path) -> dict[str, str]:
     config = home / "config.toml"
     config.write_text('model = "demo"\nrender.front_end = "terminal"\n')
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICRO_AGI_")}
-    return {**environment, "MICRO_AGI_HOME": str(home), "MICRO_AGI_CONFIG": str(config)}
+    own = {"HOME": home, "CONFIG": config, "REGISTRY": home / "registry.git"}  # not that of a project either
+    return {**environment, **{f"MICRO_AGI_{name}": str(path) for name, path in own.items()}}
 
 
 async def _permit_server(settings: Settings) -> None:

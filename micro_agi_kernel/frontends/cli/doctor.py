@@ -109,7 +109,9 @@ def _sandbox(settings: Settings) -> Iterator[Line]:
 
 def _registry(settings: Settings) -> Iterator[Line]:
     """The registry, and the models in it."""
-    with open_registry(settings) as registry:
+    notices: list[str] = []
+    with open_registry(settings, notices.append) as registry:
+        yield from (Line("warn", "registry", notice) for notice in notices)
         snapshot = registry.snapshot()
         path = registry.path.absolute()
         yield Line("ok", "registry", f"{path}, {len(snapshot.ids())} entries, version {snapshot.number}")

@@ -9,12 +9,13 @@ import click
 from micro_agi_kernel import models as models_room
 from micro_agi_kernel.agent.context import AgentSpec
 from micro_agi_kernel.docs_index import DocsIndex
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
+from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option, say
 from micro_agi_kernel.host.docs import read_pages
 from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, read_specs
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.session import AGENT_ENTRY
 from micro_agi_kernel.settings import Settings, load_settings, secret
+from micro_agi_kernel.trust import with_trust
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.workspace import open_registry
 
@@ -25,7 +26,7 @@ def docs() -> None:
 
 
 def _index(registry_path: str | None) -> DocsIndex:
-    with open_registry(load_settings(registry=registry_path)) as registry:
+    with open_registry(load_settings(registry=registry_path), say) as registry:
         return DocsIndex(read_pages(registry.snapshot()))
 
 
@@ -74,7 +75,8 @@ class Models(NamedTuple):
 def read_models(registry: Registry, settings: Settings) -> Models:
     """Raises ModelError when none can run, or the setting names one that is not there."""
     snapshot = registry.snapshot()
-    specs, problems = read_specs(snapshot.find({"meta.type": MODEL_TYPE}))
+    found, problems = read_specs(snapshot.find({"meta.type": MODEL_TYPE}))
+    specs = with_trust(found, registry.path, settings.home)
     agent = snapshot.get(AGENT_ENTRY)
     wanted = AgentSpec.from_entry(agent).model if agent is not None else None
     return Models(specs, problems, models_room.choose(specs, settings.model or None, wanted, secret))
@@ -86,7 +88,7 @@ def read_models(registry: Registry, settings: Settings) -> Models:
 def models(registry_path: str | None, as_json: bool) -> None:
     """List the models, and say which one would run and why."""
     settings = load_settings(registry=registry_path)
-    with open_registry(settings) as registry:
+    with open_registry(settings, say) as registry:
         specs, problems, choice = read_models(registry, settings)
     rows = [(spec, spec == choice.spec, models_room.obstacle(spec, secret)) for spec in specs]
     if as_json:

@@ -19,6 +19,7 @@ from micro_agi_kernel.frontends.cli.output import (
     print_text,
     read_json,
     registry_option,
+    say,
 )
 from micro_agi_kernel.frontends.output_text import OutputText, readable_json
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
@@ -104,6 +105,8 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
 
     async def work() -> CallOutcome:
         workspace = Workspace(settings)
+        for line in workspace.take_notices():
+            say(line)
         try:
             return await workspace.call(entry, given, CallContext(on_output=shown))
         finally:

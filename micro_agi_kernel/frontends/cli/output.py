@@ -48,6 +48,11 @@ def print_text(text: str, *, end: bool = True, to_stderr: bool = False) -> None:
     click.echo(plain(text), nl=end, err=to_stderr)
 
 
+def say(line: str) -> None:
+    """A line for the person beside the output: on stderr, so that no script takes it for data."""
+    print_text(line, to_stderr=True)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; tab-separated lines without a header elsewhere."""
     cells = [[one_line(cell) for cell in row] for row in rows]

@@ -59,7 +59,8 @@ class MicroAgiKernel(DispatchingKernel):
 
         Raises MicroAgiError: the next cell tries again.
         """
-        import micro_agi_kernel.frontends.jupyter.sinks  # noqa: F401 (the first cell needs them)
+        import micro_agi_kernel.commands
+        import micro_agi_kernel.frontends.jupyter.sinks  # noqa: F401 (the first cell needs both)
         from micro_agi_kernel.session import open_session
         from micro_agi_kernel.settings import load_settings
 
@@ -103,10 +104,12 @@ class MicroAgiKernel(DispatchingKernel):
         from micro_agi_kernel.events import TurnFinished
 
         session = await self._open()
+        from micro_agi_kernel.commands import run_cell  # no sooner: the session's own imports ran in a thread
+
         sink = self._choose_sink(cell_id=cell_id, allow_stdin=allow_stdin)
         finished: TurnFinished | None = None
         try:
-            async with aclosing(session.run(code, cell=self.execution_count)) as events:
+            async with aclosing(run_cell(session, code, cell=self.execution_count)) as events:
                 async for event in events:
                     sink.handle(event)
                     if isinstance(event, TurnFinished):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import open_at
-from micro_agi_kernel.registry import Snapshot
+from micro_agi_kernel.registry import Head, Registry, Snapshot
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.yaml_files import dump_yaml
 
@@ -17,7 +17,7 @@ from micro_agi_kernel.yaml_files import dump_yaml
 @click.option("--namespace", help='For example "app.generated".')
 @click.option("--kind", help='For example "function.lua".')
 @click.option("--type", "type_", help='The meta type, for example "tool".')
-@click.option("--query", help="Words that id, title or comment must hold.")
+@click.option("--query", help="Words that id, title, comment or description must hold; the best come first.")
 @registry_option
 @json_option
 def list_(
@@ -33,47 +33,44 @@ def list_(
     criteria: dict[str, Json] = {key: value for key, value in wanted.items() if value is not None}
     with open_at(registry_path) as opened:
         snapshot = opened.snapshot()
-        words = (query or "").lower().split()
-        entries = [entry for entry in snapshot.find(criteria) if all(word in _searched(entry) for word in words)]
+        found, _ = snapshot.search(query or "", criteria)
         commits = snapshot.last_commits() if as_json else {}
         problems = snapshot.problems()
     if as_json:
-        print_json([_row(entry, commits[entry.id]) for entry in entries])
+        print_json([_row(head, commits[head.id]) for head in found])
     else:
         print_table(
             ("id", "kind", "type", "comment"),
-            ((str(entry.id), entry.kind, entry.type or "", entry.text("comment")) for entry in entries),
+            ((str(head.id), head.kind, head.type or "", head.comment) for head in found),
         )
     for problem in problems:
         print_text(f"not readable: {problem.path}: {problem.reason}", to_stderr=True)
 
 
-def _searched(entry: Entry) -> str:
-    return f"{entry.id} {entry.text('title')} {entry.text('comment')}".lower()
-
-
-def _row(entry: Entry, commit: str) -> dict[str, Json]:
+def _row(head: Head, commit: str) -> dict[str, Json]:
     return {
-        "id": str(entry.id),
-        "kind": entry.kind,
-        "type": entry.type,
-        "title": entry.text("title"),
-        "comment": entry.text("comment"),
-        "modules": list(entry.modules),
+        "id": str(head.id),
+        "kind": head.kind,
+        "type": head.type,
+        "title": head.title,
+        "comment": head.comment,
+        "modules": list(head.modules),
         "commit": commit,
     }
 
 
 @click.command()
 @click.argument("id")
-@click.option("--at", metavar="REV", help="A commit, to show the entry as it was then.")
+@click.option("--at", metavar="REV", help="A revision, such as a commit or v12, to show the entry as it was then.")
 @registry_option
 @json_option
 def show(id: str, at: str | None, registry_path: str | None, as_json: bool) -> None:
     """Show one entry with its source."""
     with open_at(registry_path) as opened:
         snapshot = opened.snapshot(at)
-        entry = _get(snapshot, EntryId.parse(id))
+        entry = snapshot.get(EntryId.parse(id))
+        if entry is None:
+            raise not_found(opened, snapshot, EntryId.parse(id))
         document: dict[str, Json] = {**entry.as_json(), "commit": snapshot.last_commit(entry.id)}
     if as_json:
         print_json(document)
@@ -85,8 +82,18 @@ def show(id: str, at: str | None, registry_path: str | None, as_json: bool) -> N
         print_text(f"---\n{entry.source.rstrip()}")
 
 
-def _get(snapshot: Snapshot, id: EntryId) -> Entry:
-    entry = snapshot.get(id)
-    if entry is None:
-        raise Refused(ErrorKind.NOT_FOUND, f"not found: {id} (`micro-agi registry list` shows what there is)")
-    return entry
+def not_found(registry: Registry, snapshot: Snapshot, id: EntryId) -> Refused:
+    """The line for an entry that `snapshot` does not have: where it can be seen, if anywhere."""
+    return Refused(ErrorKind.NOT_FOUND, f"not found: {id} ({_whereabouts(registry, snapshot, id)})")
+
+
+def _whereabouts(registry: Registry, snapshot: Snapshot, id: EntryId) -> str:
+    gone = next(registry.versions(1, id=id, start=snapshot.commit), None)
+    if gone is not None:
+        return (
+            f"deleted by {gone.commit[:10]}: `micro-agi registry show {id} --at {gone.commit[:10]}^` shows what it was"
+        )
+    later = list(registry.versions(id=id))
+    if later:
+        return f"created later, by {later[-1].commit[:10]}"
+    return "`micro-agi registry list` shows what there is"

@@ -11,12 +11,26 @@ COMMANDS = {
     "list": "entries:list_",
     "show": "entries:show",
     "log": "history:log",
+    "diff": "history:diff",
+    "blame": "history:blame",
+    "trust": "trust:trust",
+    "revert": "rollback:revert",
+    "restore": "rollback:restore",
     "verify": "care:verify",
+    "import": "exchange:import_",
+    "export": "exchange:export",
+    "pull": "sync:pull",
+    "push": "sync:push",
+    "remote": "sync:remote",
+    "gc": "care:gc",
     "path": "place:path",
+    "check-push": "check_push:check_push",
 }
 """Subcommand to `module:function` in this folder, in the order of the help."""
 
 
-@click.group(cls=LazyGroup, modules=COMMANDS, package=__package__, short_help="Read and check the registry of tools.")
+@click.group(
+    cls=LazyGroup, modules=COMMANDS, package=__package__, short_help="Read, change and check the registry of tools."
+)
 def registry() -> None:
-    """Read and check the registry: the bare Git repository that holds every tool, one commit for each change."""
+    """Read, change and check the registry: the bare Git repository that holds every tool, a commit for each change."""

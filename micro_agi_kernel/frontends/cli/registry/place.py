@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
-from micro_agi_kernel.frontends.cli.output import registry_option
+from micro_agi_kernel.frontends.cli.output import registry_option, say
+from micro_agi_kernel.frontends.cli.registry.indexing import IndexingBar
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.settings import load_settings
+from micro_agi_kernel.settings import PROJECT_REGISTRY, load_settings
+from micro_agi_kernel.trust import change_trust, project_place, project_registry
 from micro_agi_kernel.workspace import open_registry
 
 
 def open_at(path: str | None) -> Registry:
     """The registry at `path`, or that of the settings; made from the seed where there is nothing yet."""
-    return open_registry(load_settings(registry=path))
+    opened = open_registry(load_settings(registry=path), say)
+    opened.watch(IndexingBar())
+    return opened
 
 
 @click.command(short_help="Make the registry, if it is not there yet.")
 @registry_option
 def init(registry_path: str | None) -> None:
-    """Make the registry from the seed, if it is not there yet, and print its path."""
+    """Make the registry from the seed, if it is not there yet, and print its path.
+
+    As .micro-agi/registry.git in the folder of a project it is that project's, used in the folder and below.
+    """
+    settings = load_settings(registry=registry_path)
+    was_there = os.path.lexists(settings.registry_path)
     with open_at(registry_path) as opened:
+        place = project_place(opened.path)
+        if not was_there and place.parts[-2:] == PROJECT_REGISTRY.parts:
+            made = project_registry(place)
+            change_trust(settings.home, lambda trust: trust.with_items([made]))
+            say(f"trusted, since you made it: it is used in {place.parents[1]} and below")
         click.echo(opened.path.absolute(), color=True)  # a name may look like a colour
 
 

@@ -1,0 +1,93 @@
+"""Cells that are commands: `%name arguments`, alone in its cell, runs here instead of going to the model.
+
+COMMANDS is the table: a name and its function. What a function takes after session and context are the command's
+arguments, by the names that its help shows; its docstring is the help; what it returns is the answer, in Markdown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.events import Event, TextDelta, TurnFinished
+from micro_agi_kernel.interfaces import CallContext, Provenance
+from micro_agi_kernel.rollback import RolledBack
+from micro_agi_kernel.rollback import restore as restore_state
+from micro_agi_kernel.rollback import revert as revert_commit
+from micro_agi_kernel.session import Emit, Session
+
+Command = Callable[..., Awaitable[str]]
+
+_COMMAND = re.compile(r"%([A-Za-z]\w*)(?:[ \t]+(.*))?")
+
+
+async def show_help(session: Session, context: CallContext) -> str:
+    """List the commands."""
+    return "\n".join(f"- `{_usage(name)}`: {inspect.getdoc(run)}" for name, run in COMMANDS.items())
+
+
+async def revert(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
+    """Undo what the commit REV did, or what it did to the entry ID."""
+    house = session.workspace
+    return _listed(await revert_commit(house.registry, house.publishing, context, rev, _parsed(id)))
+
+
+async def restore(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
+    """Bring back the registry, or the entry ID, as it was at REV."""
+    house = session.workspace
+    return _listed(await restore_state(house.registry, house.publishing, context, rev, _parsed(id)))
+
+
+COMMANDS: dict[str, Command] = {"help": show_help, "revert": revert, "restore": restore}
+"""By name, in the order of the help."""
+
+
+def run_cell(session: Session, text: str, *, cell: int = 0) -> AsyncGenerator[Event, None]:
+    """What a cell does: its command, or an answer to the prompt; the events of `Session.run`."""
+    first, *more = text.strip().splitlines() or [""]
+    found = _COMMAND.fullmatch(first.rstrip())
+    if found is None or (more and found[1] not in COMMANDS):
+        return session.run(text, cell=cell)
+
+    async def work(emit: Emit) -> TurnFinished:
+        if more:
+            raise Refused(ErrorKind.INVALID, f"%{found[1]} stands alone in its cell")
+        origin = Provenance(prompt=text, session=session.id, cell=cell)
+        context = CallContext(f"user:{session.workspace.person.name}", emit, provenance=origin)
+        emit(TextDelta(await _run(session, context, found[1], (found[2] or "").split())))
+        return TurnFinished("ok")
+
+    return session.perform(work, cell=cell)
+
+
+async def _run(session: Session, context: CallContext, name: str, arguments: list[str]) -> str:
+    """The answer of one command. Raises Refused, with one line, for a name or arguments that there are not."""
+    run = COMMANDS.get(name)
+    if run is None:
+        near = difflib.get_close_matches(name.lower(), COMMANDS, n=1, cutoff=0.0)[0]
+        raise Refused(ErrorKind.NOT_FOUND, f"no command %{name}; the nearest is {_usage(near)}, %help lists them all")
+    try:
+        bound = inspect.signature(run).bind(session, context, *arguments)
+    except TypeError as error:
+        raise Refused(ErrorKind.INVALID, f"write it as {_usage(name)}") from error
+    return await run(*bound.args)
+
+
+def _usage(name: str) -> str:
+    """`%revert REV [ID]`, from the function's parameters."""
+    _, _, *parameters = inspect.signature(COMMANDS[name]).parameters.values()
+    words = [p.name.upper() if p.default is p.empty else f"[{p.name.upper()}]" for p in parameters]
+    return " ".join((f"%{name}", *words))
+
+
+def _parsed(id: str | None) -> EntryId | None:
+    return EntryId.parse(id) if id is not None else None
+
+
+def _listed(done: RolledBack) -> str:
+    summary, *lines = done.lines
+    return "\n".join((summary, "", *(f"- {line}" for line in lines)))

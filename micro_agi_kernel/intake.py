@@ -1,0 +1,200 @@
+"""What comes in from a remote: which of its changes may be taken, which wait for the person, which nobody can take.
+
+A tool or library in `app.generated` is judged as if the agent wrote it now, by the policies that stand here; all else
+(other namespaces, pages) waits until the person says yes, unless keys that they trust signed every commit that
+made it. What is broken can only be left. What a commit says about itself gives it no right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from micro_agi_kernel.agent_rules import judge
+from micro_agi_kernel.entries import GENERATED_NAMESPACE, MAX_FILE_BYTES, Action, Changeset, FileChange, Operation
+from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.registry import Snapshot, operation_between
+from micro_agi_kernel.registry.changes import check_twins
+from micro_agi_kernel.registry.layout import check_file_path
+from micro_agi_kernel.registry.merging import Incoming, Subject, incoming
+from micro_agi_kernel.registry.message import MAX_PATH, clean
+from micro_agi_kernel.workspace import Workspace
+
+ALL = "all"
+
+Fate = Literal["taken", "waiting", "conflict", "refused", "left"]
+SETTLED: tuple[Fate, ...] = ("taken", "left")
+
+Change = Operation | FileChange
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that the remote changed, and what becomes of it."""
+
+    subject: Subject
+    action: Action
+    fate: Fate
+    why: str = ""
+    ours: str = ""
+    """In a conflict, the commit that last changed it here."""
+    theirs: str = ""
+    """The remote's commit that last changed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the person says to names (entry ids, paths, or "all"): take the remote's, or leave it."""
+
+    accept: frozenset[str] = frozenset()
+    reject: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        return (self.accept | self.reject) - {ALL}
+
+    def accepts(self, name: str) -> bool:
+        return name in self.accept or (ALL in self.accept and name not in self.reject)
+
+    def rejects(self, name: str) -> bool:
+        return name in self.reject or (ALL in self.reject and name not in self.accept)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to become of all that the remote changed, judged against `ours`."""
+
+    ours: Snapshot
+    theirs: Snapshot
+    items: list[Item] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """Those of the items that are taken."""
+    left: dict[str, str] = field(default_factory=dict)
+    """By name, a digest of what the person decided to leave."""
+
+    @property
+    def open(self) -> list[Item]:
+        """What has to be decided before the two histories can be one again."""
+        return [item for item in self.items if item.fate not in SETTLED]
+
+    @property
+    def changeset(self) -> Changeset:
+        operations = tuple(change for change in self.changes if isinstance(change, Operation))
+        return Changeset(operations, tuple(change for change in self.changes if isinstance(change, FileChange)))
+
+
+async def examine(
+    workspace: Workspace,
+    theirs: Snapshot,
+    decision: Decision,
+    left: Mapping[str, str],
+    is_trusted: Callable[[str], bool],
+) -> Plan:
+    """Judge all that differs in `theirs`, the remote's newest state, on top of what stands here now.
+
+    `left` is what the person decided before, as in Plan. `is_trusted` says of a commit whether a key that the
+    person trusts signed it; it may block. Raises RegistryError when what the remote holds cannot be read.
+    """
+    ours = await asyncio.to_thread(workspace.registry.snapshot)
+    found = await asyncio.to_thread(incoming, workspace.registry, ours, theirs)
+    changes: dict[Subject, Change] = {}
+    refused: dict[Subject, str] = {}
+    for each in found:
+        try:
+            changes[each.subject] = await _change(workspace, ours, theirs, each.subject)
+        except (Refused, EntryError) as error:
+            refused[each.subject] = str(error)
+    waiting = await asyncio.to_thread(_waiting, workspace, ours, found, changes, is_trusted)
+    plan = Plan(ours, theirs)
+    seen: dict[str, tuple[str, bool]] = {}
+    for each in found:
+        name = str(each.subject)
+        fate, why = _judged(each, refused, waiting)
+        if decision.rejects(name) or (left.get(name) == each.state and not decision.accepts(name)):
+            fate, why, plan.left[name] = "left", "", each.state
+        elif fate in ("waiting", "conflict") and decision.accepts(name):
+            fate, why = "taken", ""
+        if fate == "taken":
+            try:
+                check_twins(_paths(changes[each.subject], ours), ours, seen)
+                plan.changes.append(changes[each.subject])
+            except Refused as error:
+                fate, why = "refused", str(error)
+        action = _action(ours, theirs, each.subject)
+        plan.items.append(Item(each.subject, action, fate, clean(why, MAX_PATH), each.ours, each.theirs[0]))
+    return plan
+
+
+async def _change(workspace: Workspace, ours: Snapshot, theirs: Snapshot, subject: Subject) -> Change:
+    """What makes ours as theirs is. Raises Refused or EntryError where that can be nobody's wish."""
+    if isinstance(subject, str):
+        return await asyncio.to_thread(_file, theirs, subject)
+    operations = await asyncio.to_thread(operation_between, ours, theirs, subject)
+    if operations[0].entry is not None:
+        await workspace.publishing.check_entry(operations[0].entry)
+    return operations[0]
+
+
+def _file(theirs: Snapshot, path: str) -> FileChange:
+    check_file_path(path)
+    if path.endswith((".yaml", ".lua")) and theirs.layout.namespace(path.rpartition("/")[0]):
+        raise Refused(ErrorKind.INVALID, theirs.layout.why_stray(path, is_folder=False))
+    content = theirs.file(path)
+    if content is None and theirs.is_folder(path) is False:
+        raise Refused(ErrorKind.INVALID, "not an ordinary file")
+    if content is not None and len(content) > MAX_FILE_BYTES:
+        raise Refused(ErrorKind.INVALID, f"larger than {MAX_FILE_BYTES} bytes")
+    return FileChange(path, content)
+
+
+def _waiting(
+    workspace: Workspace,
+    ours: Snapshot,
+    found: Iterable[Incoming],
+    changes: Mapping[Subject, Change],
+    is_trusted: Callable[[str], bool],
+) -> dict[Subject, str]:
+    """Why each of those waits that do."""
+    waiting: dict[Subject, str] = {}
+    asked: list[Operation] = []
+    for subject, change in changes.items():
+        if isinstance(change, Operation) and change.id.namespace == GENERATED_NAMESPACE:
+            asked.append(change)
+        else:
+            kind = f"{change.entry.kind} " if isinstance(change, Operation) and change.entry is not None else ""
+            waiting[subject] = f"{kind}outside of {GENERATED_NAMESPACE}: a person decides"
+    for id, said in judge(workspace.permissions, ours, asked, ()):
+        if isinstance(said, Refused):
+            for operation in asked:
+                if id is None or id == operation.id:
+                    waiting.setdefault(operation.id, str(said))
+    for each in found:
+        if each.subject in waiting and all(map(is_trusted, each.theirs)):
+            del waiting[each.subject]
+    return waiting
+
+
+def _judged(each: Incoming, refused: Mapping[Subject, str], waiting: Mapping[Subject, str]) -> tuple[Fate, str]:
+    if each.subject in refused:
+        return "refused", refused[each.subject]
+    if each.conflict:
+        return "conflict", f"changed here by {each.ours[:12]}, there by {each.theirs[0][:12]}"
+    if each.subject in waiting:
+        return "waiting", waiting[each.subject]
+    return "taken", ""
+
+
+def _paths(change: Change, head: Snapshot) -> list[str]:
+    """The paths that a change writes."""
+    if isinstance(change, FileChange):
+        return [change.path] if change.content is not None else []
+    return [head.layout.entry_path(change.id), head.layout.source_path(change.id)] if change.entry is not None else []
+
+
+def _action(ours: Snapshot, theirs: Snapshot, subject: Subject) -> Action:
+    is_here, is_there = (
+        at.is_folder(subject) is not None if isinstance(subject, str) else at.has(subject) for at in (ours, theirs)
+    )
+    return "update" if is_here and is_there else "create" if is_there else "delete"

@@ -1,0 +1,184 @@
+"""What a push brings, read before Git takes it: which commits and files, and whether their form can stand.
+
+Git keeps pushed objects in a folder of their own until the hook has agreed, and removes it when it does not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from micro_agi_kernel.entries import MAX_FILE_BYTES, source_file
+from micro_agi_kernel.errors import EntryError, RegistryError
+from micro_agi_kernel.registry.index import Broken, EntryFiles
+from micro_agi_kernel.registry.layout import DOCS, FORMAT_FILE, check_file_path, read_format
+from micro_agi_kernel.registry.message import clean, parse_message
+from micro_agi_kernel.registry.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from micro_agi_kernel.registry.objects import Node
+    from micro_agi_kernel.registry.store import Registry
+
+MAX_COMMITS = 1_000
+"""Commits of one push."""
+MAX_OBJECT_BYTES = 16 << 20
+"""Bytes of a commit or folder; a file may have MAX_FILE_BYTES."""
+GIT_SECONDS = 60.0
+
+_SERVICE = re.compile(rb"^actor[ \t]*:\s*service:", re.IGNORECASE | re.MULTILINE)
+"""A trailer as any reader of Git takes it, in whichever paragraph it stands."""
+_AUTHOR = re.compile(rb"^author [^<>\n]*<[^<>\n]*> \d{1,12} [+-]\d{4}$", re.MULTILINE)
+
+
+def pushed_commits(repository: Path, objects: Path | None, old: str, new: str) -> list[str]:
+    """The commits that lead to `new` and not to `old`, newest first; `objects` is the folder of the push.
+
+    Raises RegistryError when there are more than MAX_COMMITS, or an object is larger than it may be: that is found
+    out before any of them is read.
+    """
+    rest = (new, "--not", old, "--")
+    commits = _git(repository, objects, "rev-list", f"--max-count={MAX_COMMITS + 1}", *rest).split()
+    if len(commits) > MAX_COMMITS:
+        raise RegistryError(f"more than {MAX_COMMITS} commits in one push: push them in parts, or make them one")
+    listed = _git(repository, objects, "rev-list", "--objects", *rest)
+    sizes = _git(repository, objects, "cat-file", "--batch-check=%(objecttype) %(objectsize) %(rest)", stdin=listed)
+    for line in sizes.rstrip("\n").split("\n"):
+        kind, size, path = (*line.split(" ", 2), "", "")[:3]
+        most = MAX_FILE_BYTES if kind == "blob" else MAX_OBJECT_BYTES
+        if not size.isdigit() or int(size) > most:
+            raise RegistryError(f"{clean(path) or kind}: {clean(size)} bytes, at most {most} are allowed")
+    return commits
+
+
+def goes_on_from(registry: Registry, old: str, new: str) -> bool:
+    """Whether the first-parent line of `new` leads to `old` within MAX_COMMITS, so that the line stays whole."""
+    return any(commit.id == old for commit in islice(registry.history.line(new), MAX_COMMITS + 1))
+
+
+def commit_problem(registry: Registry, id: str) -> str:
+    """What is wrong with the form of a pushed commit; "" when nothing is."""
+    raw = registry.objects.stored(id).raw
+    head, _, message = raw.partition(b"\n\n")
+    if not _AUTHOR.search(head):
+        return "its author's line cannot be read"
+    actor = parse_message(message).actor
+    if _SERVICE.search(message) or (actor or "").startswith("service:"):
+        return "claims `Actor: service:...`, which no push can be: what another registry made comes by `registry pull`"
+    return ""
+
+
+def file_problems(registry: Registry, before: Snapshot, after: Snapshot) -> Iterator[tuple[str, str]]:
+    """Path and reason for each changed file that cannot stand as it is, without looking at what an entry means."""
+    checked: dict[str, Counter[str]] = {}
+    for path, _, node in registry.objects.changed(before.tree, after.tree):
+        if node is not None:
+            reason = _node_problem(node) or _place_problem(after, path) or _twin(registry, after, path, checked)
+            if reason:
+                yield path, reason
+    if reason := _format_problem(before, after):
+        yield FORMAT_FILE, reason
+    for _, id in before.changes_to(after)[0]:
+        yaml, lua = after.nodes(id)
+        folder = after.layout.folder(id)
+        if yaml is None:
+            if lua is not None:
+                yield f"{folder}/{source_file(id)}", "a Lua source without an entry's YAML beside it"
+            continue
+        found = registry.index.entry(id, EntryFiles(yaml, lua))
+        if isinstance(found, Broken):
+            name, _, reason = found.reason.partition(": ")
+            yield f"{folder}/{name}", reason
+        elif found.unused_source:
+            yield f"{folder}/{source_file(id)}", "the entry beside it has another source"
+
+
+def _node_problem(node: Node) -> str:
+    if not node.is_file:
+        return "not an ordinary file: links and submodules cannot be here"
+    if node.mode & 0o111:
+        return "marked as executable: run `git update-index --chmod=-x` on it"
+    return ""
+
+
+def _place_problem(after: Snapshot, path: str) -> str:
+    """Why no file can lie there."""
+    layout = after.layout
+    id = layout.entry_id(path)
+    if id is not None:
+        return layout.why_stray(path, False) if after.nodes(id)[0] is None else ""
+    if path.endswith((".yaml", ".yml", ".lua")) and path != FORMAT_FILE and not path.startswith(f"{DOCS}/"):
+        return layout.why_stray(path, False)
+    try:
+        check_file_path(path)
+    except EntryError as error:
+        return str(error)
+    return ""
+
+
+def _twin(registry: Registry, after: Snapshot, path: str, checked: dict[str, Counter[str]]) -> str:
+    """Why `path` cannot be checked out everywhere: a name beside it, or beside a folder of it, differs in case only."""
+    parts = path.split("/")
+    for end in range(len(parts)):
+        folder = "/".join(parts[:end])
+        if folder not in checked:
+            nodes: Mapping[str, Node] = registry.objects.tree(after.folder(folder))
+            checked[folder] = Counter(name.lower() for name in nodes)
+        if checked[folder][parts[end].lower()] > 1:
+            return f"{parts[end]!r} has a twin beside it that differs in case only"
+    return ""
+
+
+def _format_problem(before: Snapshot, after: Snapshot) -> str:
+    content = after.file(FORMAT_FILE)
+    if content is None:
+        return "cannot be removed: without it this is no registry"
+    if content == before.file(FORMAT_FILE):
+        return ""
+    try:
+        layout = read_format(content)
+    except RegistryError as error:
+        return str(error).removeprefix(f"{FORMAT_FILE}: ")
+    if layout == before.layout or not _has_format(before):  # a broken one may be mended
+        return ""
+    return "says where files lie, which no push changes: Micro AGI moves them itself"
+
+
+def _has_format(snapshot: Snapshot) -> bool:
+    try:
+        read_format(snapshot.file(FORMAT_FILE) or b"")
+    except RegistryError:
+        return False
+    return True
+
+
+def _git(repository: Path, objects: Path | None, *arguments: str, stdin: str | None = None) -> str:
+    """What a git command says that sees the pushed objects too. Raises RegistryError."""
+    git = shutil.which("git")
+    if git is None:
+        raise RegistryError("git is not on PATH")
+    environment = {"LC_ALL": "C", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    if objects is not None:
+        # In Git's own quoting: the list is divided at colons.
+        quoted = str(objects).replace("\\", "\\\\").replace('"', '\\"')
+        environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = f'"{quoted}"'
+    try:
+        done = subprocess.run(
+            [git, f"--git-dir={repository.absolute()}", "--no-replace-objects", *arguments],
+            env=environment,
+            input=(stdin or "").encode(errors="surrogateescape"),
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RegistryError(f"git {arguments[0]} cannot be run: {clean(str(error))}") from error
+    if done.returncode:
+        raise RegistryError(f"git {arguments[0]}: {clean(done.stderr.decode(errors='replace'))}")
+    return done.stdout.decode(errors="surrogateescape")

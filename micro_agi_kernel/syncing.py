@@ -1,0 +1,218 @@
+"""Sharing a registry: what its remote has is fetched, judged and merged entry by entry; what it lacks is pushed.
+
+Nothing of the remote's is declared merged before everything in it is decided. Until then, what was accepted stands
+here in commits of our own, and the rest is found anew from the two branches each time. Only what the person decided
+to leave is kept in a file, by what it was: something else under that name is asked about again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sized
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from micro_agi_kernel.agent_rules import judge
+from micro_agi_kernel.entries import AGENT, Changeset, Operation
+from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
+from micro_agi_kernel.intake import SETTLED, Decision, Fate, Item, Plan, examine
+from micro_agi_kernel.registry.layout import FORMAT_FILE
+from micro_agi_kernel.registry.lock import FOLDER
+from micro_agi_kernel.registry.merging import is_ancestor, line_since
+from micro_agi_kernel.registry.message import clean, parse_message
+from micro_agi_kernel.registry.remote import SHOWN, Behind, Remote
+from micro_agi_kernel.registry.signing import signer_of
+from micro_agi_kernel.settings import git_environment
+from micro_agi_kernel.trust import TrustedKey, read_trust
+from micro_agi_kernel.workspace import Workspace
+
+MAX_TRIES = 5
+"""How often it is judged again because other writers were faster."""
+
+DECISIONS = "sync.json"
+"""In the registry's folder `micro-agi`: what the person decided to leave, `{name: digest of what it was}`."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull did."""
+
+    remote: str
+    """The name of the remote's address."""
+    theirs: str | None
+    """The remote's commit; None when it has none."""
+    commit: str
+    """The newest commit here, afterwards."""
+    items: tuple[Item, ...] = ()
+
+    @property
+    def open(self) -> list[Item]:
+        """What the person has to decide before the two histories can be one again."""
+        return [item for item in self.items if item.fate not in SETTLED]
+
+    def of(self, fate: Fate) -> list[Item]:
+        return [item for item in self.items if item.fate == fate]
+
+
+class Syncing:
+    """The remote of one workspace's registry."""
+
+    def __init__(self, workspace: Workspace, home: Path, *, at_terminal: bool = False) -> None:
+        """`home` is the data folder, which says whose keys are trusted; `at_terminal`: git may ask the person."""
+        self._workspace = workspace
+        self._registry = workspace.registry
+        self._home = home
+        self.remote = Remote(workspace.registry.path, git_environment(), at_terminal=at_terminal)
+
+    async def pull(self, decision: Decision | None = None, *, shows: bool = True) -> Pulled:
+        """Fetch, and merge what may be merged. Raises RegistryError when nothing can be fetched or written.
+
+        `shows`: the person will read the result. A decision is about what they were last shown, so for it nothing
+        is fetched. Raises Refused when it names what is not there to be decided.
+        """
+        name = self.remote.address.name
+        theirs = await self._talk(self.remote.fetch if decision is None else self._shown)
+        if theirs is None:
+            return Pulled(name, None, self._registry.head())
+        decision = decision or Decision()
+        for _ in range(MAX_TRIES):
+            plan = await self._plan(theirs, decision)
+            if unknown := sorted(decision.names - {str(item.subject) for item in plan.items}):
+                raise Refused(ErrorKind.NOT_FOUND, f"nothing to decide about {clean(unknown[0])}")
+            commit = await self._carry_out(plan, name)
+            if commit is not None:
+                await asyncio.to_thread(self._remember, plan)
+                if shows:
+                    await asyncio.to_thread(self.remote.mark_shown, theirs)
+                return Pulled(name, theirs, commit, tuple(plan.items))
+        raise Conflict("the registry changes faster than a pull can be judged; try again")
+
+    async def push(self) -> str:
+        """Bring the remote up to what stands here; the commit. Raises Behind, with what stands against it."""
+        head = await asyncio.to_thread(self._registry.head)
+        try:
+            await self._talk(self.remote.push, head)
+        except Behind:
+            theirs = await asyncio.to_thread(self.remote.fetched)
+            plan = await self._plan(theirs, Decision()) if theirs is not None else None
+            if plan is None or not plan.open:
+                raise
+            raise Behind(
+                f"first decide about {count(plan.open)} from {self.remote.address.name}: "
+                "`micro-agi registry pull` shows them"
+            ) from None
+        return head
+
+    async def _talk(self, work: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
+        """Do what talks to the remote beside the loop; where nobody waits for it any more, it is ended."""
+        try:
+            return await asyncio.to_thread(work, *args, **named)
+        except asyncio.CancelledError:
+            self.remote.stop.set()
+            raise
+
+    def _shown(self) -> str:
+        shown = self.remote.fetched(SHOWN)
+        if shown is None:
+            raise Refused(ErrorKind.INVALID, "nothing to decide yet: `micro-agi registry pull` shows what there is")
+        return shown
+
+    async def _plan(self, commit: str, decision: Decision) -> Plan:
+        left, keys = await asyncio.to_thread(lambda: (self._decisions(), self._keys()))
+        is_trusted = lru_cache(maxsize=None)(lambda commit: signer_of(self._registry, commit, keys) is not None)
+        try:
+            theirs = await asyncio.to_thread(self._registry.snapshot, commit)
+            theirs.check_format_once(set())
+            return await examine(self._workspace, theirs, decision, left, is_trusted)
+        except RegistryError as error:
+            raise RegistryError(f"cannot merge {commit[:12]} of {self.remote.address.name}: {error}") from error
+
+    def _keys(self) -> list[str]:
+        return [key.line for key in read_trust(self._home).of(TrustedKey)]
+
+    async def _carry_out(self, plan: Plan, name: str) -> str | None:
+        """Write what was judged; the newest commit then, None when another writer was faster."""
+        ours, theirs = plan.ours.commit, plan.theirs.commit
+        registry, publishing, changeset = self._registry, self._workspace.publishing, plan.changeset
+        subject = f"Merge {count(plan.changes, 'entry', 'entries')} from {name}"
+        if plan.open:
+            if changeset == Changeset(()):
+                return ours
+            return await publishing.merge(changeset, subject, plan.ours, None)
+        if await asyncio.to_thread(is_ancestor, registry, theirs, ours):
+            return ours
+        is_behind = not plan.left and await asyncio.to_thread(is_ancestor, registry, ours, theirs)
+        if is_behind and await asyncio.to_thread(self._are_honest, plan):
+            return theirs if await publishing.forward(theirs, plan.ours) else None
+        return await publishing.merge(changeset, subject, plan.ours, theirs)
+
+    def _are_honest(self, plan: Plan) -> bool:
+        """Whether the remote's commits may become part of our own line, on which an audit believes what they say.
+
+        They may not when one claims to be the installer's, or the agent's without being what the policies of its
+        time let the agent do, or names other changes than its own; a merge leaves them on a line of their own.
+        """
+        line = line_since(self._registry, plan.theirs.commit, plan.ours.commit)
+        try:
+            return all(self._is_honest(id) for id in line)
+        except (EntryError, RegistryError):
+            return False
+
+    def _is_honest(self, id: str) -> bool:
+        commit = self._registry.objects.commit(id)
+        if not commit.parents:
+            return False
+        before, after = self._registry.snapshot(commit.parents[0]), self._registry.snapshot(id)
+        operations, files = before.changes_to(after)
+        said = parse_message(commit.message)
+        if said.actor is None or (not operations and set(files) <= {FORMAT_FILE}):
+            return True
+        if set(said.operations) != set(operations) or set(said.files) != set(files):
+            return False
+        if said.actor != AGENT:
+            return not said.actor.startswith("service:")
+        done = [Operation(action, id, after.get(id)) for action, id in operations]
+        words = judge(self._workspace.permissions, before, done, files)
+        return not any(isinstance(word, Refused) for _, word in words)
+
+    # What the person decided to leave
+
+    def _decisions(self) -> dict[str, str]:
+        try:
+            document = json.loads((self._registry.path / FOLDER / DECISIONS).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        pairs = document.items() if isinstance(document, dict) else ()
+        return {name: state for name, state in pairs if isinstance(state, str)}
+
+    def _remember(self, plan: Plan) -> None:
+        left = plan.left if plan.open else {}
+        if left == self._decisions():
+            return
+        file = self._registry.path / FOLDER / DECISIONS
+        try:
+            made, path = tempfile.mkstemp(prefix=f"{DECISIONS}.", dir=file.parent)
+            try:
+                with os.fdopen(made, "w", encoding="utf-8") as out:
+                    json.dump(left, out, indent=1, sort_keys=True)
+                os.replace(path, file)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(path)
+                raise
+        except OSError as error:
+            raise RegistryError(f"cannot write {file}: {error.strerror or error}") from error
+
+
+def count(things: Sized, one: str = "change", many: str = "changes") -> str:
+    """`1 change`, `2 changes`."""
+    return f"{len(things)} {one if len(things) == 1 else many}"

@@ -1,0 +1,107 @@
+"""Any number of registries that change, pull and push in any order end as one, and no change goes unseen.
+
+Every value is written once, so that each has its own place in a graph: it stands on the value that its writer saw.
+In the end an entry is what somebody wrote and nobody wrote over; every other such value lost in a conflict, which
+a person decided.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from itertools import count
+from pathlib import Path
+
+import pytest
+from house_kit import create, delete, git, tool, update
+from sharing_kit import Enter, Hub, Sharer
+
+from micro_agi_kernel.registry import audit
+from micro_agi_kernel.registry.remote import Behind
+
+NAMES = ("a", "b", "c")
+
+
+class World:
+    """The registries, and what was written and decided in them."""
+
+    def __init__(self, sharers: list[Sharer], hub: Hub, seed: int) -> None:
+        self.sharers, self.hub = sharers, hub
+        self.random = random.Random(seed)
+        self.fresh = count(1)
+        self.commits: list[str] = []
+        self.leaves: dict[str, set[str]] = {name: set() for name in NAMES}
+        self.lost: set[str] = set()
+        self.conflicts = 0
+
+    def write(self, sharer: Sharer) -> None:
+        name = self.random.choice(NAMES)
+        there = sharer.sources().get(name)
+        if there is not None:
+            self.leaves[name].discard(there)
+        if there is not None and self.random.random() < 0.2:
+            self.commits.append(sharer.write(*delete(f"app.generated:{name}")))
+            return
+        source = f"return {{ handler = function() return {next(self.fresh)} end }}\n"
+        self.leaves[name].add(source)
+        self.commits.append(sharer.write(*(create if there is None else update)(tool(name, source))))
+
+    async def pull(self, sharer: Sharer) -> None:
+        done = await sharer.pull()
+        for item in done.of("conflict"):
+            self.conflicts += 1
+            takes = self.random.random() < 0.5
+            theirs = sharer.house.registry.snapshot(done.theirs).get(item.subject)
+            sides = {"theirs": theirs.source if theirs else None, "ours": sharer.sources().get(item.subject.name)}
+            loser = sides["ours" if takes else "theirs"]
+            if self.random.random() < 0.3:
+                continue  # not yet
+            if loser is not None:
+                self.lost.add(loser)
+            await sharer.pull(**{"accept" if takes else "reject": str(item.subject)})
+
+    async def step(self) -> None:
+        sharer = self.random.choice(self.sharers)
+        match self.random.choice("wwwpps"):
+            case "w":
+                self.write(sharer)
+            case "p":
+                await self.pull(sharer)
+            case "s":
+                try:
+                    await sharer.push()
+                except Behind:
+                    await self.pull(sharer)
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            for sharer in self.sharers:
+                await self.pull(sharer)
+                try:
+                    await sharer.push()
+                except Behind:
+                    continue
+            if len({sharer.house.head for sharer in self.sharers} | {self.hub.head}) == 1:
+                return
+        raise AssertionError("they do not become one")
+
+    def check(self) -> None:
+        end = self.sharers[0].sources()
+        for name in NAMES:
+            unaccounted = self.leaves[name] - self.lost - {end.get(name)}
+            assert not unaccounted, (name, end.get(name), unaccounted)
+        behind = set(git(self.hub.path, "rev-list", "main").split())
+        assert behind.issuperset(self.commits)
+        assert [f for f in audit(self.sharers[0].house.registry) if f.status != "ok"] == []
+
+
+@pytest.mark.parametrize("seed", range(1, 60 if os.environ.get("MICRO_AGI_FULL") == "1" else 3))
+async def test_they_end_as_one(enter: Enter, tmp_path: Path, seed: int) -> None:
+    hub = Hub(tmp_path / "hub.git")
+    sharers = [Sharer(enter(), hub) for _ in range(3 - seed % 2)]
+    world = World(sharers, hub, seed)
+    await sharers[0].push()
+    for _ in range(20):
+        await world.step()
+    await world.settle()
+    world.check()
