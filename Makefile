@@ -29,7 +29,7 @@ lab: $(VENV)/.lab
 console: $(VENV)/.lab
 	$(BIN)/micro-agi console
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
 
 clean:
@@ -47,6 +47,10 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml
 
 $(VENV)/.lab: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@touch $@
 
 # Lua's own tests, from lupa's source archive. Where PyPI cannot be had, the tests that need them are skipped.

@@ -157,7 +157,7 @@ class Measured:
         with open_registry(settings) as registry:
             if size:
                 fill(registry, size, crowded)
-            self._layout = registry.snapshot().layout
+            self._layout = registry.snapshot().layout  # of the clones; ours may shard meanwhile
         self.path, self._namespace = path, GENERATED if crowded or not size else "app.n0"
         self._git, self._pygit2 = Git(path), Pygit2(path) if pygit2 else None
         self._workspace = Workspace(settings)
@@ -167,8 +167,8 @@ class Measured:
         first = self._count = self._count + count
         return [entry(f"{self._namespace}:new_{n}", n) for n in range(first, first + count)]
 
-    def _files(self, entries: Iterable[Entry]) -> dict[str, bytes]:
-        folder = self._layout.folder
+    def _files(self, entries: Iterable[Entry], layout: Layout | None = None) -> dict[str, bytes]:
+        folder = (layout or self._layout).folder
         return {f"{folder(e.id)}/{name}": content for e in entries for name, content in to_files(e).items()}
 
     def _publish(self, entries: list[Entry]) -> Awaitable[object]:
@@ -202,9 +202,10 @@ class Measured:
         taken: dict[str, list[float]] = {}
         for _ in range(3):
             new = self._new(CHANGESET)
-            files = self._files(self._new(CHANGESET))
             taken.setdefault("ours", []).append(await seconds(lambda: self._publish(new)))  # noqa: B023
-            taken.setdefault("objects", []).append(await seconds(lambda: self._objects(files)))  # noqa: B023
+            more = self._new(CHANGESET)
+            files, placed = self._files(more), self._files(more, self._workspace.registry.snapshot().layout)
+            taken.setdefault("objects", []).append(await seconds(lambda: self._objects(placed)))  # noqa: B023
             if other := self._pygit2:
                 taken.setdefault("pygit2", []).append(await seconds(lambda: other.commit(files)))  # noqa: B023
         return {way: statistics.median(found) for way, found in taken.items()}

@@ -66,7 +66,7 @@ class Publishing:
             read = await asyncio.to_thread(self._registry.snapshot, base) if base else None
             checked = await asyncio.to_thread(self._registry.snapshot)
             policy = await self.prepare(changeset, context.actor, checked)
-            if await asyncio.to_thread(_stands_already, changeset, checked):
+            if _only_updates(changeset) and await asyncio.to_thread(_stands_already, changeset, checked):
                 return Published(checked.commit, checked.number)
             stopped = threading.Event()
             try:
@@ -114,9 +114,14 @@ class Publishing:
 
         Raises Refused, with the line that the model (or the person) reads.
         """
-        policy = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else ""
         entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
-        for refusal in (await self.check_entries(entries, snapshot)).values():
+
+        def judged() -> tuple[str, dict[EntryId, Refused]]:
+            policy = self._ask_policies(changeset, snapshot) if actor == AGENT else ""
+            return policy, self._check_kinds(entries, snapshot)
+
+        policy, found = await asyncio.to_thread(judged)
+        for refusal in (found or await self._compile(entries)).values():
             raise refusal
         return policy
 
@@ -141,7 +146,7 @@ class Publishing:
         Which modules it may have, the policies of `snapshot` say, or the newest.
         """
         found = await asyncio.to_thread(self._check_kinds, entries, snapshot or self._registry.snapshot())
-        found |= await self._compile([e for e in entries if e.kind in LUA_KINDS and e.id not in found])
+        found |= await self._compile([entry for entry in entries if entry.id not in found])
         return {entry.id: found[entry.id] for entry in entries if entry.id in found}
 
     def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot) -> dict[EntryId, Refused]:
@@ -161,7 +166,7 @@ class Publishing:
     async def _compile(self, entries: Sequence[Entry]) -> dict[EntryId, Refused]:
         """Compile sources in the jail, without running them: Lua's line and reason of each that is none."""
         found: dict[EntryId, Refused] = {}
-        for batch in _batches(entries):
+        for batch in _batches(entry for entry in entries if entry.kind in LUA_KINDS):
             libraries = {str(entry.id): Library(entry.source or "", entry.id.name) for entry in batch}
             program = Program("", "", method=None, libraries=libraries)
             outcome = await self._sandbox.run(program, _NoHost(), lambda _: None)
@@ -206,10 +211,13 @@ class Publishing:
         return version
 
 
+def _only_updates(changeset: Changeset) -> bool:
+    return not changeset.files and {operation.action for operation in changeset.operations} == {"update"}
+
+
 def _stands_already(changeset: Changeset, snapshot: Snapshot) -> bool:
-    """Whether every operation is an update to what `snapshot` holds."""
-    updates = (op.action == "update" and snapshot.get(op.id) == op.entry for op in changeset.operations)
-    return not changeset.files and bool(changeset.operations) and all(updates)
+    """Whether every operation of a changeset of updates is one to what `snapshot` holds."""
+    return all(snapshot.get(operation.id) == operation.entry for operation in changeset.operations)
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

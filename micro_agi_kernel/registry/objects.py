@@ -322,10 +322,13 @@ class Objects:
 
 def _ordered(nodes: Nodes) -> tuple[Nodes, bytes]:
     """The lines of a tree in Git's order, in which a folder's name ends in a slash; and the tree as it is stored."""
-    lines = [(name.encode(errors="surrogateescape"), name, node) for name, node in nodes.items()]
-    lines.sort(key=lambda line: line[0] + b"/" if line[2].is_folder else line[0])
-    raw = b"".join([b"%o %b\0%b" % (node.mode, name, bytes.fromhex(node.id)) for name, _, node in lines])
-    return {name: node for _, name, node in lines}, raw
+    lines = []
+    for name, (mode, id) in nodes.items():
+        raw = name.encode(errors="surrogateescape")
+        key = raw + b"/" if mode & 0o170000 == TREE_MODE else raw
+        lines.append((key, b"%o %b\0%b" % (mode, raw, bytes.fromhex(id)), name))
+    lines.sort()
+    return {name: nodes[name] for _, _, name in lines}, b"".join([line for _, line, _ in lines])
 
 
 def _oid(id: str) -> ObjectID:

@@ -28,7 +28,7 @@ from micro_agi_kernel.registry.sidecar import FILE as INDEX
 from micro_agi_kernel.registry.sidecar_file import remove
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import CONFIG, Registry
-from micro_agi_kernel.registry.storing import sync_folder
+from micro_agi_kernel.registry.storing import sync_folders
 
 ROUNDS = 50
 """How often missing objects are looked for: one that came back may name others that are missing too."""
@@ -129,7 +129,7 @@ class _Mender:
             opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())
-        sync_folder(file.parent)
+        sync_folders([file.parent])
 
     def _index_pack(self, index: Path, name: str) -> str:
         pack = index.with_suffix(".pack")

@@ -142,13 +142,16 @@ class Sidecar:
 
     def _is_there(self, connection: Connection, commit: str) -> bool:
         """Whether the file holds `commit`, after bringing it up to date if it does not."""
+        from micro_agi_kernel.registry.sidecar_update import ROWS
+
         update = self._update(connection)
         if update.number(commit) is None:
             head = self._index.objects.head()
             if head is None or update.number(head) is not None:
                 return False  # it is up to date, and the commit is none of the branch
             update.run(head)
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            if update.done > ROWS:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else it stays as large as all of this
         if connection.execute("SELECT 1 FROM entries WHERE damaged LIMIT 1").fetchone():
             update.mend()
         return update.number(commit) is not None

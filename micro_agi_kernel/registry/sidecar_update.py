@@ -64,7 +64,8 @@ class Update:
         self._history = history
         self._written = written
         self._progress = progress
-        self._done = 0
+        self.done = 0
+        """Steps taken: one for each commit, and one for each entry that it changed."""
         self._total = 0
 
     def run(self, head: str, most: int | None = None) -> None:
@@ -96,7 +97,7 @@ class Update:
                 if number is None:
                     return
                 self._cut(number)
-                self._total = self._done + len(line)
+                self._total = self.done + len(line)
                 line = line[self._batch(line, number) :]
 
     def number(self, commit: str) -> int | None:
@@ -117,7 +118,7 @@ class Update:
         """Add the first commits of `line`, the first of which follows `number`; how many."""
         last = self._connection.execute("SELECT id FROM commits ORDER BY number DESC LIMIT 1").fetchone()
         before = self._history.tree(last[0]) if last else ""
-        start = self._done
+        start = self.done
         for count, id in enumerate(line, 1):
             self._connection.execute("SAVEPOINT step")
             try:
@@ -130,7 +131,7 @@ class Update:
             self._connection.execute("RELEASE step")
             self._connection.execute("INSERT INTO commits VALUES (?, ?)", (number + count, id))
             before = tree
-            if self._done - start >= ROWS:
+            if self.done - start >= ROWS:
                 break
         return count
 
@@ -297,6 +298,6 @@ class Update:
             self._connection.execute("INSERT OR IGNORE INTO parses VALUES (?, ?)", row)
 
     def _tick(self, count: int) -> None:
-        self._done += count
+        self.done += count
         if self._progress is not None:
-            self._progress(self._done, max(self._total, self._done))
+            self._progress(self.done, max(self._total, self.done))
