@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.imports import import_jsonschema
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, read_lua
 from micro_agi_kernel.messages import NOT_AT_TOP
 from micro_agi_kernel.policy import check_policy
@@ -46,10 +47,12 @@ def _check_schema(schema: Json) -> None:
     check_json(schema, "input_schema", depth=MAX_DEPTH - MAX_SCHEMA_DEPTH)
     if len(json.dumps(schema)) > MAX_SCHEMA:
         raise EntryError(f"input_schema: at most {MAX_SCHEMA} characters are allowed")
+    import_jsonschema()
     import jsonschema
 
+    formats = jsonschema.FormatChecker(["regex"])  # of the others, it depends on what else is installed
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.Draft202012Validator.check_schema(schema, format_checker=formats)
     except jsonschema.SchemaError as error:
         path = "/".join(str(part) for part in error.absolute_path)
         raise EntryError(f"input_schema: {shorten(error.message, 200)} (at /{shorten(path)})") from error

@@ -19,7 +19,7 @@ MODULES = {".".join((PACKAGE, *path.relative_to(ROOT).with_suffix("").parts)): p
 
 VALUES = (
     *("errors", "values", "yaml_files", "entries", "lua_entries", "messages", "outputs", "events"),
-    *("interfaces", "settings", "resources", "patterns", "go_time", "expr"),
+    *("interfaces", "settings", "resources", "imports", "patterns", "go_time", "expr"),
 )
 """In their own order: each imports only what stands before it."""
 

@@ -11,6 +11,7 @@ from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.host.arguments import count, invalid
 from micro_agi_kernel.host.http.call import HttpCall
 from micro_agi_kernel.host.service import Grant, Handler, Payload
+from micro_agi_kernel.imports import importing
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.values import Value
 
@@ -121,6 +122,7 @@ def _number(payload: Payload) -> int:
 
 def _client_class() -> type[GuardedHttp]:
     """Blocks for as long as it takes to import httpx."""
-    from micro_agi_kernel.host.http.guarded import GuardedHttp
+    with importing:
+        from micro_agi_kernel.host.http.guarded import GuardedHttp
 
-    return GuardedHttp
+        return GuardedHttp

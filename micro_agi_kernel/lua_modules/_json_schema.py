@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
+from micro_agi_kernel.imports import import_jsonschema
 from micro_agi_kernel.lua_modules._json_form import check_form
 from micro_agi_kernel.lua_modules._json_keywords import OURS, counted, not_allowed
 from micro_agi_kernel.lua_modules._json_messages import describe
@@ -128,16 +129,7 @@ def _evolve(self: Any, **changes: Any) -> Any:
 
 def preload_schemas() -> None:
     """Read the metaschemas, and let each draft be gone once."""
-    # Formats are notes here, and one of the library's checkers for them, if installed, takes a second to import.
-    import sys
-
-    hidden = sys.modules.get("rfc3987_syntax")
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-    import jsonschema  # noqa: F401
-
-    del sys.modules["rfc3987_syntax"]
-    if hidden:
-        sys.modules["rfc3987_syntax"] = hidden
+    import_jsonschema()
     for name in _DRAFTS:
         schema = f'{{"$schema": "http://{name}", "properties": {{"a": {{"pattern": "b"}}}}}}'
         assert problems(schema, False, {"a": "c"}, False)

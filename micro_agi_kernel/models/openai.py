@@ -8,7 +8,6 @@ and no error can show the key.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import random
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from micro_agi_kernel.errors import ModelError
+from micro_agi_kernel.imports import importing
 from micro_agi_kernel.interfaces import Model
 from micro_agi_kernel.messages import CallChunk, FinishChunk, ModelChunk, ModelRequest, RetryChunk
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
@@ -59,7 +59,12 @@ def open_model(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Model:
 
 def preload() -> None:
     """Import the client in the background: it takes half a second, which the first answer then does not wait for."""
-    threading.Thread(target=importlib.import_module, args=("openai",), name="preload-openai", daemon=True).start()
+    threading.Thread(target=_import_client, name="preload-openai", daemon=True).start()
+
+
+def _import_client() -> None:
+    with importing:
+        import openai  # noqa: F401
 
 
 class OpenAIModel:
@@ -186,7 +191,7 @@ class OpenAIModel:
 
     async def _connect(self) -> openai.AsyncOpenAI:
         if self._client is None:
-            await asyncio.to_thread(importlib.import_module, "openai")
+            await asyncio.to_thread(_import_client)
         if self._client is None:  # another stream may have made it meanwhile
             self._client = self._new_client()
         return self._client
