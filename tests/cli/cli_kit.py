@@ -15,7 +15,10 @@ from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace
 
-COMMAND = [sys.executable, "-c", "from micro_agi_kernel.frontends.cli.main import main; main(prog_name='micro-agi')"]
+# A suite that runs in the background hands on that Ctrl-C is ignored.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+MAIN = "from micro_agi_kernel.frontends.cli.main import main; main(prog_name='micro-agi')"
+COMMAND = [sys.executable, "-c", f"{HEARS_CTRL_C}; {MAIN}"]
 SECONDS = 30
 
 
