@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import EntryError
@@ -14,12 +16,19 @@ from micro_agi_kernel.messages import NOT_AT_TOP
 from micro_agi_kernel.policy import check_policy
 from micro_agi_kernel.values import MAX_DEPTH, Json, check_json, shorten
 
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
+
 MAX_SOURCE = 16_000
 """Characters of a tool's source, as in the reference."""
 
 MAX_DESCRIPTION = 2_000
 MAX_SCHEMA = 16_000
 MAX_SCHEMA_DEPTH = 32
+
+_MERGED = ("properties", "$defs")
+"""What the files of the metaschema hold, beside what is the same in each."""
 
 
 def _check_function(entry: Entry) -> None:
@@ -47,17 +56,39 @@ def _check_schema(schema: Json) -> None:
     check_json(schema, "input_schema", depth=MAX_DEPTH - MAX_SCHEMA_DEPTH)
     if len(json.dumps(schema)) > MAX_SCHEMA:
         raise EntryError(f"input_schema: at most {MAX_SCHEMA} characters are allowed")
-    import_jsonschema()
-    import jsonschema
-
-    formats = jsonschema.FormatChecker(["regex"])  # of the others, it depends on what else is installed
     try:
-        jsonschema.Draft202012Validator.check_schema(schema, format_checker=formats)
-    except jsonschema.SchemaError as error:
+        error = schema_error(schema)
+    except (ValueError, OverflowError, RecursionError, re.error) as why:  # a pattern that no engine takes
+        raise EntryError(f"input_schema: cannot be checked: {shorten(str(why), 200)}") from why
+    if error is not None:
         path = "/".join(str(part) for part in error.absolute_path)
-        raise EntryError(f"input_schema: {shorten(error.message, 200)} (at /{shorten(path)})") from error
-    except (ValueError, OverflowError, RecursionError, re.error) as error:  # a pattern that no engine takes
-        raise EntryError(f"input_schema: cannot be checked: {shorten(str(error), 200)}") from error
+        raise EntryError(f"input_schema: {shorten(error.message, 200)} (at /{shorten(path)})")
+
+
+def schema_error(schema: Json) -> ValidationError | None:
+    """What makes `schema` no JSON Schema (2020-12), the best told of its faults; None when it is one."""
+    validator = _metaschema()
+    from jsonschema.exceptions import best_match
+
+    error: ValidationError | None = best_match(validator.iter_errors(schema))
+    return error
+
+
+@cache
+def _metaschema() -> Validator:
+    """The draft's metaschema in one piece: as eight files that refer to one another it takes seven times as long."""
+    import_jsonschema()
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema_specifications import REGISTRY
+
+    base = "https://json-schema.org/draft/2020-12/"
+    top = REGISTRY.contents(f"{base}schema")
+    parts = [*(REGISTRY.contents(base + part["$ref"]) for part in top["allOf"]), top]
+    merged = {key: {name: value for part in parts for name, value in part.get(key, {}).items()} for key in _MERGED}
+    text = json.dumps({"type": top["type"], **merged}).replace('"$dynamicRef": "#meta"', '"$ref": "#"')
+    whole = json.loads(re.sub(r'"meta/[a-z-]+#', '"#', text))
+    # Of other formats, it depends on what else is installed whether they are checked.
+    return Draft202012Validator(whole, format_checker=FormatChecker(["regex"]))
 
 
 KIND_CHECKS: Mapping[str, Callable[[Entry], None]] = {

@@ -68,12 +68,12 @@ class Contents:
     """The files that are no entry, by path; None removes."""
 
     def paths(self, layout: Layout) -> dict[str, bytes | None]:
-        """All of it by path; None removes."""
+        """All of it by path, sorted, so that each folder is read once; None removes."""
         written = dict(self.files)
         for id, files in self.entries.items():
             written[layout.entry_path(id)] = files.get(f"{id.name}.yaml")
             written[layout.source_path(id)] = files.get(source_file(id))
-        return written
+        return dict(sorted(written.items()))
 
 
 def contents(changeset: Changeset) -> Contents:
@@ -139,7 +139,7 @@ def check_conflicts(changeset: Changeset, base: Snapshot, head: Snapshot) -> Non
 
 def check_existence(operations: Iterable[Operation], head: Snapshot) -> None:
     """Raise Refused for a create of what exists, or an update or delete of what does not."""
-    for operation in operations:
+    for operation in sorted(operations, key=lambda operation: head.layout.folder(operation.id)):
         exists = head.has(operation.id)
         if operation.action == "create" and exists:
             raise Refused(ErrorKind.ALREADY_EXISTS, f"already exists: {operation.id}")

@@ -139,12 +139,14 @@ def subject_of(changeset: Changeset) -> str:
 def clean(text: str, limit: int = MAX_VALUE) -> str:
     """`text` as one line of at most `limit` characters: white space folded, control characters gone."""
     # Cutting first bounds the work on a megabyte of prompt; folding then only makes it shorter.
-    kept = (
-        " " if c.isspace() else c
-        for c in text[: limit * 8]
-        if c.isspace() or c in _KEPT_FORMATS or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
-    )
-    folded = " ".join("".join(kept).split())
+    text = text[: limit * 8]
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(
+            " " if c.isspace() else c
+            for c in text
+            if c.isspace() or c in _KEPT_FORMATS or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
+        )
+    folded = " ".join(text.split())
     return folded if len(folded) <= limit else folded[: limit - 1].rstrip() + "…"
 
 

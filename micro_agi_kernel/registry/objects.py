@@ -49,7 +49,7 @@ MAX_OBJECT = 64 << 20
 MAX_FOLDERS = 200_000
 """Folders that one walk visits: a few trees that hold one another many times over can claim any number."""
 MAX_DEPTH = 250
-KEPT_NODES = 20_000
+KEPT_NODES = 60_000
 """Lines of trees in memory, each about 300 bytes: by number of trees alone, large folders would take gigabytes."""
 
 _TRIES = 3

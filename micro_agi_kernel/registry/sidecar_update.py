@@ -141,7 +141,9 @@ class Update:
         self._total += len(operations)
         self._tick(1)
         folders, more = self._touched(before, tree, operations, files)
-        changed = [id for _, id in operations] + sorted(more - {id for _, id in operations})
+        # By folder, each of which is then read once.
+        layout = self._index.layout(tree)
+        changed = sorted(more.union(id for _, id in operations), key=lambda id: (layout.folder(id), id))
         self._connection.executemany(_END, [(number, id.namespace, id.name) for id in changed if before])
         self._strays(number, tree, folders)
         self._docs(number, before, tree)

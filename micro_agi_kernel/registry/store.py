@@ -230,6 +230,7 @@ class Registry:
         # The signature names the parent, so it is made under the lock: 6 ms.
         sign = self.signer if message.actor == AGENT else None
         entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
+        entries.sort(key=lambda entry: base.layout.folder(entry.id))
         return self._append(written, message.render(changeset), author, committer, merging, sign, entries)
 
     def forward(self, commit: str, base: Snapshot) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,13 +158,14 @@ class History:
             for folder in (f for tree in (old, new) for f in self._index.namespace(tree, namespace)):
                 ids.update(EntryId(namespace, name) for name in folder.entries)
         operations: list[tuple[Action, EntryId]] = []
-        for id in sorted(ids):
+        for id in sorted(ids, key=lambda id: (after.folder(id), id)):  # each folder is read once
             one, other = self._index.files(old, id), self._index.files(new, id)
             if one[0] is None and other[0] is None:  # a source without its YAML is a file as any other
                 sources = ((before, one[1]), (after, other[1]))
                 files.update(layout.source_path(id) for layout, node in sources if node is not None)
             elif one != other:
                 operations.append(("create" if one[0] is None else "delete" if other[0] is None else "update", id))
+        operations.sort(key=itemgetter(1))
         return tuple(operations), tuple(sorted(files))
 
     def last_changes(self, commit: str, ids: set[EntryId]) -> dict[EntryId, str]:
