@@ -14,7 +14,8 @@ from micro_agi_kernel.registry.layout import FORMAT_FILE, Layout, check_file_pat
 from micro_agi_kernel.registry.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.registry.objects import Node, Written
+    from micro_agi_kernel.registry.objects import Written
+    from micro_agi_kernel.registry.trees import Node
 
 
 def changeset_between(before: Snapshot, after: Snapshot) -> Changeset:

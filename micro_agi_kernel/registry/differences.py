@@ -11,8 +11,8 @@ from micro_agi_kernel.entries import EntryId, source_file
 from micro_agi_kernel.registry.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.registry.objects import Node
     from micro_agi_kernel.registry.store import Registry
+    from micro_agi_kernel.registry.trees import Node
 
 MAX_COMPARED = 4_000_000
 """Lines before times lines after: what comparing costs where hardly a line is the same."""

@@ -18,9 +18,10 @@ from micro_agi_kernel.values import Json
 from micro_agi_kernel.yaml_files import load_yaml
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.registry.objects import Node, Objects
+    from micro_agi_kernel.registry.objects import Objects
+    from micro_agi_kernel.registry.trees import Node
 
-_FOLDERS = 1_024
+_FOLDERS = 32
 _ENTRIES = 2_048
 
 
@@ -92,11 +93,11 @@ class Index:
         """The file or folder at `path`."""
         *folders, name = path.split("/")
         for part in folders:
-            node = self.objects.tree(tree).get(part) if tree else None
+            node = self.objects.tree(tree).get(part)
             if node is None or not node.is_folder:
                 return None
             tree = node.id
-        return self.objects.tree(tree).get(name) if tree else None
+        return self.objects.tree(tree).get(name)
 
     def files(self, tree: str, id: EntryId) -> tuple[Node | None, Node | None]:
         """What lies where the YAML and the source of an entry belong; reads only the folders above them."""

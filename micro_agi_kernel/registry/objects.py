@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from threading import Lock
-from typing import NamedTuple
 
 from dulwich.errors import ChecksumMismatch, FileFormatException
 from dulwich.file import FileLocked
@@ -29,19 +26,18 @@ from dulwich.objects import (
     ObjectID,
     ShaFile,
     Tree,
-    parse_tree,
 )
 from dulwich.pack import PackFileDisappeared
 from dulwich.refs import DiskRefsContainer, Ref
 
 from micro_agi_kernel.errors import RegistryError
+from micro_agi_kernel.registry import trees
 from micro_agi_kernel.registry.commits import ID, CommitObject, parse_commit
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.storing import NewObject, new_object, store, sync_folders
+from micro_agi_kernel.registry.trees import FILE_MODE, TREE_MODE, Node, RecentTrees, encoded, read_tree
 
 BRANCH = "refs/heads/main"
-FILE_MODE = 0o100644
-TREE_MODE = 0o040000
 
 MAX_OBJECT = 64 << 20
 """Bytes of one object; a few bytes of zlib can claim to be gigabytes."""
@@ -49,9 +45,6 @@ MAX_OBJECT = 64 << 20
 MAX_FOLDERS = 200_000
 """Folders that one walk visits: a few trees that hold one another many times over can claim any number."""
 MAX_DEPTH = 250
-KEPT_NODES = 60_000
-"""Lines of trees in memory, each about 300 bytes: by number of trees alone, large folders would take gigabytes."""
-
 _TRIES = 3
 _BRANCH = Ref(BRANCH.encode())
 _CACHED = 8_192
@@ -67,53 +60,12 @@ _DAMAGED = (
 )
 
 
-class Node(NamedTuple):
-    """One line of a tree: a file or a folder."""
-
-    mode: int
-    id: str
-
-    @property
-    def is_file(self) -> bool:
-        return self.mode & 0o170000 == 0o100000
-
-    @property
-    def is_folder(self) -> bool:
-        return self.mode & 0o170000 == 0o040000
-
-
-Nodes = Mapping[str, Node]
-"""A tree by name. Names that are no UTF-8 keep their bytes as surrogates."""
-
 Written = Mapping[str, bytes | Node | None]
 """What a commit writes, by path: the content of a file, a node that is there already, or None, which removes."""
 
 
 class Busy(Exception):
     """Another process holds or moved a file that is needed now; the whole step is to be tried again."""
-
-
-class _Recent:
-    """The trees read or made last, at most KEPT_NODES lines of them together; for several threads."""
-
-    def __init__(self) -> None:
-        self._trees: OrderedDict[str, Nodes] = OrderedDict()
-        self._lines = 0
-        self._guard = Lock()
-
-    def get(self, id: str) -> Nodes | None:
-        with self._guard:
-            if (nodes := self._trees.get(id)) is not None:
-                self._trees.move_to_end(id)
-            return nodes
-
-    def keep(self, id: str, nodes: Nodes) -> None:
-        with self._guard:
-            if id not in self._trees:
-                self._trees[id] = nodes
-                self._lines += len(nodes) + 1
-            while self._lines > KEPT_NODES and len(self._trees) > 1:
-                self._lines -= len(self._trees.popitem(last=False)[1]) + 1
 
 
 class Objects:
@@ -129,7 +81,7 @@ class Objects:
         )
         self._refs = DiskRefsContainer(path)
         self._folder = path
-        self._trees = _Recent()
+        self._trees = RecentTrees()
         self.commit = lru_cache(maxsize=_CACHED)(self._commit)
 
     def close(self) -> None:
@@ -190,19 +142,19 @@ class Objects:
     def blob(self, id: str) -> bytes:
         return self._read(id, Blob.type_num)[1]
 
-    def tree(self, id: str) -> Nodes:
-        nodes = self._trees.get(id)
-        if nodes is None:
+    def tree(self, id: str) -> trees.Tree:
+        """The tree of that id; "" is the empty one."""
+        if not id:
+            return trees.EMPTY
+        tree = self._trees.get(id)
+        if tree is None:
             _, raw = self._read(id, Tree.type_num)
             try:
-                nodes = {
-                    name.decode(errors="surrogateescape"): Node(mode, oid.decode())
-                    for name, mode, oid in parse_tree(raw, 20)
-                }
+                tree = read_tree(raw)
             except _DAMAGED as error:
                 raise _damaged(id, _reason(error)) from error
-            self._trees.keep(id, nodes)
-        return nodes
+            self._trees.keep(id, tree)
+        return tree
 
     def _read(self, id: str, type_num: int | None) -> tuple[int, bytes]:
         """Type and content of an object; its id is checked, since dulwich reads a file cut short without a word."""
@@ -255,9 +207,7 @@ class Objects:
                 raise RegistryError(
                     f"the registry holds more than {MAX_FOLDERS} folders, or some deeper than {MAX_DEPTH}"
                 )
-            old, new = (self.tree(id) if id else {} for id in (old_id, new_id))
-            for name in {name for name, _ in old.items() ^ new.items()}:
-                a, b = old.get(name), new.get(name)
+            for name, a, b in self.tree(old_id).differing(self.tree(new_id)):
                 if not folder and name == skip:
                     continue
                 sub_a, sub_b = (node.id if node and node.is_folder else "" for node in (a, b))
@@ -295,40 +245,30 @@ class Objects:
 
         What has to be written is appended to `made`. Folders left empty disappear; "" is the empty tree.
         """
-        nodes = dict(self.tree(tree)) if tree else {}
+        lines = dict(self.tree(tree).lines)
         folders: dict[str, dict[str, bytes | Node | None]] = {}
         for path, content in changes.items():
             name, slash, rest = path.partition("/")
             if slash:
                 folders.setdefault(name, {})[rest] = content
             elif content is None:
-                nodes.pop(name, None)
+                lines.pop(encoded(name), None)
             elif isinstance(content, Node):
-                nodes[name] = content
+                lines[encoded(name)] = content.mode, content.id.encode()
             else:
                 made.append(blob := new_object(Blob.type_num, content))
-                nodes[name] = Node(FILE_MODE, blob.id)
+                lines[encoded(name)] = FILE_MODE, blob.id.encode()
         for name, inside in folders.items():
-            old = nodes.pop(name, None)
+            old = self.tree(tree).get(name)
+            lines.pop(encoded(name), None)
             if new := self.new_tree(old.id if old and old.is_folder else "", inside, made):
-                nodes[name] = Node(TREE_MODE, new)
-        if not nodes:
+                lines[encoded(name)] = TREE_MODE, new.encode()
+        if not lines:
             return ""
-        ordered, raw = _ordered(nodes)
-        made.append(built := new_object(Tree.type_num, raw))
-        self._trees.keep(built.id, ordered)  # the next commit begins with it
+        whole = trees.Tree(lines)
+        made.append(built := new_object(Tree.type_num, whole.stored()))
+        self._trees.keep(built.id, whole)  # the next commit begins with it
         return built.id
-
-
-def _ordered(nodes: Nodes) -> tuple[Nodes, bytes]:
-    """The lines of a tree in Git's order, in which a folder's name ends in a slash; and the tree as it is stored."""
-    lines = []
-    for name, (mode, id) in nodes.items():
-        raw = name.encode(errors="surrogateescape")
-        key = raw + b"/" if mode & 0o170000 == TREE_MODE else raw
-        lines.append((key, b"%o %b\0%b" % (mode, raw, bytes.fromhex(id)), name))
-    lines.sort()
-    return {name: nodes[name] for _, _, name in lines}, b"".join([line for _, line, _ in lines])
 
 
 def _oid(id: str) -> ObjectID:

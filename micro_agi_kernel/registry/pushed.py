@@ -23,8 +23,8 @@ from micro_agi_kernel.registry.message import clean, parse_message
 from micro_agi_kernel.registry.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.registry.objects import Node
     from micro_agi_kernel.registry.store import Registry
+    from micro_agi_kernel.registry.trees import Node
 
 MAX_COMMITS = 1_000
 """Commits of one push."""

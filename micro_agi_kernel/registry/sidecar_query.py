@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from micro_agi_kernel.registry.index import Index
     from micro_agi_kernel.registry.layout import Layout
-    from micro_agi_kernel.registry.objects import Node
+    from micro_agi_kernel.registry.trees import Node
 
 MAX_WORDS = 24
 """Words of a query; what follows them is not looked at."""
@@ -213,7 +213,7 @@ def _meta(document: Json) -> Mapping[str, Json]:
 
 
 def _file(blob: str) -> Node:
-    from micro_agi_kernel.registry.objects import FILE_MODE, Node
+    from micro_agi_kernel.registry.trees import FILE_MODE, Node
 
     return Node(FILE_MODE, blob)
 

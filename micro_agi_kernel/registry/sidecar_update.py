@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from micro_agi_kernel.registry.index import Index
-    from micro_agi_kernel.registry.objects import Node
+    from micro_agi_kernel.registry.trees import Node
     from micro_agi_kernel.registry.versions import History
 
 Progress = Callable[[int, int], None]
@@ -137,13 +137,15 @@ class Update:
 
     def step(self, number: int, before: str, tree: str) -> None:
         """Add the rows of one commit, which turned the tree `before` into `tree`. Raises RegistryError."""
-        operations, files = self._history.changes(before, tree, skip=DOCS)
+        found, files = self._history.changes(before, tree, skip=DOCS)
+        layout = self._index.layout(tree)
+        # By folder, each of which is then read once.
+        operations = sorted(found, key=lambda operation: (layout.folder(operation[1]), operation[1]))
         self._total += len(operations)
         self._tick(1)
         folders, more = self._touched(before, tree, operations, files)
-        # By folder, each of which is then read once.
-        layout = self._index.layout(tree)
-        changed = sorted(more.union(id for _, id in operations), key=lambda id: (layout.folder(id), id))
+        changed = [id for _, id in operations]
+        changed += sorted(more.difference(changed))
         self._connection.executemany(_END, [(number, id.namespace, id.name) for id in changed if before])
         self._strays(number, tree, folders)
         self._docs(number, before, tree)

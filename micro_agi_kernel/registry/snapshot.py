@@ -18,7 +18,7 @@ from micro_agi_kernel.values import Json
 
 if TYPE_CHECKING:
     from micro_agi_kernel.registry.index import Index
-    from micro_agi_kernel.registry.objects import Node
+    from micro_agi_kernel.registry.trees import Node
     from micro_agi_kernel.registry.versions import History
 
 T = TypeVar("T")
