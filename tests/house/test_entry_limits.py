@@ -45,10 +45,10 @@ async def error(house: House, entry: Entry) -> tuple[ErrorKind, str]:
 
 
 async def test_the_settings_hold_for_an_entry_that_asks_for_nothing(tmp_path: Path) -> None:
-    async with house_with(tmp_path, timeout=0.3, memory=8, output=1, host_calls=5) as house:
+    async with house_with(tmp_path, timeout=1.0, memory=8, output=1, host_calls=5) as house:
         assert await error(house, limited(LOOP, "app.tools:a")) == (
             ErrorKind.TIMEOUT,
-            "time limit of 0.3 s reached at a:2",
+            "time limit of 1 s reached at a:2",
         )
         assert await error(house, limited(HOARD, "app.tools:b")) == (
             ErrorKind.MEMORY_LIMIT,
@@ -79,10 +79,10 @@ async def test_an_entry_may_ask_for_less(tmp_path: Path) -> None:
 
 async def test_an_entry_may_ask_for_more_up_to_the_maximum(tmp_path: Path) -> None:
     async with house_with(
-        tmp_path, timeout=0.1, memory=4, host_calls=5, max_timeout=0.4, max_memory=12, max_host_calls=60
+        tmp_path, timeout=0.1, memory=4, host_calls=5, max_timeout=1.2, max_memory=12, max_host_calls=60
     ) as house:
         kind, message = await error(house, limited(LOOP, "app.tools:a", timeout=1000))
-        assert (kind, message) == (ErrorKind.TIMEOUT, "time limit of 0.4 s reached at a:2")
+        assert (kind, message) == (ErrorKind.TIMEOUT, "time limit of 1.2 s reached at a:2")
         kind, message = await error(house, limited(HOARD, "app.tools:b", memory=1000, timeout=1000))
         assert (kind, message) == (ErrorKind.MEMORY_LIMIT, "memory limit of 12 MiB reached at b:2")
         house.write(*create(limited(ASK, "app.tools:c", modules=("docs",), host_calls=50, timeout=1000, memory=12)))
