@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from micro_agi_kernel.errors import MicroAgiError
-from micro_agi_kernel.registry.remote import Behind
+from micro_agi_kernel.registry.sharing.remote import Behind
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.syncing import Pulled, Syncing, count
 from micro_agi_kernel.workspace import Workspace

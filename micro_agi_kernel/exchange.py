@@ -1,7 +1,7 @@
 """Import: entries and pages from files of a person's, written as one commit by that person.
 
-What the files may look like is read by `registry/definitions.py` and `registry/folders.py`; here it is put into the
-words of this project where the reference says the same otherwise, compared with what stands, and published.
+What the files may look like is read by `registry/files/`; here it is put into the words of this project where the
+reference says the same otherwise, compared with what stands, and published.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from micro_agi_kernel.interfaces import CallContext, Published
 from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.policy.policies import POLICY_KINDS
 from micro_agi_kernel.registry import Snapshot
-from micro_agi_kernel.registry.definitions import read_definitions, read_tree
-from micro_agi_kernel.registry.folders import Contents, read_folder
+from micro_agi_kernel.registry.files.definitions import read_definitions, read_tree
+from micro_agi_kernel.registry.files.folders import Contents, read_folder
 from micro_agi_kernel.registry.layout import FORMAT_FILE
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.workspace import Workspace

@@ -18,8 +18,8 @@ from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.registry import Snapshot, operation_between
 from micro_agi_kernel.registry.changes import check_twins
 from micro_agi_kernel.registry.layout import check_file_path
-from micro_agi_kernel.registry.merging import Incoming, Subject, incoming
 from micro_agi_kernel.registry.message import MAX_PATH, clean
+from micro_agi_kernel.registry.sharing.merging import Incoming, Subject, incoming
 from micro_agi_kernel.workspace import Workspace
 
 ALL = "all"

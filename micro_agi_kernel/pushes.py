@@ -17,7 +17,7 @@ from micro_agi_kernel.models.catalog import MODEL_TYPE, read_spec
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.registry.message import MAX_PATH, clean
-from micro_agi_kernel.registry.pushed import commit_problem, file_problems, goes_on_from, pushed_commits
+from micro_agi_kernel.registry.sharing.pushed import commit_problem, file_problems, goes_on_from, pushed_commits
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import Workspace
 

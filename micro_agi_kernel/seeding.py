@@ -121,7 +121,8 @@ def _left_by_installer(registry: Registry, head: Snapshot, digest: str) -> Mappi
 
 
 def _state(registry: Registry, tree: str, place: _Place) -> _State:
-    found = registry.index.files(tree, place) if isinstance(place, EntryId) else (registry.index.node(tree, place),)
+    there = registry.tree_entries
+    found = there.files(tree, place) if isinstance(place, EntryId) else (there.node(tree, place),)
     return tuple(node and node.id for node in found)
 
 

@@ -24,9 +24,9 @@ from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, Re
 from micro_agi_kernel.intake import SETTLED, Decision, Fate, Item, Plan, examine
 from micro_agi_kernel.registry.layout import FORMAT_FILE
 from micro_agi_kernel.registry.lock import FOLDER
-from micro_agi_kernel.registry.merging import is_ancestor, line_since
 from micro_agi_kernel.registry.message import clean, parse_message
-from micro_agi_kernel.registry.remote import SHOWN, Behind, Remote
+from micro_agi_kernel.registry.sharing.merging import is_ancestor, line_since
+from micro_agi_kernel.registry.sharing.remote import SHOWN, Behind, Remote
 from micro_agi_kernel.registry.signing import signer_of
 from micro_agi_kernel.settings import git_environment
 from micro_agi_kernel.trust import TrustedKey, read_trust

@@ -18,8 +18,8 @@ from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
 from micro_agi_kernel.permissions import AGENT_SCOPE, HOST_MODULES, TOOL_SCOPE
 from micro_agi_kernel.registry import Finding, Progress, Snapshot, Step, audit, check_files, check_objects
-from micro_agi_kernel.registry.audit import silent
-from micro_agi_kernel.registry.hook import foreign_hook
+from micro_agi_kernel.registry.care.history import silent
+from micro_agi_kernel.registry.sharing.hook import foreign_hook
 from micro_agi_kernel.registry.signing import fingerprint, signature_of
 from micro_agi_kernel.settings import Settings, git_environment
 from micro_agi_kernel.trust import TrustedKey, choose_registry, read_trust
@@ -66,7 +66,7 @@ async def verify_registry(
 def _before_opening(path: Path, mend: bool, broken: set[str]) -> Iterator[Finding]:
     """What is said of the files: opening a registry would mend some of it without a word."""
     if mend:
-        from micro_agi_kernel.registry.repair import repair  # loads dulwich
+        from micro_agi_kernel.registry.care.repair import repair  # loads dulwich
 
         yield from _guarded(repair(path, git_environment()))
     yield from check_files(path, broken)

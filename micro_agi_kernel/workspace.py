@@ -23,7 +23,7 @@ from micro_agi_kernel.interfaces import CallContext, CallOutcome
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.publishing import Publishing, install_seed
 from micro_agi_kernel.registry import Person, Registry, Snapshot
-from micro_agi_kernel.registry.hook import refresh_hook
+from micro_agi_kernel.registry.sharing.hook import refresh_hook
 from micro_agi_kernel.registry.signing import Signer
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.settings import Settings, person, secret

@@ -9,16 +9,16 @@ says about itself. dulwich is loaded by the first `open` or `create`, not by imp
 registry knows neither policies nor kinds: whether a changeset may be written is for the caller to decide.
 """
 
-from micro_agi_kernel.registry.audit import Step, audit, history_pairs
-from micro_agi_kernel.registry.audit_objects import Finding, Progress, check_files, check_objects
+from micro_agi_kernel.registry.care.history import Step, audit, history_pairs
+from micro_agi_kernel.registry.care.objects import Finding, Progress, check_files, check_objects
+from micro_agi_kernel.registry.care.upkeep import Upkeep
 from micro_agi_kernel.registry.changes import changeset_between, operation_between, same_entry
-from micro_agi_kernel.registry.index import Problem
+from micro_agi_kernel.registry.files.seed import seed_changeset
 from micro_agi_kernel.registry.message import CommitMessage
-from micro_agi_kernel.registry.seed import seed_changeset
 from micro_agi_kernel.registry.sidecar_query import Head
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
-from micro_agi_kernel.registry.upkeep import Upkeep
+from micro_agi_kernel.registry.tree_entries import Problem
 from micro_agi_kernel.registry.versions import Person, Version
 
 __all__ = [

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.audit_objects import run_git
-from micro_agi_kernel.registry.message import clean
+from micro_agi_kernel.registry.git_program import ask_git
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
 from micro_agi_kernel.registry.versions import Version
@@ -35,13 +34,10 @@ def blame(registry: Registry, snapshot: Snapshot, id: EntryId) -> list[BlamedLin
     layout = snapshot.layout
     source = layout.source_path(id)
     path = source if snapshot.file(source) is not None else layout.entry_path(id)
-    # Whatever the repository's configuration says: no filter is run, no commit passed over, none replaced.
+    # Whatever the repository's configuration says: no filter is run and no commit passed over.
     options = ("--porcelain", "--no-textconv", "--ignore-revs-file=")
-    done = run_git(registry.path, "--no-replace-objects", "blame", *options, snapshot.commit, "--", path)
-    if done.returncode:
-        said = clean(done.stderr.decode(errors="replace"))
-        raise RegistryError(f"git blame failed: {said or f'it ended with {done.returncode}'}")
-    lines = list(_lines(done.stdout))
+    said = ask_git(registry.path, "blame", *options, snapshot.commit, "--", path)
+    lines = list(_lines(said.encode(errors="surrogateescape")))
     commits = {commit for commit, _ in lines}
     versions = {commit: registry.version(commit) for commit in commits}
     numbers = _numbers(registry, snapshot, commits)

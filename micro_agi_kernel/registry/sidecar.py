@@ -31,9 +31,9 @@ from micro_agi_kernel.registry.sidecar_file import (
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    from micro_agi_kernel.registry.index import Index
     from micro_agi_kernel.registry.sidecar_query import State
     from micro_agi_kernel.registry.sidecar_update import Progress, Update, Written
+    from micro_agi_kernel.registry.tree_entries import TreeEntries
     from micro_agi_kernel.registry.versions import History
 
 T = TypeVar("T")
@@ -49,9 +49,9 @@ _WRITER_WAITS = 0.1
 class Sidecar:
     """Answers questions about commits. Safe to use from several threads, and from several processes at once."""
 
-    def __init__(self, repository: Path, index: Index, history: History) -> None:
+    def __init__(self, repository: Path, tree_entries: TreeEntries, history: History) -> None:
         self._path = repository / FOLDER / FILE
-        self._index = index
+        self._tree_entries = tree_entries
         self._history = history
         self._lock = threading.RLock()
         self._open: tuple[Connection, Lease] | None = None
@@ -84,7 +84,7 @@ class Sidecar:
                     if self._is_there(connection, commit):
                         with reading(connection):
                             if number := self._update(connection).number(commit):
-                                return question(State(connection, self._index, number, whole=True))
+                                return question(State(connection, self._tree_entries, number, whole=True))
                     break
                 except (sqlite3.DatabaseError, Damaged) as error:
                     if isinstance(error, sqlite3.ProgrammingError):
@@ -97,7 +97,7 @@ class Sidecar:
                         break
                 except (OSError, RegistryError):
                     break  # no file can be had, or the history cannot be read: what stands in `tree` may be readable
-            return question(State(self._in_memory(tree), self._index, 1, whole=False))
+            return question(State(self._in_memory(tree), self._tree_entries, 1, whole=False))
 
     def number(self, commit: str) -> int | None:
         """The number of a commit, if the file holds it; nothing is brought up to date for that."""
@@ -146,7 +146,7 @@ class Sidecar:
 
         update = self._update(connection)
         if update.number(commit) is None:
-            head = self._index.objects.head()
+            head = self._tree_entries.objects.head()
             if head is None or update.number(head) is not None:
                 return False  # it is up to date, and the commit is none of the branch
             update.run(head)
@@ -159,7 +159,7 @@ class Sidecar:
     def _update(self, connection: Connection, written: Written | None = None) -> Update:
         from micro_agi_kernel.registry.sidecar_update import Update
 
-        return Update(connection, self._index, self._history, written or {}, self.progress)
+        return Update(connection, self._tree_entries, self._history, written or {}, self.progress)
 
     def _in_memory(self, tree: str) -> Connection:
         """The rows of one tree alone; those of the last one asked for are kept."""

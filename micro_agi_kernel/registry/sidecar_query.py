@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from micro_agi_kernel.entries import Entry, EntryId, from_document
 from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry.filters import matches, meta_fields, wanted_tokens
-from micro_agi_kernel.registry.index import Problem
 from micro_agi_kernel.registry.sidecar_file import Damaged
 from micro_agi_kernel.registry.sidecar_update import searchable
+from micro_agi_kernel.registry.tree_entries import Problem
 from micro_agi_kernel.values import Json
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    from micro_agi_kernel.registry.index import Index
     from micro_agi_kernel.registry.layout import Layout
+    from micro_agi_kernel.registry.tree_entries import TreeEntries
     from micro_agi_kernel.registry.trees import Node
 
 MAX_WORDS = 24
@@ -50,9 +50,9 @@ class Head:
 class State:
     """The rows of one commit. `whole` says whether those of the commits before it are there too."""
 
-    def __init__(self, connection: Connection, index: Index, number: int, *, whole: bool) -> None:
+    def __init__(self, connection: Connection, tree_entries: TreeEntries, number: int, *, whole: bool) -> None:
         self._connection = connection
-        self._index = index
+        self._tree_entries = tree_entries
         self._at = (number, number)
         self.number = number
         self.whole = whole
@@ -91,7 +91,7 @@ class State:
             try:
                 document = self._document(id, yaml, kept)
                 if matches(id, kind, _meta(document), filter):
-                    lua = self._index.objects.blob(source) if source is not None else None
+                    lua = self._tree_entries.objects.blob(source) if source is not None else None
                     found.append(from_document(id, document, lua)[0])
             except EntryError as error:
                 raise Damaged(str(error)) from error
@@ -197,7 +197,7 @@ class State:
 
     def _document(self, id: EntryId, blob: str, kept: str | None) -> Json:
         if kept is None:
-            return self._index.document(f"{id.name}.yaml", _file(blob))
+            return self._tree_entries.document(f"{id.name}.yaml", _file(blob))
         try:
             document: Json = json.loads(kept)
         except ValueError as error:

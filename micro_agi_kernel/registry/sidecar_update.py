@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from micro_agi_kernel.entries import Action, Entry, EntryId, source_file
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry.filters import tokens
-from micro_agi_kernel.registry.index import Broken, EntryFiles, Parsed
 from micro_agi_kernel.registry.layout import DOCS
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sidecar_file import NEVER, writing
+from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles, Parsed
 from micro_agi_kernel.values import Json
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    from micro_agi_kernel.registry.index import Index
+    from micro_agi_kernel.registry.tree_entries import TreeEntries
     from micro_agi_kernel.registry.trees import Node
     from micro_agi_kernel.registry.versions import History
 
@@ -53,14 +53,14 @@ class Update:
     def __init__(
         self,
         connection: Connection,
-        index: Index,
+        tree_entries: TreeEntries,
         history: History,
         written: Written,
         progress: Progress | None = None,
     ) -> None:
         """`written` are entries that need not be read, by what lies where their files belong."""
         self._connection = connection
-        self._index = index
+        self._tree_entries = tree_entries
         self._history = history
         self._written = written
         self._progress = progress
@@ -92,7 +92,7 @@ class Update:
                 line = line[next((n for n in range(len(line), 0, -1) if self.number(line[n - 1])), 0) :]
                 if not line:
                     return
-                parents = self._index.objects.commit(line[0]).parents
+                parents = self._tree_entries.objects.commit(line[0]).parents
                 number = self.number(parents[0]) if parents else 0
                 if number is None:
                     return
@@ -138,7 +138,7 @@ class Update:
     def step(self, number: int, before: str, tree: str) -> None:
         """Add the rows of one commit, which turned the tree `before` into `tree`. Raises RegistryError."""
         found, files = self._history.changes(before, tree, skip=DOCS)
-        layout = self._index.layout(tree)
+        layout = self._tree_entries.layout(tree)
         # By folder, each of which is then read once.
         operations = sorted(found, key=lambda operation: (layout.folder(operation[1]), operation[1]))
         self._total += len(operations)
@@ -151,7 +151,7 @@ class Update:
         self._docs(number, before, tree)
         for start in range(0, len(changed), _CHUNK):
             chunk = changed[start : start + _CHUNK]
-            self._add([(id, self._index.files(tree, id), number, NEVER) for id in chunk])
+            self._add([(id, self._tree_entries.files(tree, id), number, NEVER) for id in chunk])
             self._tick(len(chunk))
 
     def mend(self) -> None:
@@ -160,9 +160,9 @@ class Update:
         for key, namespace, name, since, until, commit in self._connection.execute(rows).fetchall():
             id = EntryId(namespace, name)
             with suppress(RegistryError):
-                files = self._index.files(self._history.tree(commit), id)
+                files = self._tree_entries.files(self._history.tree(commit), id)
                 if files[0] is not None:
-                    self._index.read(id, EntryFiles(files[0], files[1]), self._index.document)
+                    self._tree_entries.read(id, EntryFiles(files[0], files[1]), self._tree_entries.document)
                     with writing(self._connection):
                         self._connection.execute("DELETE FROM entries WHERE key = ?", (key,))
                         self._add([(id, files, since, until)])
@@ -171,16 +171,16 @@ class Update:
         self, before: str, tree: str, operations: Iterable[tuple[Action, EntryId]], files: Iterable[str]
     ) -> tuple[set[str], set[EntryId]]:
         """The folders in which other files may have become strays, or ceased to be; and entries to look at again."""
-        layouts = {self._index.layout(before), self._index.layout(tree)}
+        layouts = {self._tree_entries.layout(before), self._tree_entries.layout(tree)}
         folders: set[str] = set()
         entries: set[EntryId] = set()
         if len(layouts) > 1:
-            folders.update(folder.path for folder in self._index.walk(tree))
+            folders.update(folder.path for folder in self._tree_entries.walk(tree))
             folders.update(row[0] for row in self._connection.execute("SELECT DISTINCT folder FROM strays"))
         for action, id in operations:
             other = before if action == "create" else tree if action == "delete" else ""
-            if other and self._index.files(other, id)[1]:  # a source without its YAML
-                folders.add(self._index.layout(other).folder(id))
+            if other and self._tree_entries.files(other, id)[1]:  # a source without its YAML
+                folders.add(self._tree_entries.layout(other).folder(id))
         for path in files:
             parts = path.split("/")
             for layout in layouts:
@@ -196,22 +196,22 @@ class Update:
         return folders, entries
 
     def _strays(self, number: int, tree: str, folders: Iterable[str]) -> None:
-        layout = self._index.layout(tree)
+        layout = self._tree_entries.layout(tree)
         for path in folders:
-            node = self._index.node(tree, path) if path else None
+            node = self._tree_entries.node(tree, path) if path else None
             id = tree if not path else node.id if node is not None and node.is_folder else ""
             found = set[_Stray]()
             if id:
-                folder = self._index.folder(id, path, layout)
+                folder = self._tree_entries.folder(id, path, layout)
                 for name, reason in folder.strays.items():
                     shown = clean(f"{path}/{name}" if path else name)
-                    kind = self._kind(name, self._index.objects.tree(id)[name])
+                    kind = self._kind(name, self._tree_entries.objects.tree(id)[name])
                     found.add((path, shown, folder.namespace or None, reason, kind))
             self._replace_strays(number, "folder = ?", path, found)
 
     def _docs(self, number: int, before: str, tree: str) -> None:
         """Among the pages only what is no file is a stray. However many folders there are, the entries are found."""
-        nodes = [self._index.node(each, DOCS) if each else None for each in (before, tree)]
+        nodes = [self._tree_entries.node(each, DOCS) if each else None for each in (before, tree)]
         old, new = (node.id if node is not None and node.is_folder else "" for node in nodes)
         if old == new:
             return
@@ -220,7 +220,7 @@ class Update:
             old = ""
             self._replace_strays(number, "folder = ?", DOCS, set())
         try:
-            for path, was, now in self._index.objects.changed(old, new):
+            for path, was, now in self._tree_entries.objects.changed(old, new):
                 if any(node is not None and not node.is_file for node in (was, now)):
                     shown, stray = clean(f"{DOCS}/{path}"), now is not None and not now.is_file
                     found: set[_Stray] = {(DOCS, shown, None, "not an ordinary file", None)} if stray else set()
@@ -241,7 +241,7 @@ class Update:
         if not name.endswith((".yaml", ".yml")):
             return None
         try:
-            return self._index.kind(name, node)
+            return self._tree_entries.kind(name, node)
         except RegistryError:
             return None
 
@@ -282,7 +282,7 @@ class Update:
             self._keep(yaml.id, {key: value for key, value in document.items() if value != {}})
             return Parsed(entry, False), False
         try:
-            return self._index.read(id, EntryFiles(yaml, lua), self._document), False
+            return self._tree_entries.read(id, EntryFiles(yaml, lua), self._document), False
         except RegistryError as error:
             return Broken(f"{id.name}.yaml: {error}", None), True
 
@@ -292,7 +292,7 @@ class Update:
         if row is not None and node.is_file:
             found: Json = json.loads(row[0])
             return found
-        document = self._index.document(name, node)
+        document = self._tree_entries.document(name, node)
         self._keep(node.id, document)
         return document
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 from micro_agi_kernel.entries import Action, Entry, EntryId, source_file
 from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry.filters import check_filter
-from micro_agi_kernel.registry.index import Broken, EntryFiles, Parsed, Problem
 from micro_agi_kernel.registry.layout import FORMAT_FILE, SHARD_ABOVE, Layout, folder_of, read_format
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sidecar_query import Head, State
+from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles, Parsed, Problem
 from micro_agi_kernel.values import Json
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.registry.index import Index
+    from micro_agi_kernel.registry.tree_entries import TreeEntries
     from micro_agi_kernel.registry.trees import Node
     from micro_agi_kernel.registry.versions import History
 
@@ -29,8 +29,8 @@ _SEVERAL = 100
 class Snapshot:
     """What one commit holds. `commit` is "" for a registry that has no commit yet."""
 
-    def __init__(self, index: Index, history: History, commit: str, tree: str) -> None:
-        self._index = index
+    def __init__(self, tree_entries: TreeEntries, history: History, commit: str, tree: str) -> None:
+        self._tree_entries = tree_entries
         self._history = history
         self.commit = commit
         self.tree = tree
@@ -41,7 +41,7 @@ class Snapshot:
     @property
     def layout(self) -> Layout:
         """Where things lie in it."""
-        return self._index.layout(self.tree)
+        return self._tree_entries.layout(self.tree)
 
     @property
     def number(self) -> int:
@@ -53,17 +53,17 @@ class Snapshot:
 
         Reads the folders above the entry and its one or two files, whatever else the registry holds.
         """
-        yaml, lua = self._index.files(self.tree, id)
+        yaml, lua = self._tree_entries.files(self.tree, id)
         if yaml is None:
             return None
-        found = self._index.entry(id, EntryFiles(yaml, lua))
+        found = self._tree_entries.entry(id, EntryFiles(yaml, lua))
         if isinstance(found, Broken):
             raise EntryError(f"{self.layout.folder(id)}/{found.reason}")
         return found.entry
 
     def has(self, id: EntryId) -> bool:
         """Whether the entry's YAML is there, readable or not."""
-        return self._index.files(self.tree, id)[0] is not None
+        return self._tree_entries.files(self.tree, id)[0] is not None
 
     def ids(self, namespace: str | None = None) -> list[EntryId]:
         """The ids of all entries (of one namespace), broken ones included, sorted."""
@@ -82,7 +82,7 @@ class Snapshot:
         """
         if namespace is None:
             return self.find({})
-        found = (self._index.entry(id, files) for id, files in self._each(namespace))
+        found = (self._tree_entries.entry(id, files) for id, files in self._each(namespace))
         return sorted((each.entry for each in found if isinstance(each, Parsed)), key=lambda entry: entry.id)
 
     def find(self, filter: Mapping[str, Json]) -> list[Entry]:
@@ -124,8 +124,8 @@ class Snapshot:
 
     def file(self, path: str) -> bytes | None:
         """The content of any file; None when there is none (or a folder, link or the like)."""
-        node = self._index.node(self.tree, path)
-        return self._index.objects.blob(node.id) if node is not None and node.is_file else None
+        node = self._tree_entries.node(self.tree, path)
+        return self._tree_entries.objects.blob(node.id) if node is not None and node.is_file else None
 
     def files(self, prefix: str = "") -> list[str]:
         """Paths of the files that are no entry (pages, the format file, strays) and begin with `prefix`."""
@@ -137,7 +137,7 @@ class Snapshot:
         """The id of the tree at `path`: equal when nothing below it differs. "" when no folder lies there."""
         if not path:
             return self.tree
-        node = self._index.node(self.tree, path)
+        node = self._tree_entries.node(self.tree, path)
         return node.id if node is not None and node.is_folder else ""
 
     def last_commit(self, id: EntryId) -> str:
@@ -156,62 +156,62 @@ class Snapshot:
 
     def nodes(self, id: EntryId) -> tuple[Node | None, Node | None]:
         """What lies where the YAML and the source of an entry belong; equal means that the entry is the same."""
-        return self._index.files(self.tree, id)
+        return self._tree_entries.files(self.tree, id)
 
     def is_crowded(self, namespace: str) -> bool:
         """Whether so many entries lie in one folder that the namespace should be sharded. Reads no more than it."""
         if namespace in self.layout.sharded or not (tree := self.folder(folder_of(namespace))):
             return False
-        names = self._index.objects.tree(tree)
+        names = self._tree_entries.objects.tree(tree)
         return len(names) > SHARD_ABOVE and sum(name.endswith(".yaml") for name in names) > SHARD_ABOVE
 
     def is_folder(self, path: str) -> bool | None:
         """Whether a folder lies at `path`; None when nothing does."""
-        node = self._index.node(self.tree, path)
+        node = self._tree_entries.node(self.tree, path)
         return None if node is None else node.is_folder
 
     def twin(self, path: str) -> str:
         """The path in the same folder that differs from `path` in case only, or `path` itself."""
         folder, slash, name = path.rpartition("/")
         tree = self.folder(folder)
-        if not tree or name in self._index.objects.tree(tree):
+        if not tree or name in self._tree_entries.objects.tree(tree):
             return path
-        return f"{folder}{slash}{self._index.lowered(tree).get(name.lower(), name)}"
+        return f"{folder}{slash}{self._tree_entries.lowered(tree).get(name.lower(), name)}"
 
     def check_format_once(self, known: set[str]) -> None:
         """Raise RegistryError when this is no registry that we can read; `known` remembers what was checked."""
-        node = self._index.node(self.tree, FORMAT_FILE)
+        node = self._tree_entries.node(self.tree, FORMAT_FILE)
         if self.commit and (node is None or not node.is_file):
             raise RegistryError(f"not a registry: branch main has no {FORMAT_FILE}")
         if node is not None and node.id not in known:
-            read_format(self._index.objects.blob(node.id))
+            read_format(self._tree_entries.objects.blob(node.id))
             known.add(node.id)
 
     def _ask(self, question: Callable[[State], T]) -> T:
         return self._history.sidecar.ask(self.commit, self.tree, question)
 
     def _each(self, namespace: str) -> Iterator[tuple[EntryId, EntryFiles]]:
-        for folder in self._index.namespace(self.tree, namespace):
+        for folder in self._tree_entries.namespace(self.tree, namespace):
             for name, files in folder.entries.items():
                 yield EntryId(folder.namespace, name), files
 
     def _walk(self, folder: str) -> Iterator[tuple[str, Node]]:
         """Everything below `folder` that is no folder itself, with its path."""
         base = f"{folder}/" if folder else ""
-        for path, _, node in self._index.objects.changed("", self.folder(folder)):
+        for path, _, node in self._tree_entries.objects.changed("", self.folder(folder)):
             if node is not None:
                 yield base + path, node
 
     def _problems(self, namespace: str) -> Iterator[Problem]:
-        for folder in self._index.namespace(self.tree, namespace):
+        for folder in self._tree_entries.namespace(self.tree, namespace):
             base, where = f"{folder.path}/", folder.namespace or None
             for name, reason in folder.strays.items():
-                node = self._index.node(self.tree, base + name)
-                kind = self._index.kind(name, node) if node and name.endswith((".yaml", ".yml")) else None
+                node = self._tree_entries.node(self.tree, base + name)
+                kind = self._tree_entries.kind(name, node) if node and name.endswith((".yaml", ".yml")) else None
                 yield Problem(clean(base + name), reason, where, kind=kind)
             for name, files in folder.entries.items():
                 id = EntryId(folder.namespace, name)
-                path, found = f"{base}{name}.yaml", self._index.entry(id, files)
+                path, found = f"{base}{name}.yaml", self._tree_entries.entry(id, files)
                 if isinstance(found, Broken):
                     yield Problem(path, f"{base}{found.reason}".removeprefix(f"{path}: "), where, id, found.kind)
                 elif found.unused_source:

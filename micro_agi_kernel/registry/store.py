@@ -25,11 +25,11 @@ from micro_agi_kernel.registry.changes import (
     contents,
     sharded,
 )
-from micro_agi_kernel.registry.index import Index
 from micro_agi_kernel.registry.layout import FORMAT_FILE
 from micro_agi_kernel.registry.lock import FOLDER, WriteLock
 from micro_agi_kernel.registry.message import CommitMessage
 from micro_agi_kernel.registry.snapshot import Snapshot
+from micro_agi_kernel.registry.tree_entries import TreeEntries
 from micro_agi_kernel.registry.versions import History, Person, Version
 from micro_agi_kernel.values import shorten
 
@@ -69,8 +69,8 @@ class Registry:
 
         self.path = path
         self.objects = Objects(path, pushed)
-        self.index = Index(self.objects)
-        self.history = History(self.index, path)
+        self.tree_entries = TreeEntries(self.objects)
+        self.history = History(self.tree_entries, path)
         self.signer: Signer | None = None
         """Signs what the agent commits; None: nothing is signed."""
         self._known_formats: set[str] = set()
@@ -141,8 +141,8 @@ class Registry:
         """What the registry holds at a commit (see `resolve`), or now. Empty for a registry without commits."""
         commit = self.objects.head() if rev is None else self.resolve(rev)
         if commit is None:
-            return Snapshot(self.index, self.history, "", "")
-        snapshot = Snapshot(self.index, self.history, commit, self.objects.commit(commit).tree)
+            return Snapshot(self.tree_entries, self.history, "", "")
+        snapshot = Snapshot(self.tree_entries, self.history, commit, self.objects.commit(commit).tree)
         if rev is None:
             snapshot.check_format_once(self._known_formats)
         return snapshot
@@ -278,7 +278,7 @@ class Registry:
                 raise self._kept()
         # Not under the lock: another writer need not wait for rows that the index can also get later.
         tree = self.objects.commit(commit).tree
-        self.history.sidecar.follow(commit, {self.index.files(tree, entry.id): entry for entry in entries})
+        self.history.sidecar.follow(commit, {self.tree_entries.files(tree, entry.id): entry for entry in entries})
         return self.history.version(self.objects.commit(commit))
 
     def _kept(self) -> RegistryError:

@@ -16,7 +16,7 @@ from micro_agi_kernel.registry.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from micro_agi_kernel.registry.commits import CommitObject
-    from micro_agi_kernel.registry.index import Index
+    from micro_agi_kernel.registry.tree_entries import TreeEntries
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class Version:
 class History:
     """The first-parent line, and the sidecar that remembers what changed along it."""
 
-    def __init__(self, index: Index, repository: Path) -> None:
-        self._index = index
+    def __init__(self, tree_entries: TreeEntries, repository: Path) -> None:
+        self._tree_entries = tree_entries
         self._numbers: dict[str, int] = {}
-        self.sidecar = Sidecar(repository, index, self)
+        self.sidecar = Sidecar(repository, tree_entries, self)
 
     def number(self, commit: str) -> int:
         """1 for the first commit of the first-parent line that `commit` ends, and so on."""
@@ -77,13 +77,13 @@ class History:
     def line(self, commit: str) -> Iterator[CommitObject]:
         """`commit`, its first parent, and so on to the first."""
         while commit:
-            found = self._index.objects.commit(commit)
+            found = self._tree_entries.objects.commit(commit)
             yield found
             commit = found.parents[0] if found.parents else ""
 
     def tree(self, commit: str) -> str:
         """The tree of a commit; "" stands for none."""
-        return self._index.objects.commit(commit).tree if commit else ""
+        return self._tree_entries.objects.commit(commit).tree if commit else ""
 
     def version(self, commit: CommitObject, number: int = 0) -> Version:
         """What a commit says about itself; `number` is its number, if that is known."""
@@ -119,7 +119,7 @@ class History:
         known = self.sidecar.ask(start, self.tree(start), lambda state: state.changing(id) if state.whole else None)
         if known is not None:
             for number, found in known:
-                yield self.version(self._index.objects.commit(found), number)
+                yield self.version(self._tree_entries.objects.commit(found), number)
             return
         for commit in self.line(start):
             if self._touches(commit, id):
@@ -142,10 +142,10 @@ class History:
         `skip` names a folder of the root that is left out. An entry that only lies elsewhere, since its namespace
         was sharded, does not differ.
         """
-        before, after = self._index.layout(old), self._index.layout(new)
+        before, after = self._tree_entries.layout(old), self._tree_entries.layout(new)
         ids: set[EntryId] = set()
         files: set[str] = set()
-        for path, was, now in self._index.objects.changed(old, new, skip):
+        for path, was, now in self._tree_entries.objects.changed(old, new, skip):
             for layout, node in ((before, was), (after, now)):
                 if node is not None:
                     id = layout.entry_id(path)
@@ -155,11 +155,11 @@ class History:
                         ids.add(id)
         # Another layout alone makes entries of strays, and strays of entries, without a file being touched.
         for namespace in before.sharded ^ after.sharded:
-            for folder in (f for tree in (old, new) for f in self._index.namespace(tree, namespace)):
+            for folder in (f for tree in (old, new) for f in self._tree_entries.namespace(tree, namespace)):
                 ids.update(EntryId(namespace, name) for name in folder.entries)
         operations: list[tuple[Action, EntryId]] = []
         for id in sorted(ids, key=lambda id: (after.folder(id), id)):  # each folder is read once
-            one, other = self._index.files(old, id), self._index.files(new, id)
+            one, other = self._tree_entries.files(old, id), self._tree_entries.files(new, id)
             if one[0] is None and other[0] is None:  # a source without its YAML is a file as any other
                 sources = ((before, one[1]), (after, other[1]))
                 files.update(layout.source_path(id) for layout, node in sources if node is not None)
@@ -182,5 +182,5 @@ class History:
 
     def _touches(self, commit: CommitObject, id: EntryId) -> bool:
         parent = self.tree(commit.parents[0]) if commit.parents else ""
-        now, was = self._index.files(commit.tree, id), self._index.files(parent, id)
+        now, was = self._tree_entries.files(commit.tree, id), self._tree_entries.files(parent, id)
         return now != was and (now[0] or was[0]) is not None  # a source alone is no entry

@@ -16,7 +16,7 @@ from micro_agi_kernel.entries import AGENT
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.intake import Plan
 from micro_agi_kernel.registry import audit
-from micro_agi_kernel.registry.remote import Behind
+from micro_agi_kernel.registry.sharing.remote import Behind
 from micro_agi_kernel.registry.signing import fingerprint
 from micro_agi_kernel.trust import Trust, TrustedKey, change_trust
 

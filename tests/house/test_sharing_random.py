@@ -17,7 +17,7 @@ from house_kit import create, delete, git, tool, update
 from sharing_kit import Enter, Hub, Sharer
 
 from micro_agi_kernel.registry import audit
-from micro_agi_kernel.registry.remote import Behind
+from micro_agi_kernel.registry.sharing.remote import Behind
 
 NAMES = ("a", "b", "c")
 

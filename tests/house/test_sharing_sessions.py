@@ -16,7 +16,7 @@ from sharing_kit import Enter, Hub, Sharer, fates
 
 from micro_agi_kernel import autosync
 from micro_agi_kernel.events import Event, Notice, TurnFinished
-from micro_agi_kernel.registry import remote
+from micro_agi_kernel.registry.sharing import remote
 from micro_agi_kernel.session import Emit, Session
 from micro_agi_kernel.settings import SyncSettings
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.registry import Registry, Snapshot
-from micro_agi_kernel.registry.index import Broken, Parsed
 from micro_agi_kernel.registry.message import clean
+from micro_agi_kernel.registry.tree_entries import Broken, Parsed
 
 
 def index_file(registry: Registry) -> Path:
@@ -23,7 +23,7 @@ def lose(registry: Registry) -> None:
 
 def walked(registry: Registry, snapshot: Snapshot) -> dict[str, Any]:
     """The answers of `asked`, found by a walk through all folders and the whole history."""
-    index, history = registry.index, registry.history
+    index, history = registry.tree_entries, registry.history
     entries, problems, ids = [], set(), []
     for folder in index.walk(snapshot.tree):
         base = f"{folder.path}/" if folder.path else ""

@@ -9,8 +9,8 @@ import pytest
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError
-from micro_agi_kernel.registry import definitions
-from micro_agi_kernel.registry.definitions import read_definitions, read_tree
+from micro_agi_kernel.registry.files import definitions
+from micro_agi_kernel.registry.files.definitions import read_definitions, read_tree
 
 INDEX = b"""\
 version: "1.0"
@@ -181,10 +181,10 @@ def test_a_link_inside_of_the_folder_is_followed(tmp_path: Path) -> None:
 
 
 def test_all_files_together_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("micro_agi_kernel.registry.folders.MAX_BYTES", 1_000)
+    monkeypatch.setattr("micro_agi_kernel.registry.files.folders.MAX_BYTES", 1_000)
     files = {"_index.yaml": one("a: [file://x, file://x, file://x]"), "x": b"x" * 400}
     with pytest.raises(EntryError, match="more than 1000 bytes are to be read at once"):
         read_definitions(plant(tmp_path, files) / "_index.yaml")
-    monkeypatch.setattr("micro_agi_kernel.registry.folders.MAX_FILES", 1)
+    monkeypatch.setattr("micro_agi_kernel.registry.files.folders.MAX_FILES", 1)
     with pytest.raises(EntryError, match="more than 1 files"):
         read_tree(tmp_path)

@@ -13,7 +13,7 @@ from registry_kit import AGENT, ANN, create, git, plant, push, rounds, thing, to
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange
 from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry import CommitMessage, Registry, Snapshot
-from micro_agi_kernel.registry.folders import Contents, files_below, read_folder, write_folder
+from micro_agi_kernel.registry.files.folders import Contents, files_below, read_folder, write_folder
 from micro_agi_kernel.registry.layout import FORMAT_CONTENT
 from micro_agi_kernel.values import Json
 
@@ -97,7 +97,7 @@ def test_a_tree_that_git_would_not_make_writes_nothing_outside(registry: Registr
     rows = (f"040000 tree {outside}\t..", f"040000 tree {outside}\t.git", f"120000 blob {blob}\tlink")
     docs = git(registry.path, "mktree", stdin="\n".join(rows))
     root = git(registry.path, "mktree", stdin=f"040000 tree {outside}\t..\n040000 tree {docs}\tdocs\n")
-    hostile = Snapshot(registry.index, registry.history, "", root)
+    hostile = Snapshot(registry.tree_entries, registry.history, "", root)
     count, left_out = write_folder(hostile, tmp_path / "in" / "out")
     assert count == 1 and {problem.path for problem in left_out} >= {
         "docs/../escaped",

@@ -17,7 +17,7 @@ from registry_kit import fsck, git
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.pushes import MAX_PROBLEMS, check_push
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.registry.hook import foreign_hook, refresh_hook
+from micro_agi_kernel.registry.sharing.hook import foreign_hook, refresh_hook
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import open_registry
 
@@ -265,7 +265,7 @@ async def test_many_problems_and_many_commits_stay_short(clone: Clone, monkeypat
     for n in range(3):
         tip = clone.commit({"docs/x.md": b"%d" % n}, parents=(tip,))
     assert await refused(clone, tip) == []
-    monkeypatch.setattr("micro_agi_kernel.registry.pushed.MAX_COMMITS", 2)
+    monkeypatch.setattr("micro_agi_kernel.registry.sharing.pushed.MAX_COMMITS", 2)
     (line,) = await refused(clone, tip)
     assert line == "more than 2 commits in one push: push them in parts, or make them one"
     monkeypatch.setattr("micro_agi_kernel.pushes.SECONDS", 0.0)

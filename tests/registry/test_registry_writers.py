@@ -16,7 +16,8 @@ from registry_kit import create, fsck, git, plant, rounds, tool, update, write
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import Conflict, RegistryError
-from micro_agi_kernel.registry import Registry, lock, store, storing, upkeep
+from micro_agi_kernel.registry import Registry, lock, store, storing
+from micro_agi_kernel.registry.care import upkeep
 from micro_agi_kernel.registry.objects import Objects
 
 HERE = Path(__file__).parent

@@ -14,8 +14,8 @@ from registry_kit import create, fsck, git, plant, rounds, tool, update, write
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry import Finding, Registry, audit, check_files
+from micro_agi_kernel.registry.care.repair import repair
 from micro_agi_kernel.registry.lock import FOLDER
-from micro_agi_kernel.registry.repair import repair
 
 X = EntryId.parse("app.generated:x")
 LONG = "return 1 -- something longer than a few bytes, to be cut in the middle"

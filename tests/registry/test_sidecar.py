@@ -14,8 +14,7 @@ from sidecar_kit import agree, asked, index_file, is_made, lose, walked
 from micro_agi_kernel import entries, yaml_files
 from micro_agi_kernel.entries import Changeset, EntryId, FileChange
 from micro_agi_kernel.errors import Refused
-from micro_agi_kernel.registry import CommitMessage, Registry, sidecar_update
-from micro_agi_kernel.registry import index as index_module
+from micro_agi_kernel.registry import CommitMessage, Registry, sidecar_update, tree_entries
 
 X = EntryId.parse("app.generated:x")
 
@@ -69,7 +68,7 @@ def test_what_policies_are_read_from_needs_no_sidecar(busy: Registry, monkeypatc
 
 
 def test_a_commit_adds_its_own_rows_and_parses_nothing(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (index_module, entries, yaml_files):
+    for module in (tree_entries, entries, yaml_files):
         monkeypatch.setattr(module, "load_yaml", None)
     for number in range(3):
         version = write(registry, create(tool(f"x{number}"), thing(f"app:t{number}", source="inline")))
@@ -86,8 +85,8 @@ def test_a_state_that_comes_back_is_not_parsed_again(busy: Registry, monkeypatch
         monkeypatch.setattr("micro_agi_kernel.registry.sidecar_file.FORMAT", 99)  # a newer version of this package
         known = {row[0] for row in again.history.sidecar._file().execute("SELECT blob FROM parses")}
         parsed: set[str] = set()
-        load = index_module.load_yaml
-        monkeypatch.setattr(index_module, "load_yaml", lambda *a: parsed.add(a[1]) or load(*a))
+        load = tree_entries.load_yaml
+        monkeypatch.setattr(tree_entries, "load_yaml", lambda *a: parsed.add(a[1]) or load(*a))
         said = asked(again, again.snapshot())
         assert len(known) > 5 and parsed == {"broken.yaml", "Bad Name.yaml", "deny.yml"}  # no entries
         assert said == walked(again, again.snapshot())

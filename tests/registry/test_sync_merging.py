@@ -8,7 +8,7 @@ from registry_kit import ANN, create, delete, git, thing, tool, update, write
 from micro_agi_kernel.entries import Changeset, EntryId, FileChange
 from micro_agi_kernel.registry import CommitMessage, Registry
 from micro_agi_kernel.registry.layout import FORMAT_FILE
-from micro_agi_kernel.registry.merging import Incoming, incoming, is_ancestor, line_since
+from micro_agi_kernel.registry.sharing.merging import Incoming, incoming, is_ancestor, line_since
 
 X = EntryId.parse("app.generated:x")
 

@@ -18,10 +18,11 @@ from micro_agi_kernel.entries import Changeset, EntryId, Operation
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.frontends.cli.main import main
 from micro_agi_kernel.interfaces import CallContext
-from micro_agi_kernel.registry import Registry, Upkeep, audit, snapshot, upkeep
+from micro_agi_kernel.registry import Registry, Upkeep, audit, snapshot
+from micro_agi_kernel.registry.care import upkeep
+from micro_agi_kernel.registry.care.upkeep import pack
 from micro_agi_kernel.registry.commits import new_commit
 from micro_agi_kernel.registry.storing import NewObject
-from micro_agi_kernel.registry.upkeep import pack
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace
 

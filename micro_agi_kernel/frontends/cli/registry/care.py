@@ -15,8 +15,8 @@ from micro_agi_kernel.frontends.cli.output import json_option, print_json, print
 from micro_agi_kernel.frontends.cli.registry.place import open_at
 from micro_agi_kernel.publishing import shard_crowded
 from micro_agi_kernel.registry import Finding, Person, Progress
-from micro_agi_kernel.registry.audit import silent
-from micro_agi_kernel.registry.upkeep import pack
+from micro_agi_kernel.registry.care.history import silent
+from micro_agi_kernel.registry.care.upkeep import pack
 from micro_agi_kernel.settings import load_settings, person
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.verify import verify_registry

@@ -20,9 +20,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from micro_agi_kernel.errors import Conflict, RegistryError
-from micro_agi_kernel.registry.address import Address, address_of
+from micro_agi_kernel.registry.git_program import ask_git
 from micro_agi_kernel.registry.lock import STALE_SECONDS
 from micro_agi_kernel.registry.message import clean
+from micro_agi_kernel.registry.sharing.address import Address, address_of
 
 FETCHED = "refs/micro-agi/remote/main"
 """What the remote's branch was when it was last fetched."""
@@ -89,23 +90,23 @@ class Remote:
         if Path(text).is_absolute() and Path(text).resolve() == self._repository.resolve():
             raise RegistryError("a registry cannot be its own remote")
         self.remove()
-        self._git("config", "--local", "remote.origin.url", address.text)
+        ask_git(self._repository, "config", "--local", "remote.origin.url", address.text)
         return address
 
     def remove(self) -> None:
         """Forget the address, and what was fetched from it; harmless when there is none."""
         if address_of(self._repository) is not None:
-            self._git("config", "--local", "--remove-section", "remote.origin")
+            ask_git(self._repository, "config", "--local", "--remove-section", "remote.origin")
         for ref in (FETCHED, SHOWN):
-            self._git("update-ref", "-d", ref)
+            ask_git(self._repository, "update-ref", "-d", ref)
 
     def fetched(self, ref: str = FETCHED) -> str | None:
         """The commit that `ref` (FETCHED or SHOWN) names; None before the first fetch."""
-        return self._git("for-each-ref", "--format=%(objectname)", ref) or None
+        return ask_git(self._repository, "for-each-ref", "--format=%(objectname)", ref).strip() or None
 
     def mark_shown(self, commit: str) -> None:
         """Remember that the person has seen what `commit` would bring."""
-        self._git("update-ref", SHOWN, commit)
+        ask_git(self._repository, "update-ref", SHOWN, commit)
 
     def fetch(self) -> str | None:
         """The remote's newest commit, with all that it needs; None for a remote that has none.
@@ -130,31 +131,11 @@ class Remote:
         command = ("push", "--porcelain", "--no-verify", "--progress", address.text)
         said = self._talk(address, PUSH_SILENCE, *command, f"{commit}:refs/heads/main")
         if not said:
-            self._git("update-ref", FETCHED, commit)
+            ask_git(self._repository, "update-ref", FETCHED, commit)
         elif _BEHIND.search(said):
             raise Behind(f"{address.name} has what this registry has not: run `micro-agi registry pull` first")
         else:
             raise _failed("push to", address, said)
-
-    def _git(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """What a git command says that talks to nobody. Raises RegistryError."""
-        try:
-            done = subprocess.run(
-                [*self._command(), *arguments],
-                env=environment or {"LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=SILENCE,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise RegistryError(
-                f"git {arguments[0]} cannot be run on {self._repository}: {clean(str(error))}"
-            ) from error
-        if done.returncode:
-            said = clean(done.stderr.decode(errors="replace"))
-            raise RegistryError(f"git {arguments[0]} failed on {self._repository}: {said}")
-        return done.stdout.decode(errors="replace").strip()
 
     def _command(self) -> list[str]:
         program = shutil.which("git", path=self._environment.get("PATH"))
@@ -206,7 +187,12 @@ class Remote:
             return environment
         environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never"}
         chosen = any(environment.get(name) for name in ("GIT_SSH_COMMAND", "GIT_SSH"))
-        if not chosen and not self._git("config", "--default=", "--get", "core.sshCommand", environment=environment):
+        if (
+            not chosen
+            and not ask_git(
+                self._repository, "config", "--default=", "--get", "core.sshCommand", environment=environment
+            ).strip()
+        ):
             environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
         return environment
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from micro_agi_kernel.entries import Entry, EntryId, from_files, source_file, to_files
 from micro_agi_kernel.errors import EntryError, RegistryError
-from micro_agi_kernel.registry.index import Problem
 from micro_agi_kernel.registry.layout import DOCS, FLAT, FORMAT_CONTENT, FORMAT_FILE, check_file_path, read_format
 from micro_agi_kernel.registry.snapshot import Snapshot
+from micro_agi_kernel.registry.tree_entries import Problem
 
 MAX_FILES = 500_000
 """Files of one folder: twice what a hundred thousand Lua entries and their pages need."""

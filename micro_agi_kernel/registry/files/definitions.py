@@ -21,7 +21,7 @@ from pathlib import Path
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError
-from micro_agi_kernel.registry.folders import Reader, files_below
+from micro_agi_kernel.registry.files.folders import Reader, files_below
 from micro_agi_kernel.values import Json, shorten
 from micro_agi_kernel.yaml_files import load_yaml
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from micro_agi_kernel.entries import Changeset, FileChange, Operation
 from micro_agi_kernel.errors import EntryError
-from micro_agi_kernel.registry.folders import files_below, read_files
+from micro_agi_kernel.registry.files.folders import files_below, read_files
 from micro_agi_kernel.registry.layout import FORMAT_CONTENT, FORMAT_FILE
 
 

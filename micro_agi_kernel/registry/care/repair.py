@@ -16,14 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.address import address_of
-from micro_agi_kernel.registry.audit_objects import Finding, run_git
+from micro_agi_kernel.registry.care.damage import BRANCH, Damage, find_damage, is_ours, shown
+from micro_agi_kernel.registry.care.objects import Finding
 from micro_agi_kernel.registry.commits import CommitObject
-from micro_agi_kernel.registry.damage import BRANCH, Damage, find_damage, is_ours, shown
+from micro_agi_kernel.registry.git_program import run_git
 from micro_agi_kernel.registry.lock import FOLDER, WriteLock
 from micro_agi_kernel.registry.message import parse_message
 from micro_agi_kernel.registry.objects import Objects
-from micro_agi_kernel.registry.remote import Remote
+from micro_agi_kernel.registry.sharing.address import address_of
+from micro_agi_kernel.registry.sharing.remote import Remote
 from micro_agi_kernel.registry.sidecar import FILE as INDEX
 from micro_agi_kernel.registry.sidecar_file import remove
 from micro_agi_kernel.registry.snapshot import Snapshot
@@ -282,7 +283,7 @@ def _with_ancestors(ids: set[str], commits: Mapping[str, CommitObject]) -> set[s
 def _is_whole(registry: Registry, commit: CommitObject) -> bool:
     """Whether a commit is one of a registry, and all that it brought is there."""
     try:
-        Snapshot(registry.index, registry.history, commit.id, commit.tree).check_format_once(set())
+        Snapshot(registry.tree_entries, registry.history, commit.id, commit.tree).check_format_once(set())
         before = registry.history.tree(commit.parents[0] if commit.parents else "")
         for _, _, node in registry.objects.changed(before, commit.tree):
             if node is not None and node.is_file:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.damage import find_damage, is_ours, shown
+from micro_agi_kernel.registry.care.damage import find_damage, is_ours, shown
+from micro_agi_kernel.registry.git_program import run_git
 from micro_agi_kernel.registry.message import clean
 
 MAX_LINES = 20
 """Lines of one fsck that are shown: one lost object can make it say thousands."""
-
-GIT_SECONDS = 3_600.0
 
 _GONE = re.compile(r"(?:missing \w+|to\s+\w+|sha1 pointer|or missing:|object) ([0-9a-f]{40})")
 
@@ -90,25 +87,3 @@ def _check_without_git(repository: Path) -> Finding:
     finally:
         objects.close()
     return Finding("ok", "objects", f"{len(seen)} objects are sound (git is not on PATH: checked without it)")
-
-
-def run_git(repository: Path, *arguments: str, stdin: IO[bytes] | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run a git command that talks to nobody. Raises RegistryError when there is no git or it does not end."""
-    git = shutil.which("git")
-    if git is None:
-        raise RegistryError("git is not on PATH")
-    # An explicit --git-dir and no environment: neither GIT_* variables nor a user's config have a say.
-    command = [git, f"--git-dir={repository.absolute()}", *arguments]
-    try:
-        return subprocess.run(
-            command,
-            env={"LC_ALL": "C", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull},
-            stdin=stdin or subprocess.DEVNULL,
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RegistryError(f"git {arguments[0]} does not come to an end") from error
-    except OSError as error:
-        raise RegistryError(f"git cannot be started: {error.strerror}") from error

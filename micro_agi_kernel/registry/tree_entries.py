@@ -79,7 +79,7 @@ class Problem:
     """The kind that the YAML names, where that much can be read."""
 
 
-class Index:
+class TreeEntries:
     """Answers about trees, by id."""
 
     def __init__(self, objects: Objects) -> None:

@@ -12,8 +12,8 @@ from typing import Literal
 
 from micro_agi_kernel.entries import AGENT, Action, EntryId
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.audit_index import check_entries
-from micro_agi_kernel.registry.audit_objects import Finding, Progress, check_objects
+from micro_agi_kernel.registry.care.newest import check_entries
+from micro_agi_kernel.registry.care.objects import Finding, Progress, check_objects
 from micro_agi_kernel.registry.message import ParsedMessage, clean, parse_message
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
@@ -113,7 +113,7 @@ def _line(registry: Registry) -> tuple[list[str], str]:
 def _step(registry: Registry, parent: str, commit: str) -> Step:
     found = registry.objects.commit(commit)
     before, after = (
-        Snapshot(registry.index, registry.history, id, registry.history.tree(id)) for id in (parent, commit)
+        Snapshot(registry.tree_entries, registry.history, id, registry.history.tree(id)) for id in (parent, commit)
     )
     return Step(commit, parse_message(found.message), before, after, *before.changes_to(after))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.audit_objects import Finding, Progress
+from micro_agi_kernel.registry.care.objects import Finding, Progress
 from micro_agi_kernel.registry.layout import CROWDED
 from micro_agi_kernel.registry.sidecar_file import open_file, writing
 from micro_agi_kernel.registry.sidecar_query import State
@@ -39,8 +39,8 @@ def check_entries(registry: Registry, head: Snapshot, progress: Progress) -> Ite
         closing(open_file(Path(folder) / "index.sqlite")) as connection,
     ):
         with writing(connection):
-            Update(connection, registry.index, registry.history, {}, tick).step(1, "", head.tree)
-        fresh = State(connection, registry.index, 1, whole=False)
+            Update(connection, registry.tree_entries, registry.history, {}, tick).step(1, "", head.tree)
+        fresh = State(connection, registry.tree_entries, 1, whole=False)
         yield from _problems(head, fresh)
         yield from _differences(registry, head, fresh)
 

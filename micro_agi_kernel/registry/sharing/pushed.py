@@ -5,10 +5,7 @@ Git keeps pushed objects in a folder of their own until the hook has agreed, and
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -17,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from micro_agi_kernel.entries import MAX_FILE_BYTES, source_file
 from micro_agi_kernel.errors import EntryError, RegistryError
-from micro_agi_kernel.registry.index import Broken, EntryFiles
+from micro_agi_kernel.registry.git_program import ask_git
 from micro_agi_kernel.registry.layout import DOCS, FORMAT_FILE, check_file_path, read_format
 from micro_agi_kernel.registry.message import clean, parse_message
 from micro_agi_kernel.registry.snapshot import Snapshot
+from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles
 
 if TYPE_CHECKING:
     from micro_agi_kernel.registry.store import Registry
@@ -30,7 +28,6 @@ MAX_COMMITS = 1_000
 """Commits of one push."""
 MAX_OBJECT_BYTES = 16 << 20
 """Bytes of a commit or folder; a file may have MAX_FILE_BYTES."""
-GIT_SECONDS = 60.0
 
 _SERVICE = re.compile(rb"^actor[ \t]*:\s*service:", re.IGNORECASE | re.MULTILINE)
 """A trailer as any reader of Git takes it, in whichever paragraph it stands."""
@@ -44,11 +41,12 @@ def pushed_commits(repository: Path, objects: Path | None, old: str, new: str) -
     out before any of them is read.
     """
     rest = (new, "--not", old, "--")
-    commits = _git(repository, objects, "rev-list", f"--max-count={MAX_COMMITS + 1}", *rest).split()
+    commits = ask_git(repository, "rev-list", f"--max-count={MAX_COMMITS + 1}", *rest, pushed=objects).split()
     if len(commits) > MAX_COMMITS:
         raise RegistryError(f"more than {MAX_COMMITS} commits in one push: push them in parts, or make them one")
-    listed = _git(repository, objects, "rev-list", "--objects", *rest)
-    sizes = _git(repository, objects, "cat-file", "--batch-check=%(objecttype) %(objectsize) %(rest)", stdin=listed)
+    listed = ask_git(repository, "rev-list", "--objects", *rest, pushed=objects).encode(errors="surrogateescape")
+    asked = "--batch-check=%(objecttype) %(objectsize) %(rest)"
+    sizes = ask_git(repository, "cat-file", asked, stdin=listed, pushed=objects)
     for line in sizes.rstrip("\n").split("\n"):
         kind, size, path = (*line.split(" ", 2), "", "")[:3]
         most = MAX_FILE_BYTES if kind == "blob" else MAX_OBJECT_BYTES
@@ -91,7 +89,7 @@ def file_problems(registry: Registry, before: Snapshot, after: Snapshot) -> Iter
             if lua is not None:
                 yield f"{folder}/{source_file(id)}", "a Lua source without an entry's YAML beside it"
             continue
-        found = registry.index.entry(id, EntryFiles(yaml, lua))
+        found = registry.tree_entries.entry(id, EntryFiles(yaml, lua))
         if isinstance(found, Broken):
             name, _, reason = found.reason.partition(": ")
             yield f"{folder}/{name}", reason
@@ -156,29 +154,3 @@ def _has_format(snapshot: Snapshot) -> bool:
     except RegistryError:
         return False
     return True
-
-
-def _git(repository: Path, objects: Path | None, *arguments: str, stdin: str | None = None) -> str:
-    """What a git command says that sees the pushed objects too. Raises RegistryError."""
-    git = shutil.which("git")
-    if git is None:
-        raise RegistryError("git is not on PATH")
-    environment = {"LC_ALL": "C", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-    if objects is not None:
-        # In Git's own quoting: the list is divided at colons.
-        quoted = str(objects).replace("\\", "\\\\").replace('"', '\\"')
-        environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = f'"{quoted}"'
-    try:
-        done = subprocess.run(
-            [git, f"--git-dir={repository.absolute()}", "--no-replace-objects", *arguments],
-            env=environment,
-            input=(stdin or "").encode(errors="surrogateescape"),
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RegistryError(f"git {arguments[0]} cannot be run: {clean(str(error))}") from error
-    if done.returncode:
-        raise RegistryError(f"git {arguments[0]}: {clean(done.stderr.decode(errors='replace'))}")
-    return done.stdout.decode(errors="surrogateescape")

@@ -10,13 +10,12 @@ ordinary commit is not in conflict with it when it changes again here, nor taken
 from __future__ import annotations
 
 import hashlib
-import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from micro_agi_kernel.entries import EntryId, to_files
 from micro_agi_kernel.errors import EntryError, RegistryError
+from micro_agi_kernel.registry.git_program import ask_git, run_git
 from micro_agi_kernel.registry.layout import FORMAT_FILE
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.snapshot import Snapshot
@@ -24,9 +23,6 @@ from micro_agi_kernel.registry.store import Registry
 
 Subject = EntryId | str
 """An entry, or the path of a file that is no entry."""
-
-SECONDS = 60.0
-"""What one question to git may take; a walk through 100,000 commits takes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +52,12 @@ class _Line:
 
 def is_ancestor(registry: Registry, old: str, new: str) -> bool:
     """Whether the commit `old` is `new` or stands somewhere behind it."""
-    return old in _git(registry, "merge-base", "--all", old, new)
+    return old in _bases(registry, old, new)
 
 
 def line_since(registry: Registry, commit: str, known: str) -> list[str]:
     """The commits of `commit`'s first-parent line that do not stand behind `known`, newest first."""
-    return _git(registry, "rev-list", "--first-parent", commit, f"^{known}")
+    return ask_git(registry.path, "rev-list", "--first-parent", commit, f"^{known}").split()
 
 
 def incoming(registry: Registry, ours: Snapshot, theirs: Snapshot) -> list[Incoming]:
@@ -76,7 +72,7 @@ def incoming(registry: Registry, ours: Snapshot, theirs: Snapshot) -> list[Incom
     pairs = {subject: pair for subject, pair in pairs.items() if pair[0] != pair[1]}
     if not pairs:
         return []
-    bases = _git(registry, "merge-base", "--all", ours.commit, theirs.commit)
+    bases = _bases(registry, ours.commit, theirs.commit)
     common = [registry.snapshot(base) for base in bases]
     here, there = (
         _follow(registry, line_since(registry, tip, other), _after(registry, tip, bases), pairs)
@@ -123,8 +119,9 @@ def _follow(registry: Registry, line: Sequence[str], since: frozenset[str], subj
 def _after(registry: Registry, tip: str, bases: Sequence[str]) -> frozenset[str]:
     """The commits of `tip`'s first-parent line that stand on a common ancestor; all of them where there is none."""
     if not bases:
-        return frozenset(_git(registry, "rev-list", "--first-parent", tip))
-    return frozenset(_git(registry, "rev-list", "--first-parent", "--ancestry-path", tip, *(f"^{b}" for b in bases)))
+        return frozenset(ask_git(registry.path, "rev-list", "--first-parent", tip).split())
+    line = ("rev-list", "--first-parent", "--ancestry-path", tip, *(f"^{base}" for base in bases))
+    return frozenset(ask_git(registry.path, *line).split())
 
 
 def _state(snapshot: Snapshot, subject: Subject) -> str:
@@ -147,20 +144,9 @@ def _state(snapshot: Snapshot, subject: Subject) -> str:
     return digest.hexdigest()
 
 
-def _git(registry: Registry, *arguments: str) -> list[str]:
-    """The lines that git answers about the history; none where it found nothing. Raises RegistryError."""
-    program = shutil.which("git")
-    if program is None:
-        raise RegistryError("sharing a registry needs the program git: install it")
-    command = [program, f"--git-dir={registry.path.absolute()}", *arguments]
-    try:
-        done = subprocess.run(
-            command, env={"LC_ALL": "C"}, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RegistryError(f"git {arguments[0]} cannot be run on {registry.path}: {clean(str(error))}") from error
-    if done.returncode > 1 or done.stderr:  # 1: nothing in common
-        raise RegistryError(
-            f"git {arguments[0]} failed on {registry.path}: {clean(done.stderr.decode(errors='replace'))}"
-        )
+def _bases(registry: Registry, one: str, other: str) -> list[str]:
+    """The newest commits behind both; none where they have nothing in common."""
+    done = run_git(registry.path, "merge-base", "--all", one, other)
+    if done.stderr:
+        raise RegistryError(f"git merge-base failed on {registry.path}: {clean(done.stderr.decode(errors='replace'))}")
     return done.stdout.decode().split()

@@ -21,8 +21,8 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.audit_objects import run_git
-from micro_agi_kernel.registry.damage import ABANDONED_SECONDS
+from micro_agi_kernel.registry.care.damage import ABANDONED_SECONDS
+from micro_agi_kernel.registry.git_program import run_git
 from micro_agi_kernel.registry.lock import FOLDER, try_lock
 from micro_agi_kernel.registry.message import clean
 
