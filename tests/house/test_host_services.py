@@ -17,8 +17,7 @@ from micro_agi_kernel.entries import FileChange
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
 from micro_agi_kernel.host import http as http_package
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE, Permissions
-from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.registry import index as registry_index
+from micro_agi_kernel.registry import Registry, tree_entries
 from micro_agi_kernel.sandbox.frames import MAX_VALUE
 from micro_agi_kernel.values import Value
 
@@ -261,7 +260,7 @@ async def test_a_list_of_more_source_than_the_pipe_carries(house: House) -> None
 def count_parses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the YAML files of entries that are parsed from here on."""
     parsed: list[str] = []
-    for module in (registry_index, entries):
+    for module in (tree_entries, entries):
         load = module.load_yaml
 
         def count(content: bytes, name: str, load: Callable[..., Any] = load) -> Any:
