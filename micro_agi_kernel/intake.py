@@ -111,7 +111,8 @@ async def examine(
     seen: dict[str, tuple[str, bool]] = {}
     for each in found:
         name = str(each.subject)
-        fate, why = _judged(each, refused, waiting)
+        last = each.theirs[0] if each.theirs else theirs.commit
+        fate, why = _judged(each, last, refused, waiting)
         if decision.rejects(name) or (left.get(name) == each.state and not decision.accepts(name)):
             fate, why, plan.left[name] = "left", "", each.state
         elif fate in ("waiting", "conflict") and decision.accepts(name):
@@ -123,7 +124,7 @@ async def examine(
             except Refused as error:
                 fate, why = "refused", str(error)
         action = _action(ours, theirs, each.subject)
-        plan.items.append(Item(each.subject, action, fate, clean(why, MAX_PATH), each.ours, each.theirs[0]))
+        plan.items.append(Item(each.subject, action, fate, clean(why, MAX_PATH), each.ours, last))
     return plan
 
 
@@ -171,16 +172,19 @@ def _waiting(
                 if id is None or id == operation.id:
                     waiting.setdefault(operation.id, str(said))
     for each in found:
-        if each.subject in waiting and all(map(is_trusted, each.theirs)):
+        if each.subject in waiting and each.theirs and all(map(is_trusted, each.theirs)):
             del waiting[each.subject]
     return waiting
 
 
-def _judged(each: Incoming, refused: Mapping[Subject, str], waiting: Mapping[Subject, str]) -> tuple[Fate, str]:
+def _judged(
+    each: Incoming, last: str, refused: Mapping[Subject, str], waiting: Mapping[Subject, str]
+) -> tuple[Fate, str]:
     if each.subject in refused:
         return "refused", refused[each.subject]
     if each.conflict:
-        return "conflict", f"changed here by {each.ours[:12]}, there by {each.theirs[0][:12]}"
+        more = f"; {waiting[each.subject]}" if each.subject in waiting else ""
+        return "conflict", f"changed here by {each.ours[:12]}, there by {last[:12]}{more}"
     if each.subject in waiting:
         return "waiting", waiting[each.subject]
     return "taken", ""

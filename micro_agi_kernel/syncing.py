@@ -18,16 +18,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from micro_agi_kernel.agent_rules import judge
-from micro_agi_kernel.entries import AGENT, Changeset, Operation
-from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
+from micro_agi_kernel.entries import Changeset
+from micro_agi_kernel.errors import Conflict, ErrorKind, Refused, RegistryError
 from micro_agi_kernel.intake import SETTLED, Decision, Fate, Item, Plan, examine
-from micro_agi_kernel.registry.layout import FORMAT_FILE
+from micro_agi_kernel.registry.care.history import step_between
 from micro_agi_kernel.registry.lock import FOLDER
-from micro_agi_kernel.registry.message import clean, parse_message
+from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sharing.merging import is_ancestor, line_since
 from micro_agi_kernel.registry.sharing.remote import SHOWN, Behind, Remote
 from micro_agi_kernel.registry.signing import signer_of
+from micro_agi_kernel.registry.trees import FILE_MODE
+from micro_agi_kernel.replay import may_join_our_line
 from micro_agi_kernel.settings import git_environment
 from micro_agi_kernel.trust import TrustedKey, read_trust
 from micro_agi_kernel.workspace import Workspace
@@ -88,6 +89,9 @@ class Syncing:
             plan = await self._plan(theirs, decision)
             if unknown := sorted(decision.names - {str(item.subject) for item in plan.items}):
                 raise Refused(ErrorKind.NOT_FOUND, f"nothing to decide about {clean(unknown[0])}")
+            for item in plan.items:
+                if item.fate == "refused" and str(item.subject) in decision.accept:
+                    raise Refused(ErrorKind.INVALID, f"{clean(str(item.subject))} cannot be taken: {item.why}")
             commit = await self._carry_out(plan, name)
             if commit is not None:
                 await asyncio.to_thread(self._remember, plan)
@@ -97,12 +101,14 @@ class Syncing:
         raise Conflict("the registry changes faster than a pull can be judged; try again")
 
     async def push(self) -> str:
-        """Bring the remote up to what stands here; the commit. Raises Behind, with what stands against it."""
+        """Bring the remote up to what stands here; its newest commit. Raises Behind, with what stands against it."""
         head = await asyncio.to_thread(self._registry.head)
         try:
             await self._talk(self.remote.push, head)
         except Behind:
-            theirs = await asyncio.to_thread(self.remote.fetched)
+            theirs = await self._talk(self.remote.fetch)
+            if theirs is not None and await asyncio.to_thread(is_ancestor, self._registry, head, theirs):
+                return theirs  # it has all of ours; what it has beside that, a pull brings
             plan = await self._plan(theirs, Decision()) if theirs is not None else None
             if plan is None or not plan.open:
                 raise
@@ -150,39 +156,35 @@ class Syncing:
             return await publishing.merge(changeset, subject, plan.ours, None)
         if await asyncio.to_thread(is_ancestor, registry, theirs, ours):
             return ours
-        is_behind = not plan.left and await asyncio.to_thread(is_ancestor, registry, ours, theirs)
-        if is_behind and await asyncio.to_thread(self._are_honest, plan):
-            return theirs if await publishing.forward(theirs, plan.ours) else None
+        if not plan.left and await asyncio.to_thread(is_ancestor, registry, ours, theirs):
+            if await asyncio.to_thread(self._may_forward, plan):
+                return theirs if await publishing.forward(theirs, plan.ours) else None
+            if not plan.changes:
+                return ours  # they have all of ours, and nothing else that counts
         return await publishing.merge(changeset, subject, plan.ours, theirs)
 
-    def _are_honest(self, plan: Plan) -> bool:
-        """Whether the remote's commits may become part of our own line, on which an audit believes what they say.
+    def _may_forward(self, plan: Plan) -> bool:
+        """Whether the remote's commits may become part of our own line, which an audit believes and a log shows.
 
-        They may not when one claims to be the installer's, or the agent's without being what the policies of its
-        time let the agent do, or names other changes than its own; a merge leaves them on a line of their own.
+        They must go on from our newest commit, so that none of ours leaves the line; change nothing but what was
+        judged; and each must be what our own would be. Else a merge leaves them on a line beside ours.
         """
-        line = line_since(self._registry, plan.theirs.commit, plan.ours.commit)
+        registry, ours, theirs = self._registry, plan.ours, plan.theirs
+        line = line_since(registry, theirs.commit, ours.commit)
+        if not line or registry.objects.commit(line[-1]).parents[:1] != (ours.commit,):
+            return False
+        judged = {item.subject for item in plan.items}
+        for path, _, node in registry.objects.changed(ours.tree, theirs.tree):
+            if (theirs.layout.entry_id(path) or path) not in judged or (node is not None and node.mode != FILE_MODE):
+                return False
+        parents = [*line[1:], ours.commit]
         try:
-            return all(self._is_honest(id) for id in line)
-        except (EntryError, RegistryError):
+            return all(
+                may_join_our_line(self._workspace, step_between(registry, parent, commit))
+                for parent, commit in zip(parents, line, strict=True)
+            )
+        except RegistryError:
             return False
-
-    def _is_honest(self, id: str) -> bool:
-        commit = self._registry.objects.commit(id)
-        if not commit.parents:
-            return False
-        before, after = self._registry.snapshot(commit.parents[0]), self._registry.snapshot(id)
-        operations, files = before.changes_to(after)
-        said = parse_message(commit.message)
-        if said.actor is None or (not operations and set(files) <= {FORMAT_FILE}):
-            return True
-        if set(said.operations) != set(operations) or set(said.files) != set(files):
-            return False
-        if said.actor != AGENT:
-            return not said.actor.startswith("service:")
-        done = [Operation(action, id, after.get(id)) for action, id in operations]
-        words = judge(self._workspace.permissions, before, done, files)
-        return not any(isinstance(word, Refused) for _, word in words)
 
     # What the person decided to leave
 

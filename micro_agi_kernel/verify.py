@@ -11,8 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from micro_agi_kernel.agent_rules import judge
-from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId, Operation
+from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import EntryError, MicroAgiError, Refused, RegistryError
 from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
@@ -21,6 +20,7 @@ from micro_agi_kernel.registry import Finding, Progress, Snapshot, Step, audit, 
 from micro_agi_kernel.registry.care.history import silent
 from micro_agi_kernel.registry.sharing.hook import foreign_hook
 from micro_agi_kernel.registry.signing import fingerprint, signature_of
+from micro_agi_kernel.replay import refusals
 from micro_agi_kernel.settings import Settings, git_environment
 from micro_agi_kernel.trust import TrustedKey, choose_registry, read_trust
 from micro_agi_kernel.workspace import Workspace
@@ -127,9 +127,13 @@ class _Replay:
             self._rules = step.before
         if step.said.actor == AGENT:
             self._judged += 1
-            for id, refusal in _refusals(self._workspace, self._rules, step):
+            try:
+                for id, refusal in refusals(self._workspace, self._rules, step):
+                    self._wrong += 1
+                    yield step.finding("fail", "policies", f"should not have been written: {refusal}", id)
+            except RegistryError as error:
                 self._wrong += 1
-                yield step.finding("fail", "policies", f"should not have been written: {refusal}", id)
+                yield step.finding("fail", "policies", f"cannot be judged: {error}", None)
             yield from self._check_signature(step)
         # Nothing in app.generated is a rule: the scopes need not be loaded again for each of its commits.
         if step.files or any(id.namespace != GENERATED_NAMESPACE for _, id in step.operations):
@@ -154,29 +158,6 @@ class _Replay:
             )
         if (self._signed or self._workspace.registry.signer) and not self._forged:
             yield Finding("ok", "signatures", f"{self._signed} of {self._judged} commits by the agent are signed")
-
-
-def _refusals(
-    workspace: Workspace, rules: Snapshot, step: Step
-) -> Iterator[tuple[EntryId | None, EntryError | Refused]]:
-    """What the rules of the commit's parent forbid of it."""
-    operations = []
-    for action, id in step.operations:
-        entry = None
-        try:
-            entry = step.after.get(id)
-        except EntryError as error:
-            yield id, error
-        operations.append(Operation(action, id, entry))
-    for subject, said in judge(workspace.permissions, rules, operations, step.files):
-        if isinstance(said, Refused):
-            yield subject, said
-    for operation in operations:
-        if operation.entry is not None and operation.entry.kind in LUA_KINDS:
-            try:
-                workspace.permissions.check_modules(operation.entry, frozenset(operation.entry.modules), rules)
-            except Refused as refusal:
-                yield operation.id, refusal
 
 
 async def _compile(workspace: Workspace, progress: Progress) -> AsyncIterator[Finding]:

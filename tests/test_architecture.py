@@ -28,7 +28,18 @@ ENGINES = frozenset({"registry", "policy", "sandbox", "lua_modules", "models", "
 
 COMPOSITION = (
     *("permissions", "trust", "seeding", "rollback", "host", "functions", "agent_rules", "kind_checks"),
-    *("publishing", "workspace", "pushes", "evaluation", "verify", "exchange", "intake", "syncing", "autosync"),
+    *(
+        "publishing",
+        "workspace",
+        "replay",
+        "pushes",
+        "evaluation",
+        "verify",
+        "exchange",
+        "intake",
+        "syncing",
+        "autosync",
+    ),
     *("session", "commands", "frontends", "__main__"),
 )
 """Lowest first; each imports engines, values and what stands before it."""

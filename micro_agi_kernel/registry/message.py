@@ -32,6 +32,7 @@ MAX_PATH = 500
 """Characters of the path of a file that is no entry."""
 
 _ACTIONS: Mapping[str, Action] = {"Create": "create", "Update": "update", "Delete": "delete"}
+_SERVICE = re.compile(rb"^actor[ \t]*:\s*service:", re.IGNORECASE | re.MULTILINE)
 _TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:(.*)")
 _ACTOR = re.compile(r"(service|user):\S.*")
 _KEPT_FORMATS = "\u200c\u200d"
@@ -124,6 +125,11 @@ def parse_message(raw: bytes) -> ParsedMessage:
     subject = clean(paragraphs[0], MAX_PATH)
     body = "\n\n".join("\n".join(clean(line, MAX_BODY) for line in p.split("\n")) for p in paragraphs[1:])
     return ParsedMessage(subject, body.strip("\n"), tuple(operations), tuple(files), trailers)
+
+
+def claims_service(message: bytes) -> bool:
+    """Whether a reader of Git may take a commit for one of `service:...`, wherever and in whichever case it says so."""
+    return _SERVICE.search(message) is not None or (parse_message(message).actor or "").startswith("service:")
 
 
 def subject_of(changeset: Changeset) -> str:

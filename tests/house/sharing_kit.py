@@ -8,7 +8,7 @@ from pathlib import Path
 
 from house_kit import House, Operation, git
 
-from micro_agi_kernel.entries import Changeset
+from micro_agi_kernel.entries import Changeset, Entry, to_files
 from micro_agi_kernel.intake import Decision
 from micro_agi_kernel.syncing import Pulled, Syncing
 
@@ -80,3 +80,11 @@ class Sharer:
 
 def fates(done: Pulled) -> dict[str, str]:
     return {str(item.subject): item.fate for item in done.items}
+
+
+def files_of(*entries: Entry) -> dict[str, bytes | None]:
+    return {
+        f"{entry.id.namespace.replace('.', '/')}/{name}": content
+        for entry in entries
+        for name, content in to_files(entry).items()
+    }

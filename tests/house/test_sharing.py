@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from house_kit import GOOD, create, delete, git, id_of, policy, tool, update
-from sharing_kit import Enter, Hub, Sharer, fates
+from sharing_kit import Enter, Hub, Sharer, fates, files_of
 
 from micro_agi_kernel import intake, syncing
 from micro_agi_kernel.entries import AGENT
@@ -17,7 +17,7 @@ from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.intake import Plan
 from micro_agi_kernel.registry import audit
 from micro_agi_kernel.registry.sharing.remote import Behind
-from micro_agi_kernel.registry.signing import fingerprint
+from micro_agi_kernel.registry.signing import Signer, fingerprint
 from micro_agi_kernel.trust import Trust, TrustedKey, change_trust
 
 
@@ -75,9 +75,47 @@ async def test_both_made_something(ann: Sharer, bob: Sharer, hub: Hub) -> None:
     assert merge.subject == "Merge 1 entry from hub.git" and merge.actor == f"user:{bob.house.person.name}"
     assert [(action, str(id)) for action, id in merge.operations] == [("create", "app.generated:x")]
     await bob.push()
+    own = ann.house.head
     await ann.pull()
-    assert ann.house.head == bob.house.head and ann.sources() == bob.sources() == {"x": source(1), "y": source(2)}
+    assert ann.house.registry.version("main").parents == (own, bob.house.head)  # her own line goes on
+    assert ann.sources() == bob.sources() == {"x": source(1), "y": source(2)}
+    await ann.push()
+    merged = bob.house.head
+    await bob.pull()
+    assert bob.house.head == merged and await bob.push() == hub.head == ann.house.head  # nothing more to say
     sound(ann)
+
+
+async def test_none_of_our_commits_leaves_our_line(ann: Sharer, hub: Hub) -> None:
+    """A merge there whose second parent we are would put somebody else's line in the place of ours."""
+    ann.write(*create(tool("mine", source(1))))
+    ours = await ann.push()
+    foxtrot = git(hub.path, "commit-tree", f"{ours}^{{tree}}", "-p", f"{ours}~1", "-p", ours, "-m", "by hand")
+    git(hub.path, "update-ref", "refs/heads/main", foxtrot)
+    hub.write(files_of(tool("theirs", source(2))))
+    assert fates(await ann.pull()) == {"app.generated:theirs": "taken"}
+    line = [version.commit for version in ann.house.registry.versions()]
+    assert ours in line and foxtrot not in line
+    sound(ann)
+
+
+async def test_what_a_merge_there_dropped_waits_though_its_signer_is_trusted(
+    ann: Sharer, bob: Sharer, hub: Hub, tmp_path: Path, key: Path
+) -> None:
+    line = key.with_suffix(".pub").read_text().strip()
+    change_trust(ann.house.settings.home, lambda _: Trust((TrustedKey(fingerprint(line) or "", line),)))
+    base = await ann.push()
+    await bob.pull()
+    await ann.publish(*create(policy("app:hard", "deny", "*", "*", "agent_security")))
+    top = await ann.push()
+    dropped = git(hub.path, "commit-tree", f"{base}^{{tree}}", "-p", base, "-p", top, "-m", "by hand")
+    git(hub.path, "update-ref", "refs/heads/main", dropped)
+    await bob.pull()
+    bob.house.registry.signer = Signer(key)
+    bob.write(*create(tool("x", source(1))))
+    await bob.push()
+    assert fates(await ann.pull()) == {"app:hard": "waiting", "app.generated:x": "taken"}
+    assert ann.house.registry.snapshot().has(id_of("app:hard"))
 
 
 async def test_two_seeds_are_no_conflict(ann: Sharer, bob: Sharer, hub: Hub) -> None:
@@ -132,7 +170,9 @@ async def test_a_conflict_is_decided(ann: Sharer, bob: Sharer, hub: Hub, decisio
     assert bob.sources() == {"x": source(left)} and bob.house.registry.version("main").parents[1] == theirs
     await bob.push()
     assert fates(await ann.pull()) in ({}, {"app.generated:x": "taken"})
-    assert ann.sources() == {"x": source(left)} and ann.house.head == bob.house.head
+    assert ann.sources() == {"x": source(left)}
+    await ann.push()
+    assert fates(await bob.pull()) == {}
 
 
 async def test_the_person_decides_about_what_they_saw(ann: Sharer, bob: Sharer, hub: Hub) -> None:

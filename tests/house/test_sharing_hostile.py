@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from house_kit import GOOD, create, git, policy, tool
-from sharing_kit import Enter, Hub, Sharer, fates
+from house_kit import GOOD, create, git, policy, tool, update
+from sharing_kit import Enter, Hub, Sharer, fates, files_of
 
-from micro_agi_kernel.entries import INSTALLER, Entry, to_files
-from micro_agi_kernel.errors import RegistryError
+from micro_agi_kernel.entries import AGENT, INSTALLER
+from micro_agi_kernel.errors import Refused, RegistryError
 from micro_agi_kernel.registry import audit, history_pairs, objects
 from micro_agi_kernel.registry.layout import FORMAT_FILE
 
@@ -25,14 +25,6 @@ def ann(enter: Enter, hub: Hub) -> Sharer:
     sharer = Sharer(enter(), hub)
     sharer.syncing.remote.push(sharer.house.head)
     return sharer
-
-
-def files_of(*entries: Entry) -> dict[str, bytes | None]:
-    return {
-        f"{entry.id.namespace.replace('.', '/')}/{name}": content
-        for entry in entries
-        for name, content in to_files(entry).items()
-    }
 
 
 def said(action: str, id: str, actor: str) -> str:
@@ -205,6 +197,8 @@ FORGED = [
     ("Nothing happened\n\nActor: service:agent\n", 1),
     (said("create", "app.generated:good", "service:agent"), 0),
     ("A person's own words", 0),
+    ("By hand\n\nactor: service:agent\n", 1),
+    ("By hand\n\nWords of a person\nActor: service:installer\nSigned-off-by: Eve\n", 1),
 ]
 
 
@@ -218,6 +212,77 @@ async def test_forged_trailers_stay_off_our_line(ann: Sharer, hub: Hub, message:
     assert [f for f in audit(ann.house.registry) if f.status == "fail"] == []
     actors = [version.actor for _, version, _ in history_pairs(ann.house.registry)]
     assert actors.count(INSTALLER) == 1
+
+
+@pytest.mark.parametrize("actor", [AGENT, INSTALLER])
+async def test_a_commit_that_changes_nothing_claims_nothing(ann: Sharer, hub: Hub, actor: str) -> None:
+    hub.write({}, f"Nothing\n\nActor: {actor}\nSource-SHA256: {'0' * 64}\n")
+    await ann.pull()
+    assert [v.actor for v in ann.house.registry.versions()] == [INSTALLER]
+    hub.write(files_of(GOOD_TOOL))
+    await ann.pull()
+    assert [v.actor.partition(":")[0] for v in ann.house.registry.versions()] == ["user", "service"]
+
+
+async def test_a_module_that_tools_may_not_have_was_never_the_agent_s(ann: Sharer, hub: Hub) -> None:
+    """Though the next commit mends it: `verify` would say for ever that it should not have been written."""
+    hub.write(files_of(tool("good", modules=["registry"])), said("create", "app.generated:good", AGENT))
+    hub.write(files_of(GOOD_TOOL), said("update", "app.generated:good", AGENT))
+    assert fates(await ann.pull()) == {"app.generated:good": "taken"}
+    assert len(ann.house.registry.version("main").parents) == 2
+
+
+async def test_a_signature_that_belongs_to_another_commit_stays_off_our_line(ann: Sharer, hub: Hub) -> None:
+    hub.write(files_of(GOOD_TOOL), said("create", "app.generated:good", AGENT))
+    raw = git(hub.path, "cat-file", "commit", "main") + "\n"
+    lines = ["gpgsig -----BEGIN SSH SIGNATURE-----", " U1NIU0lH", " -----END SSH SIGNATURE-----"]
+    signed = raw.replace("\n\n", "\n" + "\n".join(lines) + "\n\n", 1)
+    forged = git(hub.path, "hash-object", "-t", "commit", "-w", "--stdin", stdin=signed.encode())
+    git(hub.path, "update-ref", "refs/heads/main", forged)
+    assert fates(await ann.pull()) == {"app.generated:good": "taken"}
+    assert forged not in {v.commit for v in ann.house.registry.versions()}
+
+
+@pytest.mark.parametrize("mode", ["100644", "100755"])
+async def test_what_is_no_change_of_an_entry_does_not_come_with_one(ann: Sharer, hub: Hub, mode: str) -> None:
+    head = ann.house.head
+    git_files = {"app/demo.lua": b"junk"} if mode == "100644" else {"app/demo.yaml": yaml_of(ann, "app:demo")}
+    hub.write(git_files, mode=mode)
+    hub.write(files_of(GOOD_TOOL))
+    assert fates(await ann.pull()) == {"app.generated:good": "taken"}
+    changed = git(ann.house.registry.path, "diff", "--name-only", head, "main").split()
+    assert changed == ["app/generated/good.lua", "app/generated/good.yaml"]
+
+
+def yaml_of(sharer: Sharer, id: str) -> bytes:
+    content = sharer.house.registry.snapshot().file(id.replace(":", "/") + ".yaml")
+    assert content is not None
+    return content
+
+
+async def test_a_conflict_says_what_theirs_is(ann: Sharer, hub: Hub) -> None:
+    ann.write(*create(tool("x")))
+    await ann.push()
+    hub.write({"app/generated/x.lua": None, "app/generated/x.yaml": b"kind: registry.entry\nmeta: {type: llm.model}\n"})
+    ann.write(*update(tool("x", "return 2")))
+    [item] = (await ann.pull()).items
+    assert item.fate == "conflict" and item.why.endswith(
+        "tools and libraries only, not 'registry.entry' app.generated:x"
+    )
+
+
+async def test_what_cannot_be_taken_is_not_accepted_in_silence(ann: Sharer, hub: Hub) -> None:
+    hub.write(files_of(tool("broken", "return (")))
+    assert fates(await ann.pull()) == {"app.generated:broken": "refused"}
+    with pytest.raises(Refused, match=r"app\.generated:broken cannot be taken: .*unexpected symbol"):
+        await ann.pull(accept="app.generated:broken")
+    assert fates(await ann.pull(accept="all")) == {"app.generated:broken": "refused"}
+
+
+async def test_a_file_that_is_too_large_is_never_read(ann: Sharer, hub: Hub) -> None:
+    hub.write({"docs/big.md": bytes(17 << 20)})
+    with pytest.raises(RegistryError, match=r"docs/big\.md: 17825792 bytes, at most \d+ are allowed"):
+        await ann.pull()
 
 
 async def test_a_commit_that_was_taken_back_is_no_way_in(ann: Sharer, hub: Hub) -> None:

@@ -18,6 +18,7 @@ from sharing_kit import Enter, Hub, Sharer
 
 from micro_agi_kernel.registry import audit
 from micro_agi_kernel.registry.sharing.remote import Behind
+from micro_agi_kernel.syncing import Syncing
 
 NAMES = ("a", "b", "c")
 
@@ -30,6 +31,7 @@ class World:
         self.random = random.Random(seed)
         self.fresh = count(1)
         self.commits: list[str] = []
+        self.written: dict[Syncing, set[str]] = {sharer.syncing: set() for sharer in sharers}
         self.leaves: dict[str, set[str]] = {name: set() for name in NAMES}
         self.lost: set[str] = set()
         self.conflicts = 0
@@ -40,11 +42,15 @@ class World:
         if there is not None:
             self.leaves[name].discard(there)
         if there is not None and self.random.random() < 0.2:
-            self.commits.append(sharer.write(*delete(f"app.generated:{name}")))
+            self.wrote(sharer, sharer.write(*delete(f"app.generated:{name}")))
             return
         source = f"return {{ handler = function() return {next(self.fresh)} end }}\n"
         self.leaves[name].add(source)
-        self.commits.append(sharer.write(*(create if there is None else update)(tool(name, source))))
+        self.wrote(sharer, sharer.write(*(create if there is None else update)(tool(name, source))))
+
+    def wrote(self, sharer: Sharer, commit: str) -> None:
+        self.commits.append(commit)
+        self.written[sharer.syncing].add(commit)
 
     async def pull(self, sharer: Sharer) -> None:
         done = await sharer.pull()
@@ -74,25 +80,33 @@ class World:
                     await self.pull(sharer)
 
     async def settle(self) -> None:
+        """Until a round of pulls and pushes changes nothing any more."""
         for _ in range(20):
+            before = self.heads()
             for sharer in self.sharers:
                 await self.pull(sharer)
                 try:
                     await sharer.push()
                 except Behind:
                     continue
-            if len({sharer.house.head for sharer in self.sharers} | {self.hub.head}) == 1:
+            if self.heads() == before:
                 return
-        raise AssertionError("they do not become one")
+        raise AssertionError("they do not come to rest")
+
+    def heads(self) -> list[str]:
+        return [*(sharer.house.head for sharer in self.sharers), self.hub.head]
 
     def check(self) -> None:
-        end = self.sharers[0].sources()
+        end, *others = (sharer.sources() for sharer in self.sharers)
+        assert all(other == end for other in others)
         for name in NAMES:
             unaccounted = self.leaves[name] - self.lost - {end.get(name)}
             assert not unaccounted, (name, end.get(name), unaccounted)
         behind = set(git(self.hub.path, "rev-list", "main").split())
         assert behind.issuperset(self.commits)
-        assert [f for f in audit(self.sharers[0].house.registry) if f.status != "ok"] == []
+        for sharer in self.sharers:
+            assert [f for f in audit(sharer.house.registry) if f.status != "ok"] == []
+            assert self.written[sharer.syncing] <= {v.commit for v in sharer.house.registry.versions()}
 
 
 @pytest.mark.parametrize("seed", range(1, 60 if os.environ.get("MICRO_AGI_FULL") == "1" else 3))

@@ -241,8 +241,15 @@ def test_set_and_remove(registry: Registry, hub: Path) -> None:
     assert address_of(registry.path) is None
     with pytest.raises(RegistryError, match="the registry has no remote"):
         there.fetch()
-    with pytest.raises(RegistryError, match="its own remote"):
-        there.set(str(registry.path))
+    for address in (str(registry.path), registry.path.as_uri()):
+        with pytest.raises(RegistryError, match="its own remote"):
+            there.set(address)
+
+
+def test_no_login_that_git_repeats_is_shown() -> None:
+    said = "fatal: unable to access 'https://ann:s3cr@t@host/x?token=T0KEN': no\n"
+    line = str(remote._failed("fetch from", Address.parse("https://host/x"), said))
+    assert line == "cannot fetch from host/x: fatal: unable to access 'https://host/x': no"
 
 
 @pytest.mark.parametrize(
@@ -271,6 +278,7 @@ def test_addresses(text: str, name: str) -> None:
         *("", " ", "relative/path", "../up", "name", "C:", "-u", "--upload-pack=x", "ext::sh -c x", "::x", "a::b"),
         *("git://example.com/x", "ftp://example.com/x", "javascript://x", "ext://x", "http://example.com/x"),
         *("https://ann:secret@example.com/x", "https://secret@example.com/x", "ssh://ann:secret@example.com/x"),
+        *("https://h/x?token=SECRET", "https://h/x#SECRET", "ssh://git@h/x?a=b"),
         *("http://localhost.example.com/x", "http://127.0.0.1.example.com/", "https://", "https:///x", "ssh://-oX/x"),
         *("ssh://-x@host/x", "-oProxyCommand=x:y", "a@-h:x", "a@h:-x", "ann:secret@host:x", "https://[::1/x"),
         *("https://h:99999999/x", "/a\nb", "/a\x1b[31m", "https://h/\u202e", "file://host/x", "x" * 1001, "a:b:c"),

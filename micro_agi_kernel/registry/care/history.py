@@ -83,8 +83,8 @@ def _check_history(
         if gap and not parent:
             continue  # what it changed cannot be known
         try:
-            step = _step(registry, parent, commit)
-            found = list(_check_trailers(step))
+            step = step_between(registry, parent, commit)
+            found = list(check_trailers(step))
             count += step.said.actor is not None
             wrong += len(found)
             yield from found
@@ -110,7 +110,8 @@ def _line(registry: Registry) -> tuple[list[str], str]:
     return commits[::-1], ""
 
 
-def _step(registry: Registry, parent: str, commit: str) -> Step:
+def step_between(registry: Registry, parent: str, commit: str) -> Step:
+    """What `commit` did to its first parent, "" for none. Raises RegistryError when that cannot be read."""
     found = registry.objects.commit(commit)
     before, after = (
         Snapshot(registry.tree_entries, registry.history, id, registry.history.tree(id)) for id in (parent, commit)
@@ -118,7 +119,8 @@ def _step(registry: Registry, parent: str, commit: str) -> Step:
     return Step(commit, parse_message(found.message), before, after, *before.changes_to(after))
 
 
-def _check_trailers(step: Step) -> Iterator[Finding]:
+def check_trailers(step: Step) -> Iterator[Finding]:
+    """Where a commit that names its actor says something else than it did."""
     if step.said.actor is None:
         return
     status: Literal["warn", "fail"] = "fail" if step.said.actor == AGENT else "warn"
@@ -150,5 +152,5 @@ def history_pairs(registry: Registry) -> Iterator[tuple[Snapshot, Version, tuple
     if gap:
         raise RegistryError(gap)
     for parent, commit in zip(["", *commits], commits, strict=False):
-        step = _step(registry, parent, commit)
+        step = step_between(registry, parent, commit)
         yield step.before, registry.version(commit), step.operations

@@ -58,7 +58,7 @@ def _url(text: str) -> Address:
         raise _unknown() from error
     if scheme not in ("file", "ssh", "https", "http"):
         raise RegistryError(f"a remote is a folder, or reached by ssh or https, not by {shorten(scheme)!r}")
-    if password is not None or (user is not None and scheme != "ssh"):
+    if password is not None or (user is not None and scheme != "ssh") or url.query or url.fragment:
         raise RegistryError(
             "a remote's address holds no password or token: set up a credential helper (`git help credentials`)"
         )

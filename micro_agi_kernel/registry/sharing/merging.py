@@ -10,6 +10,7 @@ ordinary commit is not in conflict with it when it changes again here, nor taken
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,9 @@ from micro_agi_kernel.registry.layout import FORMAT_FILE
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
+
+LONGEST = 120.0
+"""Seconds for reading one line of history: some 50,000 ordinary commits, and few that are made to take long."""
 
 Subject = EntryId | str
 """An entry, or the path of a file that is no entry."""
@@ -35,7 +39,7 @@ class Incoming:
     conflict: bool
     """Whether we changed it too, in another way."""
     theirs: tuple[str, ...]
-    """The commits of their line, newest first, that changed it."""
+    """The commits of their line, newest first, that changed it. None where no one did: a merge there dropped ours."""
     ours: str
     """In a conflict, our commit that changed it last."""
 
@@ -92,7 +96,7 @@ def incoming(registry: Registry, ours: Snapshot, theirs: Snapshot) -> list[Incom
         else:
             conflict = False
         ours_last = here.commits.get(subject, [ours.commit])[0] if conflict else ""
-        commits = tuple(there.commits.get(subject, (theirs.commit,)))
+        commits = tuple(there.commits.get(subject, ()))
         found.append(Incoming(subject, their, conflict, commits, ours_last))
     return found
 
@@ -100,7 +104,10 @@ def incoming(registry: Registry, ours: Snapshot, theirs: Snapshot) -> list[Incom
 def _follow(registry: Registry, line: Sequence[str], since: frozenset[str], subjects: Iterable[Subject]) -> _Line:
     """What the commits of `line` did to `subjects`; `since` are those whose states count."""
     wanted, found = set(subjects), _Line()
+    end = time.monotonic() + LONGEST
     for place, id in enumerate(line):
+        if time.monotonic() > end:
+            raise RegistryError(f"its history cannot be read within {LONGEST:.0f} s")
         commit = registry.objects.commit(id)
         before = registry.history.tree(commit.parents[0]) if commit.parents else ""
         try:

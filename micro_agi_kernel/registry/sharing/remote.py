@@ -18,12 +18,14 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from micro_agi_kernel.errors import Conflict, RegistryError
 from micro_agi_kernel.registry.git_program import ask_git
 from micro_agi_kernel.registry.lock import STALE_SECONDS
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sharing.address import Address, address_of
+from micro_agi_kernel.registry.sharing.sizes import check_sizes
 
 FETCHED = "refs/micro-agi/remote/main"
 """What the remote's branch was when it was last fetched."""
@@ -56,6 +58,8 @@ _SAYS_LITTLE = re.compile(
     r"fatal: Could not read from remote|Please make sure you have|and the repository exists|error: failed to push"
     r"|fatal: the remote end hung up|From |To |Done|hint:|fatal: (fetch-pack|index-pack|unpack-objects)| [!*] |!\t"
 )
+_SECRET = re.compile(r"(?<=//)[^/\s]*@|\?[^\s'\"]*")
+"""What of an address may be a login: a name before the host, and what is asked after the path."""
 _LOGIN = re.compile(r"could not read (Username|Password)|Authentication failed|terminal prompts disabled")
 _BEHIND = re.compile(
     r"\[rejected\]|cannot lock ref|failed to (lock|update ref)|incorrect old value|stale info|reference already exists"
@@ -87,7 +91,8 @@ class Remote:
     def set(self, text: str) -> Address:
         """Make `text` the address. Raises RegistryError."""
         address = Address.parse(text)
-        if Path(text).is_absolute() and Path(text).resolve() == self._repository.resolve():
+        path = unquote(urlsplit(text).path) if text.startswith("file:") else text
+        if Path(path).is_absolute() and Path(path).resolve() == self._repository.resolve():
             raise RegistryError("a registry cannot be its own remote")
         self.remove()
         ask_git(self._repository, "config", "--local", "remote.origin.url", address.text)
@@ -118,7 +123,10 @@ class Remote:
         for _ in range(TRIES):
             said = self._talk(address, SILENCE, *command, f"+refs/heads/main:{FETCHED}")
             if not said:
-                return self.fetched()
+                fetched = self.fetched()
+                if fetched is not None:
+                    check_sizes(self._repository, fetched, "--branches")
+                return fetched
             if "cannot lock ref" not in said:  # as when another process fetches too
                 break
         if "couldn't find remote ref" in said:
@@ -278,5 +286,5 @@ def _failed(doing: str, address: Address, said: str) -> RegistryError:
     else:
         lines = [line for line in re.split(r"[\r\n]+", said) if line.strip() and not _PROGRESS.match(line)]
         telling = [line for line in lines if not _SAYS_LITTLE.match(line)] or lines
-        why = re.sub(r"//[^/@\s]+@", "//", clean("; ".join(telling[:3]), 400))
+        why = _SECRET.sub("", clean("; ".join(telling[:3]), 400))
     return RegistryError(f"cannot {doing} {address.name}: {why}")
