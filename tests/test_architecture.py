@@ -141,6 +141,18 @@ def test_front_ends_stand_beside_each_other() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_leaves_of_the_registry_s_room_are_imported_from_nowhere_in_it() -> None:
+    """What a registry does without an audit, a remote or files; only a repair asks a remote."""
+    leaves = ("registry.care", "registry.sharing", "registry.files")
+    wrong = []
+    for source, target, where in edges():
+        leaf = next((leaf for leaf in leaves if target.startswith(f"{leaf}.")), None)
+        inside = source.startswith("registry.") and source != "registry.__init__"
+        if leaf and inside and not source.startswith(f"{leaf}.") and source != "registry.care.repair":
+            wrong.append(f"{where}: {source} imports {target}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_providers_and_lua_modules_do_not_know_each_other() -> None:
     """Members of a folder from which one picks: each stands alone on what the folder shares."""
     providers, shared = {"openai", "demo"}, {"catalog", "chat_format", "endpoint", "failures", ""}
