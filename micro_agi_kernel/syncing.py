@@ -27,7 +27,6 @@ from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sharing.merging import is_ancestor, line_since
 from micro_agi_kernel.registry.sharing.remote import SHOWN, Behind, Remote
 from micro_agi_kernel.registry.signing import signer_of
-from micro_agi_kernel.registry.trees import FILE_MODE
 from micro_agi_kernel.replay import may_join_our_line
 from micro_agi_kernel.settings import git_environment
 from micro_agi_kernel.trust import TrustedKey, read_trust
@@ -175,7 +174,7 @@ class Syncing:
             return False
         judged = {item.subject for item in plan.items}
         for path, _, node in registry.objects.changed(ours.tree, theirs.tree):
-            if (theirs.layout.entry_id(path) or path) not in judged or (node is not None and node.mode != FILE_MODE):
+            if (theirs.layout.entry_id(path) or path) not in judged or not (node is None or node.is_as_we_write_it):
                 return False
         parents = [*line[1:], ours.commit]
         try:

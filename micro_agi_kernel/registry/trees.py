@@ -29,6 +29,11 @@ class Node(NamedTuple):
         return self.mode & _KIND == 0o100000
 
     @property
+    def is_as_we_write_it(self) -> bool:
+        """An ordinary file that is not executable."""
+        return self.mode == FILE_MODE
+
+    @property
     def is_folder(self) -> bool:
         return self.mode & _KIND == 0o040000
 
