@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sharing.remote import Behind
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.syncing import Pulled, Syncing, count
@@ -66,6 +67,9 @@ class AutoSync:
                     await self._push()
             except MicroAgiError as error:
                 self._tell("failed", f"the registry was not shared: {error}")
+            except Exception as error:  # a fault of ours must not end sharing without a word
+                what = f"{type(error).__name__}: {error}"
+                self._tell(type(error).__name__, f"the registry was not shared, by a fault of Micro AGI: {clean(what)}")
 
     async def _push(self) -> None:
         try:

@@ -89,5 +89,10 @@ def _parsed(id: str | None) -> EntryId | None:
 
 
 def _listed(done: RolledBack) -> str:
-    summary, *lines = done.lines
+    summary, *lines = map(_code, done.lines)
     return "\n".join((summary, "", *(f"- {line}" for line in lines)))
+
+
+def _code(text: str) -> str:
+    """`text` as code of Markdown: subjects and paths are others' words, which might load an image otherwise."""
+    return "`{}`".format(text.replace("`", "'"))  # longer marks around it could be taken for a fence

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange, Operation
-from micro_agi_kernel.errors import EntryError, Refused
+from micro_agi_kernel.errors import EntryError, Refused, RegistryError
 from micro_agi_kernel.interfaces import CallContext, Published
 from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.policy.policies import POLICY_KINDS
@@ -65,14 +65,10 @@ async def import_path(workspace: Workspace, path: Path) -> Import:
 
 async def _refusals(workspace: Workspace, changeset: Changeset) -> tuple[tuple[EntryId, str], ...]:
     """Every entry that the checks refuse, where publishing stopped at the first: a person mends all at once."""
-    refused = []
-    for operation in changeset.operations:
-        assert operation.entry is not None
-        try:
-            await workspace.publishing.check_entry(operation.entry)
-        except Refused as refusal:
-            refused.append((operation.id, str(refusal)))
-    return tuple(refused)
+    entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
+    snapshot = await asyncio.to_thread(workspace.registry.snapshot)
+    found = await workspace.publishing.check_entries(entries, snapshot)
+    return tuple((id, str(refusal).removeprefix(f"{id}: ")) for id, refusal in found.items())
 
 
 def _read(path: Path) -> Contents:
@@ -105,7 +101,7 @@ def _differences(contents: Contents, snapshot: Snapshot) -> tuple[Changeset, int
 def _standing(id: EntryId, snapshot: Snapshot) -> Entry | None:
     try:
         return snapshot.get(id)
-    except EntryError:  # broken: the import mends it
+    except (EntryError, RegistryError):  # broken, or an object of it is lost: the import mends it
         return None
 
 

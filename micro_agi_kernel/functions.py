@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
@@ -16,6 +16,9 @@ from micro_agi_kernel.values import Value
 
 MAX_LIBRARIES = 64
 """Libraries of one call, those that libraries import among them: far above any tool."""
+
+State = Callable[[EntryId], Entry | None]
+"""The entries that are imported, by id; of a snapshot, or of what a changeset makes of one. It raises EntryError."""
 
 
 class Functions:
@@ -71,13 +74,9 @@ class Functions:
             modules=self._permissions.check_modules(entry, self._modules),
             limits=self._limits_of(lua),
             imports=_keys(lua.imports),
-            libraries=self._libraries(entry, lua, snapshot),
+            libraries=find_libraries(entry, lua, snapshot.get, self._permissions, snapshot),
         )
         return entry, program
-
-    def check_imports(self, entry: Entry, snapshot: Snapshot) -> None:
-        """Raise Refused or EntryError unless all that `entry` imports, itself or through others, is there."""
-        self._libraries(entry, _read(entry), snapshot)
 
     def _limits_of(self, lua: LuaEntry) -> Limits:
         """What the entry asks for, within what the settings allow."""
@@ -89,33 +88,35 @@ class Functions:
             host_calls=min(int(asked.get("host_calls", usual.host_calls)), most.host_calls),
         )
 
-    def _libraries(self, caller: Entry, lua: LuaEntry, snapshot: Snapshot) -> Mapping[str, Library]:
-        """All libraries that `caller` imports, those that they import among them. Raises Refused and EntryError."""
-        found: dict[str, Library] = {}
-        wanted = [*lua.imports.values()]
-        while wanted:
-            id = wanted.pop()
-            if str(id) in found:
-                continue
-            if len(found) == MAX_LIBRARIES:
-                raise Refused(ErrorKind.INVALID, f"{caller.id}: more than {MAX_LIBRARIES} libraries, with theirs")
-            library = _read(self._library(caller, id, snapshot))
-            found[str(id)] = Library(library.source, id.name, _keys(library.imports))
-            wanted += library.imports.values()
-        return found
 
-    def _library(self, caller: Entry, id: EntryId, snapshot: Snapshot) -> Entry:
-        """The library `id`, if `caller` may import it."""
+def find_libraries(
+    caller: Entry, lua: LuaEntry, state: State, permissions: Permissions, snapshot: Snapshot
+) -> Mapping[str, Library]:
+    """All libraries that `caller` imports, those that they import among them, under the policies of `snapshot`.
+
+    Raises Refused and EntryError unless all are there and `caller` may have them.
+    """
+    found: dict[str, Library] = {}
+    wanted = [*lua.imports.values()]
+    while wanted:
+        id = wanted.pop()
+        if str(id) in found:
+            continue
+        if len(found) == MAX_LIBRARIES:
+            raise Refused(ErrorKind.INVALID, f"{caller.id}: more than {MAX_LIBRARIES} libraries, with theirs")
         if id.namespace == GENERATED_NAMESPACE != caller.id.namespace:  # it would run with what `caller` was granted
             reason = f"{caller.id} may not import {id}: an agent can rewrite that"
             raise Refused(ErrorKind.PERMISSION_DENIED, reason)
-        self._permissions.tool_may(caller, "tool.load", str(id), snapshot)
-        entry = snapshot.get(id)
+        permissions.tool_may(caller, "tool.load", str(id), snapshot)
+        entry = state(id)
         if entry is None:
             raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}, which {caller.id} imports")
         if entry.kind != LIBRARY_KIND:
             raise Refused(ErrorKind.INVALID, f"not a library: {id} has the kind {entry.kind}, not {LIBRARY_KIND}")
-        return entry
+        library = _read(entry)
+        found[str(id)] = Library(library.source, id.name, _keys(library.imports))
+        wanted += library.imports.values()
+    return found
 
 
 def _read(entry: Entry) -> LuaEntry:

@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from micro_agi_kernel.agent_rules import judge
-from micro_agi_kernel.entries import GENERATED_NAMESPACE, MAX_FILE_BYTES, Action, Changeset, FileChange, Operation
+from micro_agi_kernel.entries import (
+    GENERATED_NAMESPACE,
+    MAX_FILE_BYTES,
+    Action,
+    Changeset,
+    EntryId,
+    FileChange,
+    Operation,
+)
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.publishing import resulting
 from micro_agi_kernel.registry import Snapshot, operation_between
 from micro_agi_kernel.registry.changes import check_twins
 from micro_agi_kernel.registry.layout import check_file_path
@@ -103,9 +112,12 @@ async def examine(
     refused: dict[Subject, str] = {}
     for each in found:
         try:
-            changes[each.subject] = await _change(workspace, ours, theirs, each.subject)
+            changes[each.subject] = await asyncio.to_thread(_change, ours, theirs, each.subject)
         except (Refused, EntryError) as error:
             refused[each.subject] = str(error)
+    for id, refusal in (await _faults(workspace, ours, changes.values())).items():
+        refused[id] = str(refusal)
+        del changes[id]
     waiting = await asyncio.to_thread(_waiting, workspace, ours, found, changes, is_trusted)
     plan = Plan(ours, theirs)
     seen: dict[str, tuple[str, bool]] = {}
@@ -125,17 +137,37 @@ async def examine(
                 fate, why = "refused", str(error)
         action = _action(ours, theirs, each.subject)
         plan.items.append(Item(each.subject, action, fate, clean(why, MAX_PATH), each.ours, last))
+    if len(plan.changes) < len(changes):
+        await _hold_back(workspace, plan)
     return plan
 
 
-async def _change(workspace: Workspace, ours: Snapshot, theirs: Snapshot, subject: Subject) -> Change:
+async def _hold_back(workspace: Workspace, plan: Plan) -> None:
+    """Let those wait that import what is not taken with them."""
+    while faults := await _faults(workspace, plan.ours, plan.changes):
+        plan.changes = [
+            change for change in plan.changes if not (isinstance(change, Operation) and change.id in faults)
+        ]
+        plan.items = [
+            replace(item, fate="waiting", why=clean(str(faults[item.subject]), MAX_PATH))
+            if isinstance(item.subject, EntryId) and item.subject in faults
+            else item
+            for item in plan.items
+        ]
+
+
+async def _faults(workspace: Workspace, ours: Snapshot, changes: Iterable[Change]) -> dict[EntryId, Refused]:
+    """What is wrong with the entries that `changes`, all of them on top of ours, would write."""
+    operations = [change for change in changes if isinstance(change, Operation)]
+    entries = [operation.entry for operation in operations if operation.entry is not None]
+    return await workspace.publishing.check_entries(entries, ours, resulting(operations, ours))
+
+
+def _change(ours: Snapshot, theirs: Snapshot, subject: Subject) -> Change:
     """What makes ours as theirs is. Raises Refused or EntryError where that can be nobody's wish."""
     if isinstance(subject, str):
-        return await asyncio.to_thread(_file, theirs, subject)
-    operations = await asyncio.to_thread(operation_between, ours, theirs, subject)
-    if operations[0].entry is not None:
-        await workspace.publishing.check_entry(operations[0].entry)
-    return operations[0]
+        return _file(theirs, subject)
+    return operation_between(ours, theirs, subject)[0]
 
 
 def _file(theirs: Snapshot, path: str) -> FileChange:

@@ -13,6 +13,7 @@ from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.imports import import_jsonschema
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, read_lua
 from micro_agi_kernel.messages import NOT_AT_TOP
+from micro_agi_kernel.models.catalog import MODEL_TYPE, read_spec
 from micro_agi_kernel.policy import check_policy
 from micro_agi_kernel.values import MAX_DEPTH, Json, check_json, shorten
 
@@ -98,3 +99,11 @@ KIND_CHECKS: Mapping[str, Callable[[Entry], None]] = {
     "security.policy.expr": check_policy,
 }
 """The check of each kind; it raises EntryError with what the author must mend."""
+
+
+def check_kind(entry: Entry) -> None:
+    """Raise EntryError, with what the author must mend, unless `entry` is what its kind and its type demand."""
+    if check := KIND_CHECKS.get(entry.kind):
+        check(entry)
+    if entry.type == MODEL_TYPE:
+        read_spec(entry)

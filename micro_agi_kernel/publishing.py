@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from micro_agi_kernel.agent_rules import judge
-from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, Entry, EntryId
+from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, Entry, EntryId, Operation
 from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
 from micro_agi_kernel.events import EntryPublished
+from micro_agi_kernel.functions import State, find_libraries
 from micro_agi_kernel.interfaces import CallContext, Library, Program, Published, Sandbox
-from micro_agi_kernel.kind_checks import KIND_CHECKS
-from micro_agi_kernel.lua_entries import LUA_KINDS
+from micro_agi_kernel.kind_checks import check_kind
+from micro_agi_kernel.lua_entries import LUA_KINDS, read_lua
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Upkeep, Version
 from micro_agi_kernel.resources import resource
@@ -83,13 +84,15 @@ class Publishing:
             return Published(version.commit, version.number)
         raise Conflict("the registry changes faster than this change can be checked; try again")
 
-    async def merge(self, changeset: Changeset, subject: str, checked: Snapshot, merging: str | None) -> str | None:
+    async def merge(
+        self, changeset: Changeset, subject: str, body: str, checked: Snapshot, merging: str | None
+    ) -> str | None:
         """Commit what a sync brought, as the person's who asked for it; its commit.
 
         `syncing` has judged it against `checked`: when something that it read has changed since, nothing is written
         and it is None. `merging` is the commit of the remote with which all is merged then.
         """
-        message = CommitMessage(actor=f"user:{self._person.name}", subject=subject)
+        message = CommitMessage(actor=f"user:{self._person.name}", subject=subject, body=body)
         stopped = threading.Event()
         try:
             version = await asyncio.to_thread(
@@ -118,7 +121,7 @@ class Publishing:
 
         def judged() -> tuple[str, dict[EntryId, Refused]]:
             policy = self._ask_policies(changeset, snapshot) if actor == AGENT else ""
-            return policy, self._check_kinds(entries, snapshot)
+            return policy, self._check_kinds(entries, snapshot, resulting(changeset.operations, snapshot))
 
         policy, found = await asyncio.to_thread(judged)
         for refusal in (found or await self._compile(entries)).values():
@@ -135,28 +138,27 @@ class Publishing:
             decisions.append(said)
         return max(decisions, key=lambda decision: decision.effect == "undefined").trailer
 
-    async def check_entry(self, entry: Entry, snapshot: Snapshot | None = None) -> None:
-        """As `check_entries`, of one. Raises Refused."""
-        for refusal in (await self.check_entries([entry], snapshot)).values():
-            raise refusal
+    async def check_entries(
+        self, entries: Sequence[Entry], snapshot: Snapshot, state: State | None = None
+    ) -> dict[EntryId, Refused]:
+        """What an entry must be, asked of each: the first thing wrong with it, by id; what is sound is not in it.
 
-    async def check_entries(self, entries: Sequence[Entry], snapshot: Snapshot | None = None) -> dict[EntryId, Refused]:
-        """The kind checks of each entry, its modules, and its source compiled: the first thing wrong with each.
-
-        Which modules it may have, the policies of `snapshot` say, or the newest.
+        These are the checks of its kind, its modules and imports under the policies of `snapshot`, and its source
+        compiled. What it imports is looked for in `state`, or in `snapshot` with all of `entries` written.
         """
-        found = await asyncio.to_thread(self._check_kinds, entries, snapshot or self._registry.snapshot())
+        state = state or resulting([Operation("update", entry.id, entry) for entry in entries], snapshot)
+        found = await asyncio.to_thread(self._check_kinds, entries, snapshot, state)
         found |= await self._compile([entry for entry in entries if entry.id not in found])
         return {entry.id: found[entry.id] for entry in entries if entry.id in found}
 
-    def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot) -> dict[EntryId, Refused]:
+    def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
         found: dict[EntryId, Refused] = {}
         for entry in entries:
             try:
-                if check := KIND_CHECKS.get(entry.kind):
-                    check(entry)  # a large schema takes a second
+                check_kind(entry)  # a large schema takes a second
                 if entry.kind in LUA_KINDS:
                     self._permissions.check_modules(entry, self._modules, snapshot)
+                    find_libraries(entry, read_lua(entry), state, self._permissions, snapshot)
             except EntryError as error:
                 found[entry.id] = Refused(error.kind, str(error))
             except Refused as refusal:
@@ -193,10 +195,10 @@ class Publishing:
         merging: str | None = None,
     ) -> Version:
         def recheck(head: Snapshot) -> None:
-            """Whatever lies outside of app.generated may have been read by the checks, or spoil what they read."""
+            """What lies outside of app.generated, or is imported, may have been read by the checks, or spoil it."""
             if stopped.is_set():
                 raise Refused(ErrorKind.CANCELED, "interrupted by the user")
-            touched = {operation.id for operation in changeset.operations}
+            touched = {operation.id for operation in changeset.operations} | _imported(changeset)
             operations, files = checked.changes_to(head)
             if files or any(id in touched or id.namespace != GENERATED_NAMESPACE for _, id in operations):
                 raise _Moved
@@ -211,13 +213,29 @@ class Publishing:
         return version
 
 
+def resulting(operations: Iterable[Operation], snapshot: Snapshot) -> State:
+    """The entries of `snapshot` after `operations`."""
+    written = {operation.id: operation.entry for operation in operations}
+    return lambda id: written[id] if id in written else snapshot.get(id)
+
+
+def _imported(changeset: Changeset) -> set[EntryId]:
+    """What the entries of a changeset that was checked import themselves."""
+    entries = (operation.entry for operation in changeset.operations)
+    lua = (read_lua(entry) for entry in entries if entry is not None and entry.kind in LUA_KINDS)
+    return {id for each in lua for id in each.imports.values()}
+
+
 def _only_updates(changeset: Changeset) -> bool:
     return not changeset.files and {operation.action for operation in changeset.operations} == {"update"}
 
 
 def _stands_already(changeset: Changeset, snapshot: Snapshot) -> bool:
     """Whether every operation of a changeset of updates is one to what `snapshot` holds."""
-    return all(snapshot.get(operation.id) == operation.entry for operation in changeset.operations)
+    try:
+        return all(snapshot.get(operation.id) == operation.entry for operation in changeset.operations)
+    except (EntryError, RegistryError):  # what is broken or lost there is written anew
+        return False
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

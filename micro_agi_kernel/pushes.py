@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
-from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, RegistryError
-from micro_agi_kernel.lua_entries import LUA_KINDS
-from micro_agi_kernel.models.catalog import MODEL_TYPE, read_spec
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.registry import Registry, Snapshot
+from micro_agi_kernel.registry.care.history import check_trailers, step_between
 from micro_agi_kernel.registry.message import MAX_PATH, clean
-from micro_agi_kernel.registry.sharing.pushed import commit_problem, file_problems, goes_on_from, pushed_commits
+from micro_agi_kernel.registry.sharing.pushed import (
+    commit_problem,
+    file_problems,
+    pushed_commits,
+    pushed_line,
+    step_problems,
+)
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import Workspace
 
 MAX_PROBLEMS = 20
 """Lines of one refusal."""
 SECONDS = 120.0
-"""What one check may take; a push of 1,000 tools takes about 10."""
-AT_ONCE = 4
-"""Entries that are checked at a time, each by a process of its own."""
+"""What one check may take; a push of 1,000 tools takes about one, of 1,000 commits two or three."""
 
 _MAIN = "refs/heads/main"
 _NONE = "0" * 40
@@ -66,45 +69,49 @@ async def _check(settings: Settings, repository: Path, objects: Path | None, old
     registry = Registry(repository, objects)  # not `open`: what a push mends may be broken now
     workspace = Workspace(settings, registry)
     try:
-        refused = await asyncio.to_thread(_commits, registry, objects, old, new)
-        if refused:
-            return refused
-        before, after = registry.snapshot(old), registry.snapshot(new)
-        found = await asyncio.to_thread(lambda: dict(file_problems(registry, before, after)))
-        refused = [f"{path}: {reason}" for path, reason in sorted(found.items())]
-        return refused or await _meaning(workspace, before, after)
+        line, refused = await asyncio.to_thread(_form, registry, objects, old, new)
+        if not refused:
+            # One at a time: a commit can be made to cost a second, and the time of them all has its end.
+            for before, commit in pairwise([old, *line]):
+                if commit != new:
+                    refused += await asyncio.to_thread(step_problems, registry, before, commit)
+                if not refused:
+                    refused = await asyncio.to_thread(_trailers, registry, before, commit)
+        return refused or await _meaning(workspace, registry.snapshot(old), registry.snapshot(new))
     finally:
         await workspace.close()
 
 
-def _commits(registry: Registry, objects: Path | None, old: str, new: str) -> list[str]:
+def _form(registry: Registry, objects: Path | None, old: str, new: str) -> tuple[list[str], list[str]]:
+    """The pushed first-parent line, and what is wrong with the commits and with the files of the newest state."""
     commits = pushed_commits(registry.path, objects, old, new)
-    if not goes_on_from(registry, old, new):
-        return [f"main: it does not go on from {old[:12]}, the newest commit here: run `git pull --rebase`, push again"]
+    line = pushed_line(registry, old, new)
+    if line is None:
+        why = f"it does not go on from {old[:12]}, the newest commit here: run `git pull --rebase`, push again"
+        return [], [f"main: {why}"]
     problems = ((id, commit_problem(registry, id)) for id in reversed(commits))
-    return [f"commit {id[:12]}: {problem}" for id, problem in problems if problem]
+    refused = [f"commit {id[:12]}: {problem}" for id, problem in problems if problem]
+    if not refused:
+        found = dict(file_problems(registry, registry.snapshot(old), registry.snapshot(new)))
+        refused = [f"{path}: {reason}" for path, reason in sorted(found.items())]
+    return line, refused
+
+
+def _trailers(registry: Registry, before: str, commit: str) -> list[str]:
+    """Where the message of a commit says something else than it did; it may say nothing."""
+    wrong = check_trailers(step_between(registry, before, commit))
+    return [f"commit {finding.message}: leave the trailers out, or let them say it" for finding in wrong]
 
 
 async def _meaning(workspace: Workspace, before: Snapshot, after: Snapshot) -> list[str]:
     """What is wrong with the changed entries, all of which can be read."""
-    at_once = asyncio.Semaphore(AT_ONCE)
-
-    async def check(id: EntryId) -> str:
-        entry = after.get(id)
-        async with at_once:
-            try:
-                if entry is not None:
-                    await _check_entry(workspace, entry, after)
-            except RegistryError:
-                raise
-            except MicroAgiError as error:
-                in_source = error.kind is ErrorKind.SYNTAX
-                path = after.layout.source_path(id) if in_source else after.layout.entry_path(id)
-                return f"{path}: {str(error).removeprefix(f'{id}: ')}"
-        return ""
-
     changed = [id for _, id in before.changes_to(after)[0]]
-    refused = [line for line in await asyncio.gather(*map(check, changed)) if line]
+    entries = await asyncio.to_thread(lambda: [entry for id in changed if (entry := after.get(id)) is not None])
+    found = await workspace.publishing.check_entries(entries, after)
+    refused = []
+    for id, refusal in found.items():
+        path = after.layout.source_path(id) if refusal.kind is ErrorKind.SYNTAX else after.layout.entry_path(id)
+        refused.append(f"{path}: {str(refusal).removeprefix(f'{id}: ')}")
     for scope in (AGENT_SCOPE, TOOL_SCOPE):
         if any(id.namespace == scope.partition(":")[0] for id in changed):
             try:
@@ -112,12 +119,3 @@ async def _meaning(workspace: Workspace, before: Snapshot, after: Snapshot) -> l
             except MicroAgiError as error:
                 refused.append(f"{scope}: {error}")
     return refused
-
-
-async def _check_entry(workspace: Workspace, entry: Entry, after: Snapshot) -> None:
-    """Raises MicroAgiError with what its author must mend."""
-    await workspace.publishing.check_entry(entry, after)
-    if entry.kind in LUA_KINDS:
-        await asyncio.to_thread(workspace.check_imports, entry, after)
-    if entry.type == MODEL_TYPE:
-        read_spec(entry)

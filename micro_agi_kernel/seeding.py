@@ -112,8 +112,7 @@ def _left_by_installer(registry: Registry, head: Snapshot, digest: str) -> Mappi
             continue
         if said.trailers.get("Source-SHA256") == digest:
             return None
-        before = registry.history.tree(commit.parents[0]) if commit.parents else ""
-        operations, files = registry.history.changes(before, commit.tree)
+        operations, files = registry.history.changes(registry.history.before(commit), commit.tree)
         places: list[_Place] = [id for _, id in operations]
         for place in [*places, *(path for path in files if path != FORMAT_FILE)]:
             left.setdefault(place, _state(registry, commit.tree, place))

@@ -152,7 +152,7 @@ class Syncing:
         if plan.open:
             if changeset == Changeset(()):
                 return ours
-            return await publishing.merge(changeset, subject, plan.ours, None)
+            return await publishing.merge(changeset, subject, _origins(plan), plan.ours, None)
         if await asyncio.to_thread(is_ancestor, registry, theirs, ours):
             return ours
         if not plan.left and await asyncio.to_thread(is_ancestor, registry, ours, theirs):
@@ -160,7 +160,7 @@ class Syncing:
                 return theirs if await publishing.forward(theirs, plan.ours) else None
             if not plan.changes:
                 return ours  # they have all of ours, and nothing else that counts
-        return await publishing.merge(changeset, subject, plan.ours, theirs)
+        return await publishing.merge(changeset, subject, _origins(plan), plan.ours, theirs)
 
     def _may_forward(self, plan: Plan) -> bool:
         """Whether the remote's commits may become part of our own line, which an audit believes and a log shows.
@@ -212,6 +212,11 @@ class Syncing:
                 raise
         except OSError as error:
             raise RegistryError(f"cannot write {file}: {error.strerror or error}") from error
+
+
+def _origins(plan: Plan) -> str:
+    """Which commits of the remote made what is taken: an audit of ours begins its search there."""
+    return ", ".join(f"{item.subject} by {item.theirs[:12]}" for item in plan.items if item.fate == "taken")
 
 
 def count(things: Sized, one: str = "change", many: str = "changes") -> str:

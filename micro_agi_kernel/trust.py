@@ -14,7 +14,8 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from contextlib import suppress
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -31,6 +32,9 @@ _HEAD = "# What you trusted by `micro-agi registry trust`. No registry can read 
 WAIT_SECONDS = 5.0
 """How long another process may be at the file, which takes milliseconds; after that it died there."""
 
+STEPS = 64
+"""Commits of a project's registry that each start may read anew, a few milliseconds; more are remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrustedRegistry:
@@ -39,7 +43,9 @@ class TrustedRegistry:
     path: str
     """Absolute, without symbolic links."""
     first_commit: str
-    """Tells another registry that was put there later."""
+    """The one with which the branch main began: tells another registry that was put there later."""
+    checked: str = ""
+    """A commit of main that was found to go back to the first one, so that a start reads what came later only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +147,10 @@ def _items(document: Mapping[str, Any], file: Path) -> Iterator[Trusted]:
     for table, rows in document.items():
         if table not in _TABLES or not isinstance(rows, list):
             raise SettingsError(f"{file}: unknown key {shorten(table)!r}; there are: [[{']], [['.join(_TABLES)}]]")
-        names = [field.name for field in fields(_TABLES[table])]
+        names = {field.name: field.default is MISSING for field in fields(_TABLES[table])}
+        needed = {name for name, is_needed in names.items() if is_needed}
         for row in rows:
-            if not isinstance(row, dict) or sorted(row) != sorted(names):
+            if not isinstance(row, dict) or not needed <= row.keys() <= names.keys():
                 raise SettingsError(f"{file}: [[{table}]] has exactly the keys {', '.join(names)}")
             if not all(isinstance(value, str) for value in row.values()):
                 raise SettingsError(f"{file}: every value of [[{table}]] is a text")
@@ -208,10 +215,14 @@ def choose_registry(settings: Settings) -> tuple[Path, str]:
     why = unusable(project)
     if not why:
         known = [item for item in read_trust(settings.home).of(TrustedRegistry) if item.path == str(project)]
-        if any(_begins_with(project, item.first_commit) for item in known):
-            return project, ""
-        why = "another one than you trusted lies there" if known else "you have not trusted it"
-        why += f": `micro-agi registry trust {shlex.quote(str(project)) if str(project).isprintable() else 'PATH'}`"
+        named = shlex.quote(str(project)) if str(project).isprintable() else "PATH"
+        try:
+            if any(_is_it(item, settings.home) for item in known):
+                return project, ""
+            why = "another one than you trusted lies there" if known else "you have not trusted it"
+            why += f": `micro-agi registry trust {named}`"
+        except RegistryError as error:
+            why = f"whether it is the one that you trusted cannot be seen: {error}, and name {named} by --registry"
     shown = str(project) if str(project).isprintable() else repr(str(project))
     return settings.registry_path, f"using the default registry, not this project's {shown}: {why}"
 
@@ -230,8 +241,9 @@ def project_registry(place: Path) -> TrustedRegistry:
     if why := unusable(place):
         raise RegistryError(f"{place} cannot be trusted: {why}")
     with Registry.open(place) as opened:
-        first = deque(opened.history.line(opened.head()), maxlen=1)
-        return TrustedRegistry(str(place), first[0].id)
+        head = opened.head()
+        first = deque(opened.history.line(head), maxlen=1)
+        return TrustedRegistry(str(place), first[0].id, head)
 
 
 def unusable(project: Path) -> str:
@@ -250,14 +262,25 @@ def unusable(project: Path) -> str:
     return ""
 
 
-def _begins_with(path: Path, commit: str) -> bool:
-    """Whether the repository holds that commit, as a first one."""
+def _is_it(item: TrustedRegistry, home: Path) -> bool:
+    """Whether what lies there is the registry that was trusted: main goes back, by first parents, to its first commit.
+
+    That the commit lies there says nothing: whoever puts another registry there can put it beside. No file in the
+    repository is asked about it either, but the commits themselves. Raises RegistryError when one cannot be read.
+    """
     from micro_agi_kernel.registry.objects import Objects
 
-    objects = Objects(path)
+    objects = Objects(Path(item.path))
     try:
-        return objects.commit(commit).parents == ()
-    except RegistryError:
-        return False
+        head = commit = objects.head() or ""
+        steps = 0
+        while commit and commit not in (item.first_commit, item.checked):
+            commit = next(iter(objects.commit(commit).parents), "")
+            steps += 1
     finally:
         objects.close()
+    if commit and steps > STEPS:
+        now = replace(item, checked=head)
+        with suppress(SettingsError):  # where it cannot be written, the next start reads as much
+            change_trust(home, lambda trust: Trust(tuple(now if each == item else each for each in trust.items)))
+    return bool(commit)

@@ -29,14 +29,17 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 def check_json(value: object, where: str, *, depth: int = 0) -> None:
     """Raise EntryError unless `value` is JSON that can be written to a file and read back the same.
 
-    Refused: other types, NaN and infinities, lone surrogates, keys that are not text, nesting beyond
-    MAX_DEPTH. `where` opens the error line.
+    Refused: other types, NaN and infinities, integers beyond 64 bits (Lua has no others), lone surrogates, keys
+    that are not text, nesting beyond MAX_DEPTH. `where` opens the error line.
     """
     if depth > MAX_DEPTH:
         raise EntryError(f"{where}: nested too deeply")
     match value:
-        case None | bool() | int():
+        case None | bool():
             return
+        case int():
+            if not -(1 << 63) <= value < 1 << 63:
+                raise EntryError(f"{where}: an integer beyond 64 bits")
         case float():
             if not math.isfinite(value):
                 raise EntryError(f"{where}: {value} is no JSON number")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from pathlib import Path
 
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId
@@ -19,7 +19,7 @@ from micro_agi_kernel.permissions import AGENT_SCOPE, HOST_MODULES, TOOL_SCOPE
 from micro_agi_kernel.registry import Finding, Progress, Snapshot, Step, audit, check_files, check_objects
 from micro_agi_kernel.registry.care.history import silent
 from micro_agi_kernel.registry.sharing.hook import foreign_hook
-from micro_agi_kernel.registry.signing import fingerprint, signature_of
+from micro_agi_kernel.registry.signing import Unchecked, fingerprint, signature_of
 from micro_agi_kernel.replay import refusals
 from micro_agi_kernel.settings import Settings, git_environment
 from micro_agi_kernel.trust import TrustedKey, choose_registry, read_trust
@@ -119,7 +119,7 @@ class _Replay:
         self._workspace = workspace
         self._keys = keys
         self._rules: Snapshot | None = None
-        self._judged = self._wrong = self._signed = self._forged = 0
+        self._judged = self._wrong = self._signed = self._forged = self._unchecked = 0
 
     def judge(self, step: Step) -> Iterator[Finding]:
         """What the rules of the parent forbid of a commit, and whether its signature is good."""
@@ -142,6 +142,11 @@ class _Replay:
     def _check_signature(self, step: Step) -> Iterator[Finding]:
         try:
             key = signature_of(self._workspace.registry, step.commit)
+        except Unchecked as error:
+            self._unchecked += 1
+            if self._unchecked == 1:
+                yield Finding("warn", "signatures", f"cannot be checked: {error}")
+            return
         except RegistryError as error:
             self._forged += 1
             yield step.finding("fail", "signatures", str(error), None)
@@ -156,7 +161,7 @@ class _Replay:
             yield Finding(
                 "ok", "policies", f"commits by the agent that the policies of their time allowed: {self._judged}"
             )
-        if (self._signed or self._workspace.registry.signer) and not self._forged:
+        if (self._signed or self._workspace.registry.signer) and not (self._forged or self._unchecked):
             yield Finding("ok", "signatures", f"{self._signed} of {self._judged} commits by the agent are signed")
 
 
@@ -173,9 +178,8 @@ async def _compile(workspace: Workspace, progress: Progress) -> AsyncIterator[Fi
         for id, why in closed.items():
             message = f"{id} cannot be called under the policies of today: {why}"
             yield Finding("warn", "sources", message, id=id)
-        open_ones = [entry for entry in entries if entry.id not in closed]
-        refusals = await workspace.publishing.check_entries(open_ones, snapshot)
-        faults = await asyncio.to_thread(_check_imports, workspace, open_ones, snapshot, refusals)
+        open_ones = [entry for entry in entries if entry.id not in closed and entry.type != MODEL_TYPE]
+        faults = await workspace.publishing.check_entries(open_ones, snapshot)
         wrong += len(faults)
         for id, fault in sorted(faults.items()):
             yield Finding("fail", "sources", f"{id}: {fault}", id=id)
@@ -190,20 +194,6 @@ def _readable(snapshot: Snapshot, ids: Sequence[EntryId]) -> list[Entry]:
         with contextlib.suppress(EntryError):
             if (entry := snapshot.get(id)) is not None:
                 found.append(entry)
-    return found
-
-
-def _check_imports(
-    workspace: Workspace, entries: Sequence[Entry], snapshot: Snapshot, faults: Mapping[EntryId, Refused]
-) -> dict[EntryId, Refused | EntryError]:
-    """`faults`, and those of entries that import what is not there."""
-    found: dict[EntryId, Refused | EntryError] = dict(faults)
-    for entry in entries:
-        if entry.kind in LUA_KINDS and entry.id not in found:
-            try:
-                workspace.check_imports(entry, snapshot)
-            except (Refused, EntryError) as fault:
-                found[entry.id] = fault
     return found
 
 

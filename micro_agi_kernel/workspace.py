@@ -75,10 +75,6 @@ class Workspace:
         """Call an entry; see interfaces.Caller."""
         return await self._functions.call(id, input, context)
 
-    def check_imports(self, entry: Entry, snapshot: Snapshot) -> None:
-        """Raise Refused or EntryError unless all that `entry` imports, itself or through others, is there."""
-        self._functions.check_imports(entry, snapshot)
-
     async def close(self) -> None:
         await self.sandbox.close()
         self.registry.close()

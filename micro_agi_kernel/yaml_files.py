@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,9 @@ from micro_agi_kernel.values import Json, check_json, shorten
 
 _MAX_YAML_DEPTH = 200
 _OPENERS = b"[{-?:"
+
+_MAX_NUMBER = 300
+"""Characters of a number. PyYAML takes any: in base 60 a few kilobytes cost minutes, or overflow a double."""
 
 
 def dump_yaml(value: Json) -> bytes:
@@ -32,7 +36,8 @@ def load_yaml(content: bytes, name: str) -> Json:
     """The JSON value that a YAML file holds; `name` opens the error line.
 
     Hostile until checked: no aliases (the bomb), no tags, no dates or other values that JSON lacks, no
-    repeated keys, bounded nesting. Raises EntryError. The caller bounds the size.
+    repeated keys, bounded nesting, no integer beyond 64 bits: that is what Lua has and what the jail's messages
+    carry, and Python itself can write no more than 4,300 digits. Raises EntryError. The caller bounds the size.
     """
     import yaml
 
@@ -102,8 +107,23 @@ def _loader() -> Any:
     Loader.yaml_constructors = {
         tag: function for tag, function in yaml.CSafeLoader.yaml_constructors.items() if tag in plain or tag is None
     }
+    for tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+        Loader.yaml_constructors[tag] = _bounded(Loader.yaml_constructors[tag])
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag in plain]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
     return Loader
+
+
+def _bounded(construct: Callable[[Any, Any], int | float]) -> Callable[[Any, Any], int | float]:
+    """The constructor of a number, for one that is no longer than numbers are."""
+    import yaml
+
+    def bounded(loader: Any, node: Any) -> int | float:
+        if len(node.value) > _MAX_NUMBER:
+            what = f"a number of {len(node.value)} characters, at most {_MAX_NUMBER} are allowed"
+            raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+        return construct(loader, node)
+
+    return bounded

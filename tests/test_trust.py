@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import ModelError, RegistryError, SettingsError
 from micro_agi_kernel.models.catalog import ModelSpec, read_spec
 from micro_agi_kernel.models.endpoint import endpoint_of
+from micro_agi_kernel.registry.commits import CommitObject
+from micro_agi_kernel.registry.objects import Objects
 from micro_agi_kernel.settings import Settings, load_settings
 from micro_agi_kernel.trust import (
     Trust,
@@ -172,6 +175,76 @@ def test_another_registry_at_the_trusted_place_is_asked_again(project: Path) -> 
         trust(found.home, TrustedRegistry(first.path, "0" * 40))
     path, line = choose_registry(found)
     assert path == found.home / "registry.git" and "another one than you trusted lies there" in line
+
+
+def git(place: Path, *arguments: str) -> str:
+    """Run real git there, without anyone's configuration; its output, stripped."""
+    who = {f"GIT_{role}_{what}": "ann@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    env = {"PATH": os.environ["PATH"], "HOME": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", **who}
+    return subprocess.run(
+        ["git", *arguments], cwd=place, env=env, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def commits(place: Path, count: int, parent: str = "main", *more: str) -> str:
+    """So many commits more, from `parent` on; `main` names the last of them."""
+    tree = git(place, "rev-parse", "main^{tree}")
+    for number in range(count):
+        parents = [word for each in (parent, *more) if each for word in ("-p", each)]
+        parent, more = git(place, "commit-tree", tree, *parents, "-m", f"number {number}"), ()
+    git(place, "update-ref", "refs/heads/main", parent)
+    return parent
+
+
+@pytest.mark.parametrize("way", ["beside", "second parent"])
+def test_a_registry_that_only_holds_the_first_commit_is_another_one(project: Path, way: str) -> None:
+    found, place = settings(project), project_place(project)
+    trusted = commits(place, 1)
+    trust(found.home, project_registry(place))
+    other = commits(place, 1, "")
+    commits(place, 2, other, *([trusted] if way == "second parent" else []))
+    path, line = choose_registry(found)
+    assert path == found.home / "registry.git" and "another one than you trusted lies there" in line
+
+
+def test_a_long_history_is_walked_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("micro_agi_kernel.trust.STEPS", 3)
+    found, place = settings(project), project_place(project)
+    first = git(place, "rev-list", "--max-parents=0", "main")
+    trust(found.home, TrustedRegistry(str(place), first))
+    read: list[str] = []
+    one = Objects._commit
+
+    def commit(objects: Objects, id: str) -> CommitObject:
+        read.append(id)
+        return one(objects, id)
+
+    monkeypatch.setattr(Objects, "_commit", commit)
+    for more, steps in ((10, 10), (0, 0), (2, 2), (0, 2), (3, 5), (0, 0)):
+        commits(place, more) if more else None
+        read.clear()
+        assert (choose_registry(found), len(read)) == ((place, ""), steps)
+    (kept,) = read_trust(found.home).of(TrustedRegistry)
+    assert (kept.first_commit, kept.checked) == (first, git(place, "rev-parse", "main"))
+    git(place, "update-ref", "refs/heads/main", "main~12")
+    assert choose_registry(found) == (place, ""), "what is known no longer lies on the line"
+    trust(found.home, TrustedRegistry(str(place), first))
+    monkeypatch.setattr("micro_agi_kernel.trust.change_trust", refuse)
+    assert choose_registry(found) == (place, ""), "where nothing can be written it is walked each time"
+
+
+def refuse(home: Path, change: object) -> Trust:
+    raise SettingsError("cannot write")
+
+
+def test_a_damaged_registry_is_said_to_be(project: Path) -> None:
+    found, place = settings(project), project_place(project)
+    trust(found.home, project_registry(place))
+    (place / "refs/heads/main").write_text("nonsense")
+    path, line = choose_registry(found)
+    assert path == found.home / "registry.git" and "\n" not in line
+    assert "does not name a commit: run `micro-agi registry verify --repair`" in line
+    assert line.endswith(f"and name {place} by --registry")
 
 
 def test_no_trust_opens_what_is_not_the_projects_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

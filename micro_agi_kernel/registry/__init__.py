@@ -9,7 +9,7 @@ says about itself. dulwich is loaded by the first `open` or `create`, not by imp
 registry knows neither policies nor kinds: whether a changeset may be written is for the caller to decide.
 """
 
-from micro_agi_kernel.registry.care.history import Step, audit, history_pairs
+from micro_agi_kernel.registry.care.history import Step, audit
 from micro_agi_kernel.registry.care.objects import Finding, Progress, check_files, check_objects
 from micro_agi_kernel.registry.care.upkeep import Upkeep
 from micro_agi_kernel.registry.changes import changeset_between, operation_between, same_entry
@@ -37,7 +37,6 @@ __all__ = [
     "changeset_between",
     "check_files",
     "check_objects",
-    "history_pairs",
     "operation_between",
     "same_entry",
     "seed_changeset",

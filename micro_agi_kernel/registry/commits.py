@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from dulwich.objects import Commit, ObjectID
 
 from micro_agi_kernel.errors import RegistryError
+from micro_agi_kernel.registry.layout import ID
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.storing import NewObject, new_object
-
-ID = "[0-9a-f]{40}"
 
 _IDENTITY = re.compile(r"(.*?) ?<([^<>]*)> (-?\d{1,12}) ([+-])(\d\d)(\d\d)")
 

@@ -5,6 +5,7 @@ app/tools/create_tool.yaml        the entry app.tools:create_tool: namespace dot
 app/tools/create_tool.lua         its source
 app/generated/_07/new_tool.yaml   the entry app.generated:new_tool, where app.generated is sharded
 docs/lua/core/time.md             pages; `docs` is no namespace
+README.md                         somebody's own: any file, in any folder, that is no YAML and no Lua
 
 A commit costs what the folders on its paths hold, so a namespace of thousands is sharded over 64 folders.
 """
@@ -21,8 +22,13 @@ from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.values import Json, shorten
 from micro_agi_kernel.yaml_files import dump_yaml, load_yaml
 
+BRANCH = "refs/heads/main"
+ID = "[0-9a-f]{40}"
+"""The id of an object, as a pattern."""
 FORMAT_FILE = "registry.yaml"
 DOCS = "docs"
+FORMAT = 1
+"""Only a higher number is a newer version's; anything else that cannot be read is damage."""
 FORMAT_CONTENT = b"""\
 # A registry of Micro AGI. Namespace dots are folders, the name is the file stem,
 # the Lua source of an entry lies beside it; docs/ holds pages and is no namespace.
@@ -78,8 +84,11 @@ class Layout:
         dotted = folder.replace("/", ".")
         return dotted if "." not in folder and is_namespace(dotted) else None
 
-    def why_stray(self, path: str, is_folder: bool) -> str:
-        """The reason why what lies at `path` is no part of an entry, for a file of which `entry_id` knows none."""
+    def why_stray(self, path: str, is_folder: bool = False) -> str:
+        """The reason why what lies at `path`, of which `entry_id` knows no entry, should not lie there.
+
+        "" for a page, and for an ordinary file of somebody's own (a README, a picture): no problem, and no entry.
+        """
         folder, _, name = path.rpartition("/")
         namespace = self.namespace(folder) if folder else None
         if is_folder:
@@ -88,6 +97,8 @@ class Layout:
             return "the folder's name cannot be part of a namespace"
         if (id := _spelled(path)) is not None and self.folder(id) != folder:
             return f"the namespace is sharded: the entry belongs into {self.folder(id)}"
+        if path.startswith(f"{DOCS}/") or not name.endswith((".yaml", ".yml", ".lua")):
+            return _why_bad(path)
         if name.endswith(".yaml") and namespace:
             return "the file's name cannot be the name of an entry"
         if name.endswith(".lua") and namespace:
@@ -138,14 +149,21 @@ def check_file_path(path: str) -> None:
     It has to be good for every checkout, so nothing that Git, Windows or a shell reads in its own way; and
     an entry's path is refused (sharded or not), so that no entry is ever written past the checks that entries get.
     """
-    shown = repr(shorten(path))
     if _spelled(path) is not None:
-        raise EntryError(f"{shown} is the path of an entry: change it as an entry")
+        raise EntryError(f"{shorten(path)!r} is the path of an entry: change it as an entry")
+    if reason := _why_bad(path):
+        raise EntryError(reason)
+
+
+def _why_bad(path: str) -> str:
+    """Why not every checkout can have a file at `path`, or nothing."""
+    bad = f"bad file path {shorten(path)!r}: "
     if clean(path, MAX_PATH) != path or not _FORBIDDEN.isdisjoint(path):
-        raise EntryError(f"bad file path {shown}: too long, or a character that not every file system can hold")
+        return bad + "too long, or a character that not every file system can hold"
     for part in path.split("/"):
         if part in ("", ".", "..") or part.strip(" ") != part or part.endswith(".") or part.lower() in _RESERVED:
-            raise EntryError(f"bad file path {shown}: {part!r} is a name that a file system or Git reserves")
+            return bad + f"{part!r} is a name that a file system or Git reserves"
+    return ""
 
 
 def read_format(content: bytes) -> Layout:
@@ -153,14 +171,19 @@ def read_format(content: bytes) -> Layout:
 
     Unknown keys are refused too: a rule that says where files lie, overlooked, would hide entries.
     """
+    mend = "put it back as an earlier commit of that registry has it"
     try:
         document = load_yaml(content, FORMAT_FILE)
     except EntryError as error:
-        raise RegistryError(f"{error}; restore {FORMAT_FILE} from an earlier commit") from error
+        raise RegistryError(f"{error}; {mend}") from error
+    number = document.get("format") if isinstance(document, dict) else None
+    if type(number) is int and number > FORMAT:
+        raise RegistryError(f"{FORMAT_FILE} names a format that this version cannot read: upgrade micro-agi-kernel")
     sharded = document.get("sharded") if isinstance(document, dict) else None
     names = [name for name in sharded if isinstance(name, str)] if isinstance(sharded, list) else []
     if document != _format(names) or names != sorted(set(names)) or not all(map(is_namespace, names)):
-        raise RegistryError(f"{FORMAT_FILE} names a format that this version cannot read: upgrade micro-agi-kernel")
+        rule = f"`format: {FORMAT}`, `layout: folders` and at most `sharded`, a sorted list of namespaces"
+        raise RegistryError(f"{FORMAT_FILE}: must hold {rule}; {mend}")
     return Layout(frozenset(names))
 
 
@@ -171,5 +194,5 @@ def format_content(layout: Layout) -> bytes:
 
 
 def _format(sharded: list[str]) -> dict[str, Json]:
-    rule: dict[str, Json] = {"format": 1, "layout": "folders"}
+    rule: dict[str, Json] = {"format": FORMAT, "layout": "folders"}
     return {**rule, "sharded": list(sharded)} if sharded else rule

@@ -12,6 +12,8 @@ import os
 import random
 import sys
 import time
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 
@@ -20,8 +22,14 @@ from micro_agi_kernel.errors import RegistryError
 FOLDER = "micro-agi"
 STALE_SECONDS = 10.0
 """Age from which a left-over `.lock` is removed: a git command at work may own a younger one."""
+FORGOTTEN_SECONDS = 300.0
+"""Age from which the branch's lock is nobody's, even if no writer of ours died: a killed `git push` leaves one too. A
+git holds it for milliseconds, or as long as a person's `reference-transaction` hook takes. Nobody waits so long."""
 WAIT_SECONDS = 60.0
 """How long to wait for other writers; each holds the lock for milliseconds."""
+
+LOOSE = "[0-9a-f][0-9a-f]/*"
+"""What holds one object, and what lies beside these, below `objects`."""
 
 _CLEAN, _DIRTY = b"0", b"1"
 
@@ -39,7 +47,7 @@ class WriteLock:
         file = self._repository / FOLDER / "lock"
         try:
             file.parent.mkdir(mode=0o700, exist_ok=True)
-            self._fd = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+            self._fd = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         except OSError as error:
             raise RegistryError(f"cannot write to the registry {self._repository}: {error.strerror}") from error
         try:
@@ -65,19 +73,20 @@ class WriteLock:
         """Remove what a writer that died left behind, if it is old enough; else it stays for the next sweep."""
         if not self._died:
             return
-        objects = self._repository / "objects"
         self._leftovers = False
+        # The packs' names are ours; those of git are shorter.
+        ours = (f"{LOOSE}.lock", "tmp_obj_*", "pack/tmp_pack_????????????????_?")
         for file in (
-            self._repository / "refs" / "heads" / "main.lock",
-            *objects.glob("[0-9a-f][0-9a-f]/*.lock"),
-            *objects.glob("tmp_obj_*"),
-            *objects.glob("pack/tmp_pack_????????????????_?"),  # ours; those of git have shorter names
+            *ordinary_files(self._repository / "refs", "heads/main.lock"),
+            *ordinary_files(self._repository / "objects", *ours),
         ):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime > STALE_SECONDS:
-                    file.unlink()
-                else:
-                    self._leftovers = True
+            if not _removed(file, STALE_SECONDS):
+                self._leftovers = True
+
+    def break_branch_lock(self) -> None:
+        """Remove the branch's lock, whoever left it, if it is so old that nobody can be at work behind it."""
+        for file in ordinary_files(self._repository / "refs", "heads/main.lock"):
+            _removed(file, FORGOTTEN_SECONDS)
 
     def _mark(self, state: bytes) -> None:
         os.lseek(self._fd, 0, os.SEEK_SET)
@@ -90,6 +99,41 @@ class WriteLock:
             if time.monotonic() > end:
                 raise RegistryError(f"another process has held the lock of {self._repository} for {WAIT_SECONDS:.0f} s")
             time.sleep(random.uniform(0.001, 0.01))
+
+
+def _removed(file: Path, age: float) -> bool:
+    """Remove a file that is older than `age` seconds. Whether it is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - file.stat().st_mtime <= age:
+            return False
+        file.unlink()
+    return True
+
+
+def ordinary_files(folder: Path, *patterns: str) -> Iterator[Path]:
+    """The ordinary files in `folder` whose name, or folder and name, fits a pattern, each once.
+
+    No link is followed: somebody may have put one here that leads to files which are none of the repository's.
+    """
+    by_folder = {pattern.rpartition("/")[0] for pattern in patterns}
+    for inside in _entries(folder):
+        if inside.is_file(follow_symlinks=False):
+            if any(fnmatchcase(inside.name, pattern) for pattern in patterns):
+                yield folder / inside.name
+        elif inside.is_dir(follow_symlinks=False) and any(fnmatchcase(inside.name, each) for each in by_folder):
+            for file in _entries(folder / inside.name):
+                name = f"{inside.name}/{file.name}"
+                if file.is_file(follow_symlinks=False) and any(fnmatchcase(name, pattern) for pattern in patterns):
+                    yield folder / name
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What a folder holds; nothing where it is gone, cannot be read, or is a link."""
+    try:
+        with os.scandir(folder) as found:
+            return [] if folder.is_symlink() else list(found)
+    except OSError:
+        return []
 
 
 if sys.platform == "win32":

@@ -32,12 +32,11 @@ from dulwich.refs import DiskRefsContainer, Ref
 
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry import trees
-from micro_agi_kernel.registry.commits import ID, CommitObject, parse_commit
+from micro_agi_kernel.registry.commits import CommitObject, parse_commit
+from micro_agi_kernel.registry.layout import BRANCH, ID
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.storing import NewObject, new_object, store, sync_folders
 from micro_agi_kernel.registry.trees import FILE_MODE, TREE_MODE, Node, RecentTrees, encoded, read_tree
-
-BRANCH = "refs/heads/main"
 
 MAX_OBJECT = 64 << 20
 """Bytes of one object; a few bytes of zlib can claim to be gigabytes."""

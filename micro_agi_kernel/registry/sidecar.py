@@ -134,12 +134,6 @@ class Sidecar:
         finally:
             self._lock.release()
 
-    def rebuild(self, commit: str) -> None:
-        """Throw the file away, if nobody else has it open, and make the rows of `commit` and all before it anew."""
-        with self._lock:
-            self._replace()
-            self.ask(commit, self._history.tree(commit), lambda state: None)
-
     def _is_there(self, connection: Connection, commit: str) -> bool:
         """Whether the file holds `commit`, after bringing it up to date if it does not."""
         from micro_agi_kernel.registry.sidecar_update import ROWS

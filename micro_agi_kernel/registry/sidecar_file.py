@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlite3 import Connection, Error
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when tables change, or when the same commit would now give other rows: then all but `parses` is dropped."""
 BUSY_SECONDS = 0.5
 """How long SQLite itself waits for another writer; short, since nothing can interrupt it."""
@@ -61,7 +61,7 @@ CREATE TABLE meta (                    -- see filters.tokens
 CREATE VIRTUAL TABLE words USING fts5 (id, title, comment, description, content = '', tokenize = 'unicode61');
 CREATE TABLE strays (                  -- files that are no part of an entry, likewise
     folder TEXT NOT NULL,
-    path TEXT NOT NULL,
+    path BLOB NOT NULL,                -- the bytes that Git has, which may be no text
     namespace TEXT,
     reason TEXT NOT NULL,
     kind TEXT,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from micro_agi_kernel.entries import Entry, EntryId, from_document
 from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry.filters import matches, meta_fields, wanted_tokens
+from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.registry.sidecar_file import Damaged
 from micro_agi_kernel.registry.sidecar_update import searchable
 from micro_agi_kernel.registry.tree_entries import Problem
@@ -118,6 +119,8 @@ class State:
 
     def problems(self, layout: Layout) -> list[Problem]:
         """As `Snapshot.problems` of all namespaces, unsorted; `layout` is that of the tree."""
+        from micro_agi_kernel.registry.trees import decoded
+
         found: list[Problem] = []
         rows = (
             f"SELECT namespace, name, kind, problem FROM entries e WHERE (problem IS NOT NULL OR unused) AND {_STANDS}"
@@ -132,7 +135,7 @@ class State:
                 found.append(Problem(path, reason, namespace, id, kind))
         rows = f"SELECT path, reason, namespace, kind FROM strays e WHERE {_STANDS}"
         for path, reason, where, kind in self._connection.execute(rows, self._at):
-            found.append(Problem(path, reason, where, kind=kind))
+            found.append(Problem(clean(decoded(path), MAX_PATH), reason, where, kind=kind))
         return found
 
     def last_commits(self) -> dict[EntryId, str]:
@@ -157,6 +160,16 @@ class State:
             f"({numbers.format('since')} UNION {numbers.format('until')}) ORDER BY number DESC"
         )
         return self._connection.execute(rows, (id.namespace, id.name, self.number)).fetchall()
+
+    def changes(self) -> Iterable[tuple[str, EntryId, bool]]:
+        """Each commit with each entry that it changed, and whether that can be read on either side of it."""
+        readable = "namespace, name, problem IS NULL AS readable FROM entries WHERE since <= ?1"
+        rows = (
+            f"SELECT id, namespace, name, max(readable) FROM (SELECT since AS at, {readable} "
+            f"UNION ALL SELECT until, {readable}) JOIN commits ON number = at WHERE number <= ?1 GROUP BY number, 2, 3"
+        )
+        for commit, namespace, name, is_readable in self._connection.execute(rows, self._at[:1]):
+            yield commit, EntryId(namespace, name), bool(is_readable)
 
     def commit(self, number: int) -> str | None:
         """The id of an earlier commit by its number; None when it is not known here."""

@@ -12,7 +12,6 @@ from micro_agi_kernel.entries import Action, Entry, EntryId, source_file
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry.filters import tokens
 from micro_agi_kernel.registry.layout import DOCS
-from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sidecar_file import NEVER, writing
 from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles, Parsed
 from micro_agi_kernel.values import Json
@@ -28,7 +27,7 @@ Progress = Callable[[int, int], None]
 """How many steps are done, and of how many; the second number may still grow."""
 
 Written = Mapping[tuple["Node | None", "Node | None"], Entry]
-_Stray = tuple[str, str, str | None, str, str | None]
+_Stray = tuple[str, bytes, str | None, str, str | None]
 """Folder, path, namespace, reason and kind."""
 
 ROWS = 2_000
@@ -196,6 +195,8 @@ class Update:
         return folders, entries
 
     def _strays(self, number: int, tree: str, folders: Iterable[str]) -> None:
+        from micro_agi_kernel.registry.trees import encoded
+
         layout = self._tree_entries.layout(tree)
         for path in folders:
             node = self._tree_entries.node(tree, path) if path else None
@@ -204,31 +205,33 @@ class Update:
             if id:
                 folder = self._tree_entries.folder(id, path, layout)
                 for name, reason in folder.strays.items():
-                    shown = clean(f"{path}/{name}" if path else name)
+                    whole = encoded(f"{path}/{name}" if path else name)
                     kind = self._kind(name, self._tree_entries.objects.tree(id)[name])
-                    found.add((path, shown, folder.namespace or None, reason, kind))
+                    found.add((path, whole, folder.namespace or None, reason, kind))
             self._replace_strays(number, "folder = ?", path, found)
 
     def _docs(self, number: int, before: str, tree: str) -> None:
         """Among the pages only what is no file is a stray. However many folders there are, the entries are found."""
+        from micro_agi_kernel.registry.trees import encoded
+
         nodes = [self._tree_entries.node(each, DOCS) if each else None for each in (before, tree)]
         old, new = (node.id if node is not None and node.is_folder else "" for node in nodes)
         if old == new:
             return
-        one, unreadable = f"folder = '{DOCS}' AND path = ?", (DOCS, DOCS, None)
-        if self._connection.execute(f"SELECT 1 FROM strays WHERE {one} AND until = {NEVER}", (DOCS,)).fetchone():
+        one, whole = f"folder = '{DOCS}' AND path = ?", encoded(DOCS)
+        if self._connection.execute(f"SELECT 1 FROM strays WHERE {one} AND until = {NEVER}", (whole,)).fetchone():
             old = ""
             self._replace_strays(number, "folder = ?", DOCS, set())
         try:
             for path, was, now in self._tree_entries.objects.changed(old, new):
                 if any(node is not None and not node.is_file for node in (was, now)):
-                    shown, stray = clean(f"{DOCS}/{path}"), now is not None and not now.is_file
-                    found: set[_Stray] = {(DOCS, shown, None, "not an ordinary file", None)} if stray else set()
-                    self._replace_strays(number, one, shown, found)
+                    page, stray = encoded(f"{DOCS}/{path}"), now is not None and not now.is_file
+                    found: set[_Stray] = {(DOCS, page, None, "not an ordinary file", None)} if stray else set()
+                    self._replace_strays(number, one, page, found)
         except RegistryError as error:
-            self._replace_strays(number, one, DOCS, {(*unreadable, f"cannot be read: {error}", None)})
+            self._replace_strays(number, one, whole, {(DOCS, whole, None, f"cannot be read: {error}", None)})
 
-    def _replace_strays(self, number: int, where: str, value: str, found: set[_Stray]) -> None:
+    def _replace_strays(self, number: int, where: str, value: str | bytes, found: set[_Stray]) -> None:
         """Make `found` the strays that stand where `where` holds for `value`."""
         rows = f"SELECT folder, path, namespace, reason, kind, rowid FROM strays WHERE {where} AND until = {NEVER}"
         standing = {row[:5]: row[5] for row in self._connection.execute(rows, (value,))}

@@ -29,6 +29,10 @@ _SIGNATURE = re.compile(rb"-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]{1,163
 _GOOD = re.compile(r'Good "git" signature with \S+ key (SHA256:[A-Za-z0-9+/]{43})')
 
 
+class Unchecked(RegistryError):
+    """The program that checks signatures does not run: nothing is known of this one."""
+
+
 class Signer:
     """Signs with one key, never asking anybody anything: a key that wants a passphrase belongs in the ssh-agent."""
 
@@ -63,7 +67,8 @@ class Signer:
 def signature_of(registry: Registry, commit: str) -> str | None:
     """The fingerprint (`SHA256:...`) of the key that signed a commit; None when it has no signature.
 
-    Raises RegistryError for a signature that is not one of this content, or of another kind than SSH.
+    Raises RegistryError for a signature that is not one of this content, or of another kind than SSH, and of these
+    Unchecked when nobody can tell.
     """
     content, signature = _split(registry.objects.stored(commit).raw)
     if signature is None:
@@ -128,10 +133,10 @@ def _split(raw: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _keygen(arguments: list[str], content: bytes, environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
-    """Run `ssh-keygen -Y`. Raises RegistryError when it is not there or does not come to an end."""
+    """Run `ssh-keygen -Y`. Raises Unchecked when it is not there or does not come to an end."""
     program = shutil.which("ssh-keygen")
     if program is None:
-        raise RegistryError("ssh-keygen is not on PATH: install OpenSSH")
+        raise Unchecked("ssh-keygen is not on PATH: install OpenSSH")
     try:
         # Without a terminal and without DISPLAY, there is nobody whom it could ask for a passphrase.
         return subprocess.run(
@@ -144,6 +149,6 @@ def _keygen(arguments: list[str], content: bytes, environment: Mapping[str, str]
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise RegistryError(f"ssh-keygen does not come to an end within {SECONDS:.0f} s") from error
+        raise Unchecked(f"ssh-keygen does not come to an end within {SECONDS:.0f} s") from error
     except OSError as error:
-        raise RegistryError(f"ssh-keygen cannot be started: {error.strerror}") from error
+        raise Unchecked(f"ssh-keygen cannot be started: {error.strerror}") from error

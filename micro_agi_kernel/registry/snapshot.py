@@ -11,7 +11,7 @@ from micro_agi_kernel.entries import Action, Entry, EntryId, source_file
 from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry.filters import check_filter
 from micro_agi_kernel.registry.layout import FORMAT_FILE, SHARD_ABOVE, Layout, folder_of, read_format
-from micro_agi_kernel.registry.message import clean
+from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.registry.sidecar_query import Head, State
 from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles, Parsed, Problem
 from micro_agi_kernel.values import Json
@@ -100,7 +100,7 @@ class Snapshot:
 
         Words are looked for in id, title, comment and description: all of them must be there, case aside, and the
         last may be the beginning of one. With words the best come first (a word in the title says most), without
-        them all are sorted by id. Nothing but the sidecar is read. Raises Refused as `find` does.
+        them all are sorted by id. No source is read. Raises Refused as `find` does.
         """
         check_filter(filter)
         return self._ask(lambda state: state.search(query, filter, limit))
@@ -208,7 +208,7 @@ class Snapshot:
             for name, reason in folder.strays.items():
                 node = self._tree_entries.node(self.tree, base + name)
                 kind = self._tree_entries.kind(name, node) if node and name.endswith((".yaml", ".yml")) else None
-                yield Problem(clean(base + name), reason, where, kind=kind)
+                yield Problem(clean(base + name, MAX_PATH), reason, where, kind=kind)
             for name, files in folder.entries.items():
                 id = EntryId(folder.namespace, name)
                 path, found = f"{base}{name}.yaml", self._tree_entries.entry(id, files)

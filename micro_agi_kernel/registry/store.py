@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 TRIES = 20
 """Attempts of one commit while another program (a push, a repack) is in the way; about 10 s in all."""
+PATIENT = 5
+"""Attempt from which on a forgotten lock is broken; after half a second, in which a git that slept with the machine
+may go on."""
 
 # hooksPath: whatever a person's own configuration names, pushes are checked by the hook that lies here.
 CONFIG = """\
@@ -82,13 +85,8 @@ class Registry:
         registry = cls(path)
         try:
             # Empty before and after the look: another process may write the first commit meanwhile.
-            if registry.is_empty and registry.objects.other_branches() and registry.is_empty:
-                raise RegistryError(f"not a registry: {path} has branches but no main")
-            if registry.is_empty and registry.objects.lost_history() and registry.is_empty:
-                raise RegistryError(
-                    f"damaged registry: {path} holds commits but its branch main is gone: "
-                    f"run `micro-agi registry verify --repair`"
-                )
+            if registry.is_empty and (problem := registry._why_no_main()) and registry.is_empty:
+                raise RegistryError(problem)
             registry.snapshot().check_format_once(registry._known_formats)
         except BaseException:
             registry.close()
@@ -108,6 +106,18 @@ class Registry:
             reason = error.strerror if isinstance(error, OSError) else error
             raise RegistryError(f"cannot make a registry at {path}: {reason}") from error
         return cls.open(path)
+
+    def _why_no_main(self) -> str:
+        """What is wrong with a registry whose branch names nothing; "" when it is only new."""
+        mend = "run `micro-agi registry verify --repair`"
+        if (self.path / "refs" / "heads" / "main").exists():  # no writer leaves it so, but a power cut does
+            return f"damaged registry: the branch main of {self.path} is empty: {mend}"
+        others = self.objects.other_branches()
+        if others and not (self.path / FOLDER).is_dir():
+            return f"not a registry: {self.path} has branches but no main"
+        if others or self.objects.lost_history():
+            return f"damaged registry: {self.path} holds commits but its branch main is gone: {mend}"
+        return ""
 
     def watch(self, progress: Progress) -> None:
         """Have `progress` told how far it is (steps done, steps in all) whenever the index is brought up to date."""
@@ -170,6 +180,8 @@ class Registry:
             if commit is None:
                 raise _unknown(rev)
             return commit
+        if re.fullmatch(r"[0-9a-f]{1,3}", name):
+            raise NoSuchRevision(f"no such revision: {name!r} (at least four digits of a commit are needed)")
         if not re.fullmatch(r"[0-9a-f]{4,40}", name):
             raise _unknown(rev)
         found = self.objects.commits_with_prefix(name)
@@ -283,7 +295,8 @@ class Registry:
 
     def _kept(self) -> RegistryError:
         held = f"{self.path}/refs/heads/main.lock"
-        return RegistryError(f"another program keeps {held}: if none is running, remove that file")
+        mend = "`micro-agi registry verify --repair` removes it"
+        return RegistryError(f"another program keeps {held}: if none is running, {mend}")
 
     def _try_commit(
         self,
@@ -302,6 +315,8 @@ class Registry:
         made: list[NewObject] = []
         tree = self.objects.new_tree(head.tree, written, made)
         if tree == head.tree and merging is None:
+            with suppress(Busy, OSError):
+                self.objects.write(made)  # one of them may have been lost
             raise Refused(ErrorKind.INVALID, "nothing to change")
         parents = [parent for parent in (head.commit, merging) if parent]
         commit = new_commit(tree, parents, author.line(), committer.line(), text, sign)
@@ -320,6 +335,8 @@ def _wait(lock: WriteLock, attempt: int) -> None:
     """Wait for whoever is in the way, and clear away what a dead one left."""
     time.sleep(min(1.0, 0.01 * 2**attempt) * random.uniform(0.5, 1.0))
     lock.sweep()
+    if attempt >= PATIENT:
+        lock.break_branch_lock()
 
 
 def _check_repository(path: Path) -> None:

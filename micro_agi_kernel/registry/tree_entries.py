@@ -164,7 +164,9 @@ class TreeEntries:
             elif suffix == "yaml" and layout.entry_id(path) is not None:
                 entries[stem] = EntryFiles(node, nodes.get(f"{stem}.lua"))
             elif suffix != "lua" or f"{stem}.yaml" not in nodes or not folder:
-                strays[name] = layout.why_stray(path, node.is_folder)
+                reason = layout.why_stray(path, node.is_folder)
+                if reason or not (node.is_file or node.is_folder):
+                    strays[name] = reason or "not an ordinary file"
         return Folder(folder, (folder and layout.namespace(folder)) or "", entries, folders, strays)
 
     def entry(self, id: EntryId, files: EntryFiles) -> Parsed | Broken:

@@ -56,7 +56,7 @@ class Tree(Mapping[str, Node]):
         return Node(mode, id.decode())
 
     def __iter__(self) -> Iterator[str]:
-        return map(_decoded, self.lines)
+        return map(decoded, self.lines)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -64,7 +64,7 @@ class Tree(Mapping[str, Node]):
     def differing(self, other: Tree) -> Iterator[tuple[str, Node | None, Node | None]]:
         """The names of which the two say something else, with what both say."""
         for name in {name for name, _ in self.lines.items() ^ other.lines.items()}:
-            yield _decoded(name), self.get(_decoded(name)), other.get(_decoded(name))
+            yield decoded(name), self.get(decoded(name)), other.get(decoded(name))
 
     def stored(self) -> bytes:
         """The tree as it is stored: in Git's order, in which a folder's name ends in a slash."""
@@ -87,7 +87,7 @@ def encoded(name: str) -> bytes:
     return name.encode(errors="surrogateescape")
 
 
-def _decoded(name: bytes) -> str:
+def decoded(name: bytes) -> str:
     return name.decode(errors="surrogateescape")
 
 

@@ -45,7 +45,6 @@ class Version:
     actor: str
     """The `Actor:` trailer; without one "user:<author>"."""
     subject: str
-    body: str
     operations: tuple[tuple[Action, EntryId], ...]
     """From the trailers; of a commit without `Actor:`, from what it really changed."""
     files: tuple[str, ...]
@@ -85,13 +84,17 @@ class History:
         """The tree of a commit; "" stands for none."""
         return self._tree_entries.objects.commit(commit).tree if commit else ""
 
+    def before(self, commit: CommitObject) -> str:
+        """The tree that a commit of the line changed: that of its first parent; "" for the very first."""
+        return self.tree(commit.parents[0] if commit.parents else "")
+
     def version(self, commit: CommitObject, number: int = 0) -> Version:
         """What a commit says about itself; `number` is its number, if that is known."""
         said = parse_message(commit.message)
         author = Person(commit.author, commit.email)
         operations, files = said.operations, said.files
         if said.actor is None:
-            operations, files = self.changes(self.tree(commit.parents[0] if commit.parents else ""), commit.tree)
+            operations, files = self.changes(self.before(commit), commit.tree)
         return Version(
             number or self.number(commit.id),
             commit.id,
@@ -100,7 +103,6 @@ class History:
             author,
             said.actor or f"user:{author.name}",
             said.subject,
-            said.body,
             operations,
             files,
             said.trailers,
@@ -172,8 +174,7 @@ class History:
         """For each of `ids`, the newest commit from `commit` back that changed it."""
         found: dict[EntryId, str] = {}
         for step in self.line(commit):
-            parent = step.parents[0] if step.parents else ""
-            for _, id in self.changes(self.tree(parent), step.tree)[0]:
+            for _, id in self.changes(self.before(step), step.tree)[0]:
                 if id in ids:
                     found.setdefault(id, step.id)
             if len(found) == len(ids):
@@ -181,6 +182,5 @@ class History:
         return found
 
     def _touches(self, commit: CommitObject, id: EntryId) -> bool:
-        parent = self.tree(commit.parents[0]) if commit.parents else ""
-        now, was = self._tree_entries.files(commit.tree, id), self._tree_entries.files(parent, id)
+        now, was = self._tree_entries.files(commit.tree, id), self._tree_entries.files(self.before(commit), id)
         return now != was and (now[0] or was[0]) is not None  # a source alone is no entry

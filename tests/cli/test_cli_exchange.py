@@ -11,9 +11,11 @@ import pytest
 from cli_registry_kit import ADA
 from click.testing import CliRunner, Result
 
+from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.frontends.cli.main import main
 from micro_agi_kernel.registry import CommitMessage, Registry
 
+BIG_SCHEMA = f"{{input_schema: '{1 << 64}'}}"
 SOURCE = "local time = require('time')\nreturn {handler = function() return time.now():unix() end}\n"
 INDEX = """\
 version: "1.0"
@@ -128,16 +130,20 @@ def test_everything_that_is_wrong_is_said_and_nothing_is_written(cli: Callable[.
     wrong = "\n".join(f"  - {{name: bad{n}, kind: function.lua, source: 'return {{', modules: []}}" for n in range(25))
     policy = "  - {name: rule2, kind: security.policy, policy: {actions: '*', resources: 'a*b', effect: deny}}"
     module = "  - {name: a_mod, kind: library.lua, source: 'return {}', modules: [\"no\\e[1mne\"]}"
-    plant("project", {**FILES, "_index.yaml": f"{INDEX}{policy}\n{module}\n{wrong}\n"})
+    lost = "  - {name: lost, kind: library.lua, source: 'return {}', imports: {gone: nowhere}}"
+    model = "  - {name: model, kind: registry.entry, meta: {type: llm.model}, data: {}}"
+    plant("project", {**FILES, "_index.yaml": f"{INDEX}{policy}\n{module}\n{wrong}\n{lost}\n{model}\n"})
     result = CliRunner().invoke(main, ["registry", "import", "project"])
     lines = result.stderr.splitlines()
     assert (result.exit_code, result.stdout, len(lines)) == (1, "", 21)
     assert lines[0].startswith("app.mine:a_mod: policy denied: lua.module on ") and "[1mne" in lines[0]
     assert lines[1] == "app.mine:bad0: bad0:1: unexpected symbol near <eof>"
-    assert lines[-1].startswith("Error: nothing was imported: 27 of 32 ")
+    assert lines[-1].startswith("Error: nothing was imported: 29 of 34 ")
     document = json.loads(cli("registry", "import", "project", "--json").stdout)
     refused = {row["id"]: row["message"] for row in document["refused"]}
     assert "bad pattern 'a*b'" in refused["app.mine:rule2"] and "denied" in refused["app.mine:a_mod"]
+    assert refused["app.mine:lost"] == "not found: app.mine:nowhere, which app.mine:lost imports"
+    assert refused["app.mine:model"].startswith("data.max_tokens must be")
     assert "\x1b" not in result.stderr and (document["commit"], document["version"]) == (None, None)
     assert len(commits(cli)) == 1
 
@@ -152,11 +158,16 @@ def test_everything_that_is_wrong_is_said_and_nothing_is_written(cli: Callable[.
         ),
         ({"_index.yaml": INDEX, "a/_index.yaml": INDEX}, "words.lua: there is no such file"),
         ({**FILES, "a/_index.yaml": "{namespace: app.mine, name: rule, kind: x}"}, "app.mine:rule stands there twice"),
-        ({"registry.yaml": "format: 1\nlayout: folders\n", "x": ""}, "project/x: neither an entry nor a page"),
+        ({"registry.yaml": "format: 1\nlayout: folders\n", "x.yml": ""}, "project/x.yml: not a file of an entry"),
         ({"x.yaml": ""}, "project: holds neither an _index.yaml nor a registry.yaml"),
         ({"_index.yaml": "namespace: app\nentries: [{name: Demo, kind: x}]"}, "cannot stand beside app/demo.yaml"),
+        ({"_index.yaml": f"namespace: app\nentries: [{{name: n, kind: x, n: 0x{'f' * 6_000}}}]"}, "a number of 6002 "),
+        (
+            {"_index.yaml": f"{{id: 'app.mine:x', kind: library.lua, source: return 1, meta: {BIG_SCHEMA}}}"},
+            "app.mine:x: an integer beyond 64 bits",
+        ),
     ],
-    ids=["missing", "outside", "no source", "twice", "stray", "nothing", "twin"],
+    ids=["missing", "outside", "no source", "twice", "stray", "nothing", "twin", "number", "number in a schema"],
 )
 def test_a_mistake_is_one_line(cli: Callable[..., Result], files: dict[str, str], line: str) -> None:
     plant("project", files)
@@ -175,3 +186,20 @@ def test_an_import_leaves_the_layout_of_a_registry_as_it_is(cli: Callable[..., R
         Path("out/app/tools/load_tool.lua").write_text("return {handler = function() end}\n")
         assert cli("registry", "import", "out").stdout.endswith(" 1 updated, 32 unchanged\n")
         assert registry.snapshot().file("registry.yaml") == sharded and not registry.snapshot().problems()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_entry_whose_source_is_lost_is_written_again(
+    cli: Callable[..., Result], seeded: Path, changed: bool
+) -> None:
+    folder = plant("mine", FILES)
+    assert cli("registry", "import", str(folder)).exit_code == 0
+    with Registry.open(seeded) as registry:
+        blob = registry.snapshot().nodes(EntryId.parse("app.mine:now"))[1]
+        assert blob is not None
+    (seeded / "objects" / blob.id[:2] / blob.id[2:]).unlink()
+    if changed:
+        (folder / "now.lua").write_text(f"-- anew\n{SOURCE}")
+    done = cli("registry", "import", str(folder))
+    assert (done.exit_code, done.stderr) == ((0, "") if changed else (1, "Error: nothing to change\n"))
+    assert json.loads(cli("call", "app.mine:now", "--json").stdout)["ok"]

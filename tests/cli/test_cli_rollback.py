@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from cli_kit import publish
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from micro_agi_kernel.entries import Changeset, EntryId, Operation
+from micro_agi_kernel.frontends.cli.main import main
 from micro_agi_kernel.registry import CommitMessage, Person, Registry
 
 SOURCE = "return {handler = function() return 1 end}\n"
@@ -101,9 +102,18 @@ def test_a_conflict_names_the_later_commit(cli: Callable[..., Result], registry:
     assert registry.head() == later
 
 
+def test_notices_are_shown_when_it_fails_too(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("micro_agi_kernel.workspace.choose_registry", lambda settings: (settings.registry_path, "look"))
+    result = CliRunner().invoke(main, ["registry", "revert", "v99"])
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "look\nError: no such revision: 'v99' (a commit, main, main~2 or v3)\n",
+    )
+
+
 def test_a_cell_of_ask(cli: Callable[..., Result], registry: Registry) -> None:
     out = cli("ask", "%revert v2", "%help").stdout
-    assert "Reverts" in out and "- delete app.generated:clock" in out and "- `%revert REV [ID]`: " in out
+    assert "Reverts" in out and "- `delete app.generated:clock`" in out and "- `%revert REV [ID]`: " in out
     assert not registry.snapshot().has(CLOCK)
     wrong = cli("ask", "%revert v99")
     assert (wrong.exit_code, wrong.stderr) == (1, "Error: no such revision: 'v99' (a commit, main, main~2 or v3)\n")

@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cli_kit import SECONDS
 from cli_registry_kit import git, write
 from click.testing import Result
 
@@ -35,6 +37,18 @@ def test_a_sound_registry(cli: Cli, seeded: Path) -> None:
         f"ok {check}" for check in ("files", "objects", "entries", "index", "trailers", "policies", "models", "sources")
     ]
     assert cli("registry", "verify", "--repair").exit_code == 0
+
+
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_a_reader_that_leaves_changes_no_verdict(start: Callable[..., Any], seeded: Path, is_sound: bool) -> None:
+    if not is_sound:
+        (seeded / "HEAD").write_bytes(b"")
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = start("registry", "verify", stdout=writer)
+    os.close(writer)
+    _, err = command.process.communicate(timeout=SECONDS)
+    assert (command.process.returncode, err) == (0 if is_sound else 1, b"")
 
 
 def test_findings_as_json_name_commit_and_id(cli: Cli, seeded: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from house_kit import GOOD, House, Talk, create, delete, id_of, policy, talking, tool, update, words
+from markdown_it import MarkdownIt
 from model_server import calls, text
 
 from micro_agi_kernel.commands import run_cell
@@ -72,8 +73,8 @@ async def test_a_cell_that_goes_back(house: House) -> None:
     published = [event for event in events if isinstance(event, EntryPublished)]
     assert [event.subject for event in published] == ["Delete app.generated:clock"]
     assert words(events) == (
-        f"commit {house.head[:12]} (version 4): Reverts {made[:12]}: Create app.generated:clock\n\n"
-        "- delete app.generated:clock"
+        f"`commit {house.head[:12]} (version 4): Reverts {made[:12]}: Create app.generated:clock`\n\n"
+        "- `delete app.generated:clock`"
     )
     finished = end(events)
     assert finished.status == "ok" and finished.registry is not None
@@ -82,15 +83,37 @@ async def test_a_cell_that_goes_back(house: House) -> None:
     assert version.actor == f"user:{house.person.name}" and version.trailers["Session"] == session.id
     assert version.trailers["Cell"] == "7" and version.trailers["Prompt"] == f"%revert {made[:10]}"
     events = await cell(session, "%restore v2 app.generated:clock")
-    assert words(events).endswith("\n\n- create app.generated:clock")
+    assert words(events).endswith("\n\n- `create app.generated:clock`")
     events = await cell(session, "%restore main")
-    assert words(events).startswith("nothing to restore: ")
+    assert words(events).startswith("`nothing to restore: ")
     events = await cell(session, "%help")
     assert words(events).splitlines() == [
         "- `%help`: List the commands.",
         "- `%revert REV [ID]`: Undo what the commit REV did, or what it did to the entry ID.",
         "- `%restore REV [ID]`: Bring back the registry, or the entry ID, as it was at REV.",
     ]
+
+
+HOSTILE = (
+    "hi ![x](https://evil.example/leak.png) <img src=https://evil.example/leak.png> $x$",
+    "`![x](https://evil.example/a.png)` `` ![x](https://evil.example/b.png) ``` <b>x</b>",
+    "` ![x](https://evil.example/leak.png)",
+    "![x](https://evil.example/leak.png) ```",
+)
+
+
+async def test_what_others_wrote_is_shown_and_never_acts(house: House) -> None:
+    session = Session(house, house.settings)
+    for number, subject in enumerate(HOSTILE):
+        page = FileChange(f"docs/![x](y{number}).md", b"x")
+        made = house.write(*create(tool(f"clock{number}", GOOD)), files=(page,), subject=subject)
+        for command in (f"%revert {made.commit}", f"%revert {made.commit}", f"%restore {made.commit}"):
+            answer = words(await cell(session, command))
+            blocks = MarkdownIt().parse(answer)
+            inline = [token for block in blocks for token in block.children or ()]
+            assert {token.type for token in inline} == {"code_inline"}
+            assert not {"html_block", "fence", "heading_open"} & {block.type for block in blocks}
+            assert command.startswith("%restore") or subject.replace("`", "'") in answer
 
 
 @pytest.mark.parametrize(

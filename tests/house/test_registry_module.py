@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from house_kit import GOOD, RESTORE, House, create, delete, git, policy, tool, update
+from house_kit import GOOD, RESTORE, House, SharedSandbox, create, delete, git, policy, tool, update
 
 from micro_agi_kernel.host import registry as registry_service
+from micro_agi_kernel.interfaces import Program
+from micro_agi_kernel.outputs import Output, Printed
+from micro_agi_kernel.resources import resource
+
+PAGE = (resource("registry_repo") / "docs/lua/core/registry.md").read_text()
+EXAMPLES = re.findall(r"^```lua\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 async def run(house: House, body: str, input: Any = None) -> Any:
@@ -19,6 +26,20 @@ async def run(house: House, body: str, input: Any = None) -> Any:
         house.write(*create(tool("app.tools:probe", source, modules=["registry", "funcs"])))
     outcome = await house.run("app.tools:probe", input)
     return outcome.value if outcome.error is None else {"error": outcome.error.message, "kind": outcome.error.kind}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+async def test_the_page_says_what_a_real_registry_does(house: House, sandbox: SharedSandbox, example: str) -> None:
+    """The page's own test asks a double of the host, which finds what it is told to and checks no entry."""
+    if "registry.versions()" in example:
+        house.write(*create(tool("hello", GOOD)))
+    shown: list[Output] = []
+    program = Program(example, "page", modules=frozenset({"registry"}))
+    outcome = await sandbox.run(program, house.host("registry"), shown.append)
+    assert outcome.error is None, f"{outcome.error}\n{example}"
+    printed = "".join(output.text for output in shown if isinstance(output, Printed)).splitlines()
+    promised = [line.split("-->")[1].strip() for line in example.split("\n") if "-->" in line]
+    assert [line.strip() for line in printed] == promised
 
 
 async def test_a_snapshot_stands_still_while_others_write(house: House) -> None:
@@ -206,7 +227,8 @@ async def test_a_version_that_is_brought_back_says_so(house: House) -> None:
     assert outcome.value == {"commit": house.head}
     version = house.registry.version("main")
     assert (version.actor, version.subject) == ("service:agent", "Delete app.generated:a")
-    assert version.body == f"Restores the state of {before[:12]} (version 2)"
+    said = git(house.registry.path, "log", "-1", "--format=%b", "main")
+    assert said.startswith(f"Restores the state of {before[:12]} (version 2)\n")
 
 
 async def test_answers_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from house_kit import GOOD, create, delete, git, id_of, policy, tool, update
 from sharing_kit import Enter, Hub, Sharer, fates, files_of
 
 from micro_agi_kernel import intake, syncing
-from micro_agi_kernel.entries import AGENT
+from micro_agi_kernel.entries import AGENT, Entry, EntryId
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.intake import Plan
 from micro_agi_kernel.registry import audit
@@ -74,6 +75,7 @@ async def test_both_made_something(ann: Sharer, bob: Sharer, hub: Hub) -> None:
     assert merge.parents == (before, ann.house.head) and merge.commit == done.commit
     assert merge.subject == "Merge 1 entry from hub.git" and merge.actor == f"user:{bob.house.person.name}"
     assert [(action, str(id)) for action, id in merge.operations] == [("create", "app.generated:x")]
+    assert f"app.generated:x by {ann.house.head[:12]}" in git(bob.house.registry.path, "log", "-1", "--format=%b")
     await bob.push()
     own = ann.house.head
     await ann.pull()
@@ -286,6 +288,20 @@ async def test_a_policy_that_comes_while_it_is_judged_counts(
     monkeypatch.setattr(syncing, "examine", examine)
     assert fates(await bob.pull()) == {"app.generated:x": "waiting", "app.generated:y": "conflict"}
     assert judged == 2
+
+
+async def test_a_tool_waits_with_the_library_that_it_imports(ann: Sharer, bob: Sharer, hub: Hub) -> None:
+    await ann.push()
+    await bob.publish(*create(policy("app:no_lib", "deny", "registry.create", "app.generated:lib", "agent_security")))
+    library = Entry(EntryId.parse("app.generated:lib"), "library.lua", {}, {"source": "return {}"})
+    x = tool("x", source(1))
+    ann.write(*create(library, replace(x, data={**x.data, "imports": {"lib": str(library.id)}}), tool("y", source(1))))
+    await ann.push()
+    done = await bob.pull()
+    assert fates(done) == {"app.generated:lib": "waiting", "app.generated:x": "waiting", "app.generated:y": "taken"}
+    assert "app.generated:lib" in next(item.why for item in done.items if str(item.subject) == "app.generated:x")
+    await bob.pull(accept="app.generated:lib app.generated:x")
+    assert (await bob.house.run("app.generated:x")).value == 1
 
 
 async def test_local_writers_go_on_beside_a_pull(ann: Sharer, bob: Sharer, hub: Hub) -> None:

@@ -135,6 +135,18 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+async def test_without_ssh_keygen_signatures_are_not_called_wrong(
+    house: House, found: Found, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.registry.signer = Signer(keys / "mine")
+    for name in ("a", "b"):
+        await house.make(name, GOOD)
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "ssh-keygen" else which(name))
+    [line] = [f for f in await found() if f.check == "signatures"]
+    assert line.status == "warn" and line.message.endswith("ssh-keygen is not on PATH: install OpenSSH")
+
+
 async def test_signatures(house: House, found: Found, keys: Path) -> None:
     await house.make("unsigned", GOOD)
     house.registry.signer = Signer(keys / "mine")

@@ -70,7 +70,8 @@ def test_the_shipped_kernel_makes_a_tool_offline_and_undoes_it(tmp_path: Path, m
     revision = output.metadata["micro_agi"]
     assert revision["registry"] != revision["before"]
     [output] = undone.outputs
-    assert re.search(r"^commit \w{12} \(version 3\): Reverts \w{12}: Create app\.generated:", output.data["text/plain"])
+    said = r"^`commit \w{12} \(version 3\): Reverts \w{12}: Create app\.generated:"
+    assert re.search(said, output.data["text/plain"])
     assert output.metadata["micro_agi"]["before"] == revision["registry"]
 
 

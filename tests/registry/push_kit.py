@@ -10,6 +10,9 @@ from registry_kit import git
 
 BOB = "Bob <bob@example.com> 1700000000 +0000"
 
+Files = Mapping[str, bytes | tuple[str, bytes] | None]
+"""What a commit writes, by path; None removes, a pair is a mode and a content (of what is no file, an id)."""
+
 TOOL = b"""\
 kind: function.lua
 meta:
@@ -45,13 +48,13 @@ class Clone:
 
     def commit(
         self,
-        files: Mapping[str, bytes | tuple[str, bytes] | None],
+        files: Files,
         message: str = "By hand",
         *,
         parents: tuple[str, ...] = (),
         author: str = BOB,
     ) -> str:
-        """A new commit on top of `parents`, or the registry's newest. None removes; a pair is a mode and a content."""
+        """A new commit on top of `parents`, or the registry's newest."""
         first, *others = parents or (self.main,)
         lines = [b"commit refs/heads/made", f"author {author}".encode(), f"committer {BOB}".encode()]
         said = message.encode()
@@ -60,9 +63,25 @@ class Clone:
             mode, data = content if isinstance(content, tuple) else ("100644", content)
             if data is None:
                 lines.append(f"D {path}".encode())
-            elif mode == "160000":
-                lines.append(f"M 160000 {data.decode()} {path}".encode())
+            elif mode in ("160000", "040000"):  # a commit of another repository, or a tree: by its id
+                lines.append(f"M {mode} {data.decode()} {path}".encode())
             else:
                 lines += [f"M {mode} inline {path}".encode(), b"data %d" % len(data), data]
         git(self.path, "fast-import", "--quiet", "--force", stdin=b"\n".join(lines) + b"\n")
         return git(self.path, "rev-parse", "made")
+
+    def line(self, *steps: Files) -> str:
+        """Commits one upon the other; the last one."""
+        tip = self.main
+        for step in steps:
+            tip = self.commit(step, parents=(tip,))
+        return tip
+
+    def bomb(self, depth: int = 12) -> bytes:
+        """The id of a tree that holds 10 others, each of which holds 10 ... and of which Git stores a dozen."""
+        tree = git(self.path, "mktree", stdin=b"")
+        for _ in range(depth):
+            tree = git(
+                self.path, "mktree", stdin=b"".join(b"040000 tree %b\td%d\n" % (tree.encode(), n) for n in range(10))
+            )
+        return tree.encode()

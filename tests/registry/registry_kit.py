@@ -35,6 +35,11 @@ def git(folder: Path, *args: str, stdin: bytes | str = "") -> str:
     return done.stdout.decode(errors="replace").strip()
 
 
+def body(registry: Registry) -> str:
+    """What the newest commit says to people, as Git shows it: one paragraph, here one line."""
+    return " ".join(git(registry.path, "log", "-1", "--format=%b", "main").split("\n\n")[0].split())
+
+
 def fsck(path: Path) -> None:
     assert git(path, "fsck", "--strict", "--full", "--no-dangling", "--no-progress") == ""
 

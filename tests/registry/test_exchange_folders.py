@@ -20,7 +20,7 @@ from micro_agi_kernel.values import Json
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
     ["a\r\nb\n", "yes", "1:30", "file://x", "~"]
 )
-SCALARS: st.SearchStrategy[Json] = st.none() | st.booleans() | st.integers() | TEXTS
+SCALARS: st.SearchStrategy[Json] = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 63) - 1) | TEXTS
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=6)
 IDS = st.sampled_from(["app:x", "app:gpt-5.1", "app.generated:x", "app.x.y:_a", "other:B"])
 ENTRIES = st.dictionaries(
@@ -73,22 +73,33 @@ def test_a_sharded_registry_is_exported_flat_and_a_clone_of_it_is_read(registry:
     clone = read_folder(tmp_path / "clone")
     assert clone.entries == read_folder(tmp_path / "out").entries == tuple(registry.snapshot().entries())
     (tmp_path / "clone/registry.yaml").unlink()
-    with pytest.raises(EntryError, match="neither an entry nor a page"):
+    with pytest.raises(EntryError, match="the entry belongs into app/generated"):
         read_folder(tmp_path / "clone")
 
 
 def test_what_cannot_be_read_is_left_out_and_named(registry: Registry, tmp_path: Path) -> None:
-    broken = {"app/generated/bad.yaml": b"kind: [", "README": b"x", "docs/con:.md": b"x", "docs/fine.md": b"y"}
+    broken = {"app/generated/bad.yaml": b"kind: [", "x.yml": b"x", "docs/con:.md": b"x", "docs/fine.md": b"y"}
     write(registry, create(tool("good")))
-    push(registry, tmp_path, {**broken})
+    own = {"README": b"x", "app/logo.png": b"\0", ".gitignore": b"x", "Pictures/1.png": b"\1"}
+    push(registry, tmp_path, {**broken, **own, "Pictures/x.yaml": b"x"})
     count, left_out = write_folder(registry.snapshot(), tmp_path / "out")
-    assert count == 4 and {problem.path for problem in left_out} == {"app/generated/bad.yaml", "README", "docs/con:.md"}
+    assert count == 8
+    assert sorted(problem.path for problem in left_out) == [
+        *("Pictures/x.yaml", "app/generated/bad.yaml", "docs/con:.md", "x.yml")
+    ]
+    assert all((tmp_path / "out" / path).read_bytes() == content for path, content in own.items())
     assert sorted(files_below(tmp_path / "out")) == [
+        "Pictures/1.png",
+        "README",
         "app/generated/good.lua",
         "app/generated/good.yaml",
+        "app/logo.png",
         "docs/fine.md",
         "registry.yaml",
     ]
+    (tmp_path / "out" / ".env").write_text("a password")
+    del own[".gitignore"]  # what begins with a dot is read from nobody's folder
+    assert pages(read_folder(tmp_path / "out")) == {**own, "docs/fine.md": b"y"}
 
 
 def test_a_tree_that_git_would_not_make_writes_nothing_outside(registry: Registry, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from push_kit import Clone, tool_files
+from push_kit import Clone, Files, tool_files
 from registry_kit import fsck, git
 
 from micro_agi_kernel.entries import EntryId
@@ -185,6 +185,11 @@ def test_a_repository_that_cannot_be_written_is_no_error(tmp_path: Path) -> None
         ({"app/x.yaml": b"kind: ["}, "app/x.yaml: broken YAML"),
         ({"app/x.yaml": b"kind: x\nmeta: &a {}\ndata: *a\n"}, "aliases"),
         ({"app/x.yaml": b"kind: x\nmore: 1\n"}, "app/x.yaml: unknown key 'more'"),
+        (
+            {"app/x.yaml": b"kind: x\ndata: {n: 0x" + b"f" * 6_000 + b"}\n"},
+            "app/x.yaml: broken YAML at line 2: a number",
+        ),
+        ({"app/x.yaml": b"kind: x\ndata: {n: 18446744073709551616}\n"}, "app/x.yaml: an integer beyond 64 bits"),
         ({"docs/big.md": b"x" * ((1 << 20) + 1)}, "docs/big.md: 1048577 bytes, at most 1048576 are allowed"),
         ({"registry.yaml": None}, "registry.yaml: cannot be removed"),
         ({"registry.yaml": b"format: 2\n"}, "registry.yaml names a format that this version cannot read"),
@@ -203,6 +208,56 @@ async def test_files_that_cannot_stand(clone: Clone, files: Mapping[str, Any], s
     assert lines[0].startswith(("app", *files))
 
 
+FORMAT = b"format: 1\nlayout: folders\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"registry.yaml": None}, "registry.yaml: cannot be removed"),
+        ({"registry.yaml": b"format: 99\n"}, "registry.yaml names a format that this version cannot read"),
+        ({"registry.yaml": b"format: 1\nlayout: others\n"}, "registry.yaml"),
+        ({"registry.yaml": FORMAT + b"sharded: [app]\n"}, "registry.yaml: says where files lie"),
+        ({"app/generated/z.yaml": ("120000", b"/etc/passwd")}, "app/generated/z.yaml: not an ordinary file"),
+        ({"docs/x.md": ("160000", b"1" * 40)}, "docs/x.md: not an ordinary file"),
+        ({"docs/x.md": ("100755", b"x")}, "docs/x.md: marked as executable"),
+        ({"app/.git*": b"x"}, "app/.git*: bad file path"),
+        ({"app/Generated/x.yaml": b"kind: x\n"}, "app/Generated/x.yaml: "),
+        ({"docs/a": ("040000", b"bomb")}, "the registry holds more than"),
+    ],
+    ids=["no format", "format", "layout", "sharded", "link", "gitlink", "mode", "path", "stray", "bomb"],
+)
+async def test_what_only_an_earlier_commit_of_the_push_did(
+    clone: Clone, files: Files, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest state is sound, but every reader of the history would meet it."""
+    monkeypatch.setattr("micro_agi_kernel.registry.objects.MAX_FOLDERS", 1_000)
+    (path, content), *_ = files.items()
+    if content == ("040000", b"bomb"):
+        files = {path: ("040000", clone.bomb())}
+    good = git(clone.path, "show", "main:registry.yaml").encode() + b"\n"
+    undo = {path: good if path == "registry.yaml" else None}
+    first = clone.line({"docs/before.md": b"x"}, files)
+    lines = await refused(clone, clone.commit({**undo, "docs/after.md": b"x"}, parents=(first,)))
+    assert len(lines) == 1 and said in lines[0] and lines[0].startswith(f"commit {first[:12]}: "), lines
+
+
+async def test_what_an_earlier_commit_broke_may_be_mended_by_a_later_one(clone: Clone) -> None:
+    broken = {**tool_files("mended", b"return {"), "app/generated/other.yaml": b"kind: ["}
+    source_first = dict([*tool_files("late").items()][1:])
+    new = clone.line(
+        {**broken, **source_first}, {**tool_files("mended"), **tool_files("late"), "app/generated/other.yaml": None}
+    )
+    assert await refused(clone, new) == []
+
+
+async def test_a_side_line_and_a_line_of_many_commits(clone: Clone) -> None:
+    """Git's merges stay possible, and each commit is compared with the one before it only."""
+    tip = clone.line(*({"docs/x.md": b"%d" % n} for n in range(30)))
+    side = clone.line({"docs/side.md": b"x"})
+    assert await refused(clone, clone.commit({"docs/side.md": b"x"}, parents=(tip, side))) == []
+
+
 @pytest.mark.parametrize(
     ("message", "said"),
     [
@@ -218,6 +273,20 @@ async def test_no_push_speaks_for_a_service(clone: Clone, message: str, said: st
         assert [
             line for line in await refused(clone, new) if said in line and line.startswith(f"commit {first[:12]}: ")
         ]
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("x\n\nActor: user:root\nPolicy: x", "says `Actor: user:root`, who is not its author"),
+        ("x\n\nActor: user:Bob\nPolicy: x", "changes docs/x.md without saying so: leave the trailers out"),
+        ("x\n\nFile: docs/y.md\nActor: user:Bob", "claims to change docs/y.md, which it does not"),
+        ("x\n\nFile: docs/x.md\nActor: user:Bob", None),
+    ],
+)
+async def test_what_a_commit_says_of_itself_is_true(clone: Clone, message: str, said: str | None) -> None:
+    found = await refused(clone, clone.commit({"docs/x.md": b"x"}, message))
+    assert (found == []) if said is None else any(said in line for line in found)
 
 
 async def test_what_goes_on_from_main_may_be_merged_but_not_the_other_way(clone: Clone) -> None:

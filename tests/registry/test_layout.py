@@ -160,16 +160,56 @@ def test_hostile_file_paths_are_refused(path: str, registry: Registry) -> None:
 
 def test_the_format_is_checked() -> None:
     assert read_format(FORMAT_CONTENT) == FLAT
-    for content in (
-        b"format: 2\nlayout: folders\n",
-        b"format: 1\nlayout: folders\nshards: 64\n",
-        b"",
-        b"[",
-        b"format: 1\n",
-    ):
-        with pytest.raises(RegistryError) as error:
+    for content in (b"format: 2\nlayout: folders\n", b"format: 3\n", b"format: 2\nlayout: {by: hash}\n"):
+        with pytest.raises(RegistryError, match=r"^registry\.yaml names a format .*: upgrade micro-agi-kernel$"):
             read_format(content)
-        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            b"",
+            b"[",
+            b"- 1",
+            b"garbage",
+            b"\0\0",
+            b"format: 1\n",
+            b"format: 0\nlayout: folders\n",
+            b"layout: folders\n",
+        ),
+        *(b"format: 1\nlayout: folders\nshards: 64\n", b"format: two\nlayout: folders\n", b"format: 1\nlayout: hash\n"),
+    ],
+)
+def test_garbage_is_not_taken_for_a_newer_format(content: bytes) -> None:
+    with pytest.raises(RegistryError, match=r"^registry\.yaml: .*; put it back as an earlier commit of that") as error:
+        read_format(content)
+    assert "upgrade" not in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", "LICENSE", ".gitignore", "app/README", "app/tools/logo.png", "x/y/z.json"]
+)
+def test_somebodys_own_files_are_no_problem(path: str, registry: Registry) -> None:
+    assert FLAT.why_stray(path) == ""
+    write(registry, Changeset((), (FileChange(path, b"x"),)))
+    snapshot = registry.snapshot()
+    assert snapshot.problems() == [] and path in snapshot.files()
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        *(
+            (path, "not a file of an entry, nor of docs/")
+            for path in ("x.yaml", "notes.yml", "app/x.yml", "a/B/x.yaml")
+        ),
+        *((path, "reserves") for path in (".gitattributes", "app/.gitmodules", "x/../y", "app/dot.")),
+        ("app/a:b.png", "a character that not every file system can hold"),
+    ],
+)
+def test_what_can_stand_nowhere_is_a_stray(path: str, why: str) -> None:
+    assert why in FLAT.why_stray(path)
 
 
 def test_the_format_file_cannot_be_removed_or_replaced(registry: Registry) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from registry_kit import AGENT, ANN, create, delete, git, push, thing, tool, update, write
 
 from micro_agi_kernel.entries import Changeset, FileChange
-from micro_agi_kernel.registry import CommitMessage, Finding, Registry, audit, history_pairs
+from micro_agi_kernel.registry import CommitMessage, Finding, Registry, Step, audit
 
 
 def findings(registry: Registry, status: str) -> list[Finding]:
@@ -54,9 +55,10 @@ def test_trailers_that_lie(registry: Registry, tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_entries(registry: Registry, tmp_path: Path) -> None:
-    push(registry, tmp_path, {"README.md": b"x", "app/bad.yaml": b"[", "docs/fine.md": b"x"})
+    files = {"README.md": b"x", "stray.yml": b"x", "app/bad.yaml": b"[", "docs/fine.md": b"x"}
+    push(registry, tmp_path, files)
     assert [finding.message for finding in findings(registry, "warn")] == [
-        "README.md: not a file of an entry, nor of docs/"
+        "stray.yml: not a file of an entry, nor of docs/"
     ]
     failed = findings(registry, "fail")
     assert [str(finding.id) for finding in failed] == ["app:bad"]
@@ -91,14 +93,21 @@ def test_git_is_not_led_astray_by_the_environment(registry: Registry, monkeypatc
     assert findings(registry, "fail") == []
 
 
-def test_history_pairs(registry: Registry, tmp_path: Path) -> None:
+def test_every_commit_is_judged(registry: Registry, tmp_path: Path) -> None:
     write(registry, create(tool("x")))
     push(registry, tmp_path, {"app/generated/x.lua": b"return 9\n", "app/y.yaml": b"kind: z\n"})
     base = registry.snapshot()
     registry.commit(delete("app:y"), CommitMessage("service:agent"), author=AGENT, committer=ANN, base=base)
+    steps: list[Step] = []
+
+    def judge(step: Step) -> Iterator[Finding]:
+        steps.append(step)
+        yield step.finding("warn", "policies", "looked at", None)
+
+    said = [finding.message for finding in audit(registry, judge) if finding.check == "policies"]
+    assert said == [f"{step.commit[:12]} looked at" for step in steps]
     pairs = [
-        (before.number, version.number, [(action, str(id)) for action, id in changed])
-        for before, version, changed in history_pairs(registry)
+        (step.before.number, step.after.number, [(action, str(id)) for action, id in step.operations]) for step in steps
     ]
     assert pairs == [
         (0, 1, []),

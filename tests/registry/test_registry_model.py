@@ -15,13 +15,19 @@ from sidecar_kit import index_file, lose
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation, from_files, to_files
 from micro_agi_kernel.errors import Conflict, ErrorKind, Refused
-from micro_agi_kernel.registry import Registry, Snapshot, changeset_between, history_pairs
+from micro_agi_kernel.registry import Registry, Snapshot, changeset_between
 from micro_agi_kernel.registry.sidecar import Sidecar
 
 ids = st.sampled_from(
     [f"{ns}:{name}" for ns in ("app", "app.generated", "app.generated.deep") for name in ("a", "b-1", "C.x")]
 )
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 63), (1 << 63) - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8)
 
@@ -171,7 +177,9 @@ class AgainstADict(RuleBasedStateMachine):
     def teardown(self) -> None:
         if self.history:
             fsck(self.path)
-            for _, version, changed in history_pairs(self.writers[1]):
+            for version in self.writers[1].versions():
+                commit, history = self.writers[1].objects.commit(version.commit), self.writers[1].history
+                changed, _ = history.changes(history.before(commit), commit.tree)
                 assert changed == tuple(sorted(version.operations, key=lambda pair: pair[1]))
         for registry in self.writers:
             registry.close()

@@ -48,8 +48,8 @@ def test_a_folder_becomes_the_first_commit(empty: Registry, tmp_path: Path) -> N
         ("app/bad.yaml", b"kind: [", "app/bad.yaml: broken YAML"),
         ("app/orphan.lua", b"x", "app/orphan.lua: a Lua source without"),
         ("app/dev_assistant.lua", b"x", "app/dev_assistant.lua: the entry beside it does not name it"),
-        ("README.md", b"x", "README.md: neither an entry nor a page"),
-        ("app/Bad Name.yaml", b"kind: x\n", "Bad Name.yaml: neither an entry nor a page"),
+        ("stray.yml", b"x", "stray.yml: not a file of an entry, nor of docs/"),
+        ("app/Bad Name.yaml", b"kind: x\n", "Bad Name.yaml: the file's name cannot be the name of an entry"),
         ("docs/con:.md", b"x", "bad file path 'docs/con:.md'"),
     ],
 )

@@ -11,11 +11,11 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from registry_kit import AGENT, ANN, create, delete, fsck, git, plant, push, thing, tool, update, write
+from registry_kit import AGENT, ANN, body, create, delete, fsck, git, plant, push, thing, tool, update, write
 
 from micro_agi_kernel import entries
 from micro_agi_kernel.entries import Changeset, EntryId, FileChange, Operation
-from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
+from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, NoSuchRevision, Refused, RegistryError
 from micro_agi_kernel.registry import CommitMessage, Registry, Snapshot, changeset_between
 from micro_agi_kernel.registry.layout import FORMAT_CONTENT, FORMAT_FILE
 from micro_agi_kernel.values import Json
@@ -73,6 +73,39 @@ def test_what_is_no_registry_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"no registry at .* run `micro-agi registry init`"):
         Registry.open(tmp_path / "missing")
     assert not (tmp_path / "missing").exists() and list((tmp_path / "full").iterdir()) == [tmp_path / "full" / "x"]
+
+
+MEND = "run `micro-agi registry verify --repair`"
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+@pytest.mark.parametrize("loss", ["empty", "gone"])
+def test_a_branch_that_is_lost_is_said_to_be_damage(registry: Registry, loss: str, fetched: bool) -> None:
+    head = write(registry, create(tool("x"))).commit
+    if fetched:
+        git(registry.path, "update-ref", "refs/remotes/origin/main", head)
+    branch = registry.path / "refs" / "heads" / "main"
+    if loss == "empty":
+        branch.write_bytes(b"")
+    else:
+        branch.unlink()
+    for make in (Registry.open, Registry.create):
+        with pytest.raises(RegistryError, match=f"^damaged registry: .* main (of .* )?is {loss}: {MEND}$"):
+            make(registry.path)
+
+
+def test_an_empty_branch_is_damage_where_nothing_was_written_yet(tmp_path: Path) -> None:
+    path = tmp_path / "r.git"
+    Registry.create(path).close()
+    (path / "refs" / "heads" / "main").write_bytes(b"")
+    with pytest.raises(RegistryError, match=f"main of .* is empty: {MEND}$"):
+        Registry.open(path)
+
+
+@pytest.mark.parametrize("rev", ["e", "e5", "abc", "12", "e5~2", "fff^"])
+def test_a_commit_is_named_by_four_digits_at_least(registry: Registry, rev: str) -> None:
+    with pytest.raises(NoSuchRevision, match="at least four digits of a commit are needed"):
+        registry.resolve(rev)
 
 
 def test_create_on_a_path_that_cannot_be_made(tmp_path: Path) -> None:
@@ -143,7 +176,7 @@ def test_a_version_says_what_was_committed(registry: Registry) -> None:
     version = registry.commit(create(tool("x")), message, author=AGENT, committer=ANN, base=base)
     assert version == next(registry.versions()) == registry.version("main")
     assert version.number == 2 and version.commit == registry.head() and version.parents == (base.commit,)
-    assert (version.subject, version.body) == ("Create app.generated:x", "For tests.")
+    assert (version.subject, body(registry)) == ("Create app.generated:x", "For tests.")
     assert version.actor == "service:agent" and version.author == AGENT and version.time.tzinfo is not None
     assert version.operations == (("create", EntryId.parse("app.generated:x")),)
     assert version.trailers == {"Actor": "service:agent", "Model": "demo", "Cell": "3"}
@@ -333,7 +366,6 @@ def test_broken_files_are_reported_and_stop_nothing(registry: Registry, tmp_path
     assert [str(entry.id) for entry in snapshot.entries()] == ["app:odd", "app.generated:good"]
     problems = {p.path: (str(p.id) if p.id else None, p.namespace, p.kind) for p in snapshot.problems()}
     assert problems == {
-        "README.md": (None, None, None),
         "app/Weird": (None, "app", None),
         "app/deny.yml": (None, "app", "security.policy"),
         "app/generated/Bad Name.yaml": (None, "app.generated", "x"),
@@ -371,7 +403,7 @@ def test_a_lua_file_that_is_not_the_source_is_told_from_one_that_is(
 
 
 def test_a_namespace_has_problems_of_its_own(registry: Registry, tmp_path: Path) -> None:
-    files = ("README.md", "app/x.yml", "app/a.yaml", "app/generated/b.yaml", "lib/c.yaml")
+    files = ("x.yml", "app/x.yml", "app/a.yaml", "app/generated/b.yaml", "lib/c.yaml")
     push(registry, tmp_path, dict.fromkeys(files, b"["))
     (tmp_path / "clone" / "docs").mkdir()
     (tmp_path / "clone" / "docs" / "link.md").symlink_to("/etc/passwd")

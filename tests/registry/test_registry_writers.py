@@ -130,15 +130,29 @@ def test_young_locks_are_waited_for(registry: Registry, monkeypatch: pytest.Monk
 
 def test_a_lock_of_a_living_git_is_never_removed(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "TRIES", 3)
+    monkeypatch.setattr(store, "PATIENT", 0)
     foreign = registry.path / "refs" / "heads" / "main.lock"
     foreign.write_bytes(b"")
-    os.utime(foreign, (1, 1))
+    young = time.time() - lock.FORGOTTEN_SECONDS + 60
+    os.utime(foreign, (young, young))
     head = registry.head()
-    with pytest.raises(RegistryError, match=r"main\.lock: if none is running, remove that file"):
+    with pytest.raises(RegistryError, match=r"main\.lock: if none is running, `micro-agi registry verify --repair`"):
         write(registry, create(tool("x")))
     assert foreign.exists() and registry.head() == head
     foreign.unlink()
     write(registry, create(tool("x")))
+
+
+def test_a_lock_that_a_killed_git_left_is_broken_once_it_is_old(registry: Registry) -> None:
+    foreign = registry.path / "refs" / "heads" / "main.lock"
+    foreign.write_bytes(b"")
+    old = time.time() - lock.FORGOTTEN_SECONDS - 1
+    os.utime(foreign, (old, old))
+    with lock.WriteLock(registry.path) as held:
+        held.sweep()
+        assert foreign.exists()  # no writer of ours died, and nobody has waited for it
+    version = write(registry, create(tool("x")))
+    assert registry.head() == version.commit and not foreign.exists()
 
 
 def test_a_branch_moved_by_a_push_is_noticed(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry import Finding, Registry, audit, check_files
 from micro_agi_kernel.registry.care.repair import repair
+from micro_agi_kernel.registry.care.upkeep import pack
 from micro_agi_kernel.registry.lock import FOLDER
 
 X = EntryId.parse("app.generated:x")
@@ -67,6 +68,12 @@ def loose(path: Path, spec: str) -> Path:
 def age(file: Path, seconds: float = 9_000) -> Path:
     os.utime(file, (time.time() - seconds, time.time() - seconds))
     return file
+
+
+def old(file: Path) -> Path:
+    """A file of somebody's that was written long ago."""
+    file.write_text("mine")
+    return age(file)
 
 
 def faults(path: Path) -> list[Finding]:
@@ -188,6 +195,62 @@ def test_what_dead_writers_left_is_removed(path: Path, sound: Path) -> None:
     assert len([line for line in mend(path) if line.startswith("removed ")]) == len(left)
     assert not any(file.exists() for file in left)
     all_is_there(path, sound)
+
+
+def test_no_link_is_followed_out_of_the_repository(path: Path, sound: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "heads").mkdir(parents=True)
+    names = ("Cargo.lock", "tmp_notes", "heads/yarn.lock", "pack-1.idx", "tmp_obj_notes", "tmp_pack_")
+    kept = [old(project / name) for name in names]
+    shutil.rmtree(path / "objects" / "info")
+    free = next(name for n in range(256) if not (path / "objects" / (name := f"{n:02x}")).exists())
+    for place in (f"objects/{free}", "objects/info", "refs/remotes"):
+        (path / place).symlink_to(project)
+    for place in ("HEAD.lock", "objects/tmp_link", f"objects/pack/pack-{'2' * 40}.idx"):
+        (path / place).symlink_to(project / "Cargo.lock")
+    (path / FOLDER / "lock").write_text("1")  # a writer died, so the next one clears up
+    mend(path)
+    pack(path)
+    assert [file.read_text() for file in kept] == ["mine"] * len(kept)
+
+
+@pytest.mark.parametrize("place", ["objects", "objects/pack", "refs", "refs/heads", FOLDER, f"{FOLDER}/set-aside"])
+def test_a_folder_that_is_a_link_is_not_repaired(path: Path, tmp_path: Path, place: str) -> None:
+    project = tmp_path / "project"
+    (path / place).mkdir(exist_ok=True)
+    (path / place).rename(project)
+    (path / place).symlink_to(project)
+    for name in ("index.sqlite", "tmp_notes", "yarn.lock", "pack-1.idx"):
+        old(project / name)
+    before = sorted(file for file in project.rglob("*"))
+    assert mend(path, "fail") == [f"{place} is a link, which no repair follows: put the folder itself there"]
+    assert sorted(file for file in project.rglob("*")) == before
+
+
+def test_folders_where_files_belong_do_not_end_a_repair(path: Path, sound: Path) -> None:
+    for place in ("HEAD.lock", "refs/heads/x.lock", "objects/tmp_x", f"objects/ab/{'0' * 38}", "objects/pack/tmp_x"):
+        (path / place / "inside").mkdir(parents=True)
+        age(path / place)
+    old(path / "packed-refs.lock")
+    assert mend(path) == ["removed packed-refs.lock (left by a writer that died)", "the index is made anew"]
+    assert (path / "HEAD.lock" / "inside").is_dir()
+
+
+def test_what_cannot_be_mended_is_one_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.lock", "b.lock"):
+        old(path / name)
+
+    remove = Path.unlink
+
+    def unlink(file: Path, missing_ok: bool = False) -> None:
+        if file.name == "a.lock":
+            raise PermissionError(13, "Permission denied")
+        remove(file, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        done = mend(path, "fail")
+    assert done[:2] == ["a.lock stays as it is: Permission denied", "removed b.lock (left by a writer that died)"]
 
 
 @pytest.fixture
@@ -327,16 +390,27 @@ def test_files_of_the_repository(path: Path, sound: Path, name: str, content: by
     assert (path.parent / "clone" / "app" / "generated" / "x.lua").read_text() == LONG
 
 
-@pytest.mark.parametrize("how", [*DAMAGES, "lies"])
+LIES = {
+    "another title": "UPDATE entries SET title = 'another' WHERE name = 'x'",
+    "a later change": "UPDATE entries SET since = 3 WHERE name = 'x'",
+    "an earlier change": "UPDATE entries SET since = 1 WHERE name = 'x'",
+    "a change that was not": "INSERT INTO entries SELECT NULL, namespace, 'x', kind, type, title, comment, modules, "
+    "yaml, lua, problem, damaged, unused, 1, 2 FROM entries WHERE name = 'kept'",
+    "a change less": "UPDATE entries SET name = 'x', since = 2, until = 2 WHERE name = 'y' AND until = 3",
+}
+
+
+@pytest.mark.parametrize("how", [*DAMAGES, *LIES])
 def test_a_sidecar_that_is_broken_or_lies(path: Path, sound: Path, how: str) -> None:
     import sqlite3
 
     file = path / FOLDER / "index.sqlite"
-    if how == "lies":
+    if how in LIES:
         with sqlite3.connect(file) as connection:
-            connection.execute("UPDATE entries SET title = 'another' WHERE name = 'x'")
+            assert connection.execute(LIES[how]).rowcount == 1
         connection.close()
-        assert [(finding.status, finding.check, finding.id) for finding in faults(path)] == [("fail", "index", X)]
+        wrong = EntryId.parse("app.generated:y") if how == "a change less" else X
+        assert [(finding.status, finding.check, finding.id) for finding in faults(path)] == [("fail", "index", wrong)]
     else:
         damage(file, how)
         if how != "empty":  # which SQLite takes for a new file

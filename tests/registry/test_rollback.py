@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from registry_kit import ANN, create, delete, fsck, git, push, thing, tool, update, write
+from registry_kit import ANN, body, create, delete, fsck, git, push, thing, tool, update, write
 
 from micro_agi_kernel.entries import Changeset, EntryId, FileChange
 from micro_agi_kernel.errors import Conflict, EntryError, MicroAgiError, NoSuchRevision, Refused
@@ -76,8 +76,8 @@ async def test_a_revert_undoes_one_commit_under_later_changes_to_others(registry
     assert held(registry) == {"app:kept": 2, "app:changed": 1, "app:gone": 1, **others}
     version = registry.version("main")
     assert version.parents == (before,) and version.actor == "user:ada"
-    assert version.body == f"Reverts {commit[:12]}: Change 3 entries"
-    assert next(done.lines) == f"commit {version.commit[:12]} (version 25): {version.body}"
+    assert body(registry) == f"Reverts {commit[:12]}: Change 3 entries"
+    assert next(done.lines) == f"commit {version.commit[:12]} (version 25): {body(registry)}"
     assert not [finding for finding in audit(registry) if finding.status != "ok"]
     fsck(registry.path)
 
@@ -159,7 +159,7 @@ async def test_a_restore_overrides_what_came_later(registry: Registry) -> None:
     write(registry, create(thing("app:c", v=1)))
     done = await go_back(restore, registry, "v3", "app:b")
     assert steps(done) == ["create app:b"]
-    assert registry.version("main").body == f"Restores the state of {old[:12]} (version 3)"
+    assert body(registry) == f"Restores the state of {old[:12]} (version 3)"
     assert steps(await go_back(restore, registry, "v3", "app:c")) == ["delete app:c"], "it was not there"
     assert steps(await go_back(restore, registry, old)) == ["update app:a", "docs/p.md"]
     assert held(registry) == wanted
@@ -233,7 +233,7 @@ async def test_a_merge_is_undone_as_what_it_brought(registry: Registry, tmp_path
     assert (await go_back(revert, registry, theirs)).published is None
     done = await go_back(restore, registry, theirs, "app:b")
     assert steps(done) == ["create app:b"]
-    assert registry.version("main").body == f"Restores the state of {theirs[:12]}", "it has no number on this line"
+    assert body(registry) == f"Restores the state of {theirs[:12]}", "it has no number on this line"
 
 
 async def test_what_cannot_be_read_is_not_brought_back(registry: Registry, tmp_path: Path) -> None:

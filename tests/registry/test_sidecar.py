@@ -204,9 +204,28 @@ def test_an_entry_beneath_a_name_that_ends_in_yaml(registry: Registry) -> None:
         form = git(registry.path, "rev-parse", "main:registry.yaml")
         root = git(registry.path, "mktree", stdin=f"040000 tree {app}\tapp\n100644 blob {form}\tregistry.yaml\n")
         git(registry.path, "update-ref", "refs/heads/main", git(registry.path, "commit-tree", root, "-p", "main"))
-        agree(registry, but="last")  # a walk along the changes does not see it, since no file of its changed
+        agree(registry, but=("last", "histories"))  # Git does not see it: no file of its changed
     for number in range(1, 5):
-        agree(registry, registry.snapshot(f"v{number}"), but="last")
+        agree(registry, registry.snapshot(f"v{number}"), but=("last", "histories"))
+
+
+@pytest.mark.parametrize("folder", ["docs", "app"])
+def test_strays_whose_paths_begin_alike_are_told_apart(registry: Registry, folder: str) -> None:
+    blob = git(registry.path, "hash-object", "-w", "--stdin", stdin="/etc/passwd")
+    names = [f"{'a' * 240}{end}.md".encode() for end in "123"] + [b"\xff.md", b"\xfe.md"]
+    form = git(registry.path, "rev-parse", "main:registry.yaml")
+    for count in (2, 5, 1, 0, 3):
+        lines = b"".join(b"120000 blob %s\t%s\0" % (blob.encode(), name) for name in names[:count])
+        lines += f"100644 blob {blob}\tz.md\0".encode()
+        for part in ("a" * 200, "a" * 100)[: 2 if folder == "docs" else 0]:
+            below = git(registry.path, "mktree", "-z", stdin=lines)
+            lines = f"040000 tree {below}\t{part}\0".encode()
+        tree = git(registry.path, "mktree", "-z", stdin=lines)
+        root = git(registry.path, "mktree", stdin=f"040000 tree {tree}\t{folder}\n100644 blob {form}\tregistry.yaml\n")
+        git(registry.path, "update-ref", "refs/heads/main", git(registry.path, "commit-tree", root, "-p", "main"))
+        problems = registry.snapshot().problems()
+        assert len(problems) == count, [problem.path for problem in problems]
+        agree(registry)
 
 
 def test_an_empty_registry(empty: Registry) -> None:

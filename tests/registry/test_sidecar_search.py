@@ -24,11 +24,36 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.di
 metas = st.dictionaries(st.sampled_from(["a", "b", "meta.a"]), values)
 
 
+def equal(value: Json) -> st.SearchStrategy[Json]:
+    """Values that JSON takes for the same: 1 is 1.0, and true is not."""
+    same = [value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        same += [other for other in (-0.0, float(min(value, 2**70)), int(value)) if other == value]
+    return st.sampled_from(same)
+
+
+@st.composite
+def matching(draw: Any) -> tuple[dict[str, Json], dict[str, Json]]:
+    """A meta and a filter that it matches."""
+    meta: dict[str, Json] = draw(metas)
+    filter: dict[str, Json] = {}
+    for key in draw(st.sets(st.sampled_from(sorted(meta)))) if meta else ():
+        value = meta[key]
+        if isinstance(value, list):
+            several = [draw(equal(item)) for item in draw(st.lists(st.sampled_from(value)))] if value else []
+            one = [item for item in several if not isinstance(item, list)]
+            filter[f"meta.{key}"] = one[0] if one and draw(st.booleans()) else several
+        else:
+            filter[f"meta.{key}"] = draw(equal(value))
+    return meta, filter
+
+
 @settings(max_examples=rounds(300, 3_000), deadline=None)
-@given(metas, st.dictionaries(st.sampled_from(["a", "meta.a", "meta.b", "meta.meta.a"]), values))
-def test_what_matches_has_all_tokens(meta: dict[str, Json], filter: dict[str, Json]) -> None:
-    if matches(EntryId("app", "x"), "kind", meta, filter):
-        assert wanted_tokens(filter) <= tokens(meta)
+@given(matching())
+def test_what_matches_has_all_tokens(both: tuple[dict[str, Json], dict[str, Json]]) -> None:
+    meta, filter = both
+    assert matches(EntryId("app", "x"), "kind", meta, filter)
+    assert wanted_tokens(filter) <= tokens(meta)
 
 
 @pytest.fixture
@@ -139,5 +164,5 @@ def test_a_number_that_python_does_not_print(registry: Registry, tmp_path: Any) 
 
     push(registry, tmp_path, {"app/x.yaml": b"kind: x\nmeta: {n: 0x" + b"f" * 5_000 + b", title: Large}\n"})
     agree(registry)
-    assert names(registry, "large") == ["x"]
-    assert [entry.id.name for entry in registry.snapshot().find({"n": int("f" * 5_000, 16)})] == ["x"]
+    assert names(registry, "large") == []
+    assert [(problem.path, problem.kind) for problem in registry.snapshot().problems()] == [("app/x.yaml", None)]

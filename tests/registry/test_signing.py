@@ -13,7 +13,7 @@ from registry_kit import create, fsck, git, tool, update, write
 
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.registry import Registry, signing
-from micro_agi_kernel.registry.signing import Signer, fingerprint, signature_of, signer_of
+from micro_agi_kernel.registry.signing import Signer, Unchecked, fingerprint, signature_of, signer_of
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not on PATH")
 
@@ -99,8 +99,9 @@ def test_a_signature_that_is_not_one_of_this_commit(signed: Registry, keys: Path
         raw = subprocess.check_output(["git", "cat-file", "commit", commit], cwd=signed.path)
         assert change(raw) != raw
         commit = git(signed.path, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=change(raw))
-    with pytest.raises(signing.RegistryError, match="signature"):
+    with pytest.raises(signing.RegistryError, match="signature") as error:
         signature_of(signed, commit)
+    assert not isinstance(error.value, Unchecked)
     assert signer_of(signed, commit, [public(keys, "mine")]) is None
 
 
@@ -119,6 +120,18 @@ def test_without_the_program_nothing_is_written(signed: Registry, monkeypatch: p
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(SettingsError, match="ssh-keygen is not on PATH"):
         write(signed, create(tool("x")))
+
+
+def test_without_the_program_nothing_is_said_of_a_signature(
+    signed: Registry, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = write(signed, create(tool("x"))).commit
+    unsigned = write(signed, create(tool("y")), actor="user:ann").commit
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(Unchecked, match="ssh-keygen is not on PATH"):
+        signature_of(signed, mine)
+    assert signature_of(signed, unsigned) is None
+    assert signer_of(signed, mine, [public(keys, "mine")]) is None
 
 
 def test_a_program_that_hangs_is_left(signed: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

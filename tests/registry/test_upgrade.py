@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from registry_kit import ANN, create, delete, fsck, thing, tool, update, write
+from registry_kit import ANN, body, create, delete, fsck, thing, tool, update, write
 
 from micro_agi_kernel import __version__
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange
@@ -89,7 +89,7 @@ def test_untouched_entries_follow_the_seed(registry: Registry) -> None:
     assert notice == f"the registry was brought to Micro AGI {__version__}: 4 entries and 1 page are new, 2 gone"
     version = registry.version("main")
     assert (version.actor, version.author.name) == ("service:installer", "service:installer")
-    assert version.body == f"The entries and pages that come with Micro AGI {__version__}."
+    assert body(registry) == f"The entries and pages that come with Micro AGI {__version__}."
     assert version.trailers["Source-SHA256"]
     assert state(registry, "app.tools:registry_list") is not None and state(registry, "app.tools:gone_since") is None
     assert state(registry, "app.tools:mine") == own
@@ -110,7 +110,7 @@ def test_what_a_person_changed_stays_and_is_named(registry: Registry) -> None:
     notice = upgrade(registry)
     assert notice.startswith(f"the registry was brought to Micro AGI {__version__}: 2 entries are new, 2 gone; ")
     assert notice.endswith(f"; kept as you changed them: {kept}")
-    assert f"Kept as they were changed here: {kept}." in registry.version("main").body.replace("\n", " ")
+    assert f"Kept as they were changed here: {kept}." in body(registry)
     assert state(registry, "app:gpt-5.1") == ours and state(registry, "app:demo") == unchanged_since
     assert state(registry, "app:gpt-4.1-nano") is None and registry.snapshot().file(page.path) == page.content
 

@@ -18,6 +18,7 @@ from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
 from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, print_text, registry_option
+from micro_agi_kernel.frontends.cli.registry.place import watched
 from micro_agi_kernel.frontends.text import plain
 from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.session import open_session
@@ -49,6 +50,7 @@ def _prompt(text: str) -> str:
 async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> TurnFinished:
     """Answer the prompts in order, until one fails; how the last one ended."""
     session = open_session(settings)
+    watched(session.workspace.registry)
     end = TurnFinished("ok")
     try:
         for cell, prompt in enumerate(prompts, start=1):

@@ -19,14 +19,13 @@ from micro_agi_kernel.frontends.cli.output import (
     print_text,
     read_json,
     registry_option,
-    say,
 )
+from micro_agi_kernel.frontends.cli.registry.place import in_workspace
 from micro_agi_kernel.frontends.output_text import OutputText, readable_json
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
 from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.values import Json, as_value
-from micro_agi_kernel.workspace import Workspace
 
 input_option = click.option("--input", "input_text", metavar="JSON", help="What the function is given; {} unless set.")
 
@@ -102,17 +101,8 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
     entry = EntryId.parse(id)
     settings = load_settings(registry=registry_path)
     shown = Shown(keep=as_json)
-
-    async def work() -> CallOutcome:
-        workspace = Workspace(settings)
-        for line in workspace.take_notices():
-            say(line)
-        try:
-            return await workspace.call(entry, given, CallContext(on_output=shown))
-        finally:
-            await workspace.close()
-
-    _show(work(), shown, as_json)
+    context = CallContext(on_output=shown)
+    _show(in_workspace(settings, lambda house: house.call(entry, given, context)), shown, as_json)
 
 
 def _show(work: Coroutine[Any, Any, CallOutcome], shown: Shown, as_json: bool) -> None:

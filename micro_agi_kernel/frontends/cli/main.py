@@ -48,7 +48,8 @@ class Commands(LazyGroup):
 
             raise click.ClickException(one_line(str(error))) from error
         except BrokenPipeError:
-            raise  # the reader went away: click ends quietly
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+            raise SystemExit(0) from None  # the reader has what it wanted
         except OSError as error:
             what = "cannot write the output" if error.errno in _OUTPUT_ERRORS else "the system refuses"
             raise click.ClickException(f"{what}: {error.strerror or error}") from error

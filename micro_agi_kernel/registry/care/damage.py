@@ -6,6 +6,7 @@ Everything here reads files only: no ref has to name a commit and no object has 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 import zlib
@@ -15,20 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from micro_agi_kernel.registry.lock import FOLDER, STALE_SECONDS
+from micro_agi_kernel.registry.layout import BRANCH, ID
+from micro_agi_kernel.registry.lock import FOLDER, LOOSE, STALE_SECONDS, ordinary_files
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sidecar import FILE as INDEX
 
 ABANDONED_SECONDS = 3_600.0
 """Age from which a half-written pack or object is nobody's work any more."""
 
-BRANCH = "refs/heads/main"
+ABANDONED = ("tmp_*", "pack/tmp*", "pack/.tmp-*", "[0-9a-f][0-9a-f]/tmp_*")
+"""Half-written packs and objects, below `objects`."""
 
 Kind = Literal["config", "HEAD", "packed-refs", "lock", "abandoned", "pack", "pack index", "object", "branch", "index"]
 
 _CHUNK = 1 << 20
-_ID = re.compile(rb"[0-9a-f]{40}")
-_PACKED_REFS = re.compile(rb"(#[^\n]*\n|\^?[0-9a-f]{40}( refs/[^\0\n]+)?\n)*")
+_ID = re.compile(ID.encode())
+_PACKED_REFS = re.compile(rf"(#[^\n]*\n|\^?{ID}( refs/[^\0\n]+)?\n)*".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def find_damage(repository: Path) -> Iterator[Damage]:
         yield Damage("packed-refs", repository / "packed-refs", _looks(packed))
     yield from _left_behind(repository)
     yield from _packs(repository / "objects" / "pack")
-    for file in sorted((repository / "objects").glob("[0-9a-f][0-9a-f]/*")):
+    for file in sorted(ordinary_files(repository / "objects", LOOSE)):
         if re.fullmatch(r"[0-9a-f]{38}", file.name) and (reason := _object_reason(file)):
             yield Damage("object", file, reason)
     if reason := _branch_reason(repository, packed):
@@ -100,27 +103,23 @@ def _config_reason(repository: Path) -> str:
 def _left_behind(repository: Path) -> Iterator[Damage]:
     """Locks, packs and objects of writers that died; a git command at work may own what is younger."""
     objects = repository / "objects"
-    locks = (
-        *repository.glob("*.lock"),
-        *(repository / "refs").rglob("*.lock"),
-        *(f for folder in ("[0-9a-f][0-9a-f]", "info", "pack") for f in objects.glob(f"{folder}/*.lock")),
-    )
-    names = ("tmp_*", "pack/tmp*", "pack/.tmp-*", "[0-9a-f][0-9a-f]/tmp_*")
-    abandoned = (file for name in names for file in objects.glob(name) if file.is_file())
+    folders = [repository, *(Path(folder) for folder, _, _ in os.walk(repository / "refs"))]
+    locks = [file for folder in folders for file in ordinary_files(folder, "*.lock")]
+    locks += ordinary_files(objects, f"{LOOSE}.lock", "info/*.lock", "pack/*.lock")
     for file in sorted(locks):
         if _age(file) > STALE_SECONDS:
             yield Damage("lock", file, "left by a writer that died")
-    for file in sorted(abandoned):
+    for file in sorted(ordinary_files(objects, *ABANDONED)):
         if _age(file) > ABANDONED_SECONDS:
             yield Damage("abandoned", file, "never finished by a writer that died")
 
 
 def _packs(folder: Path) -> Iterator[Damage]:
     """Packs and their indexes, checked by the sums that end them; one that is still being put there is let be."""
-    for index in sorted(folder.glob("pack-*.idx")):
+    for index in sorted(ordinary_files(folder, "pack-*.idx")):
         if not index.with_suffix(".pack").exists() and _age(index) > STALE_SECONDS:
             yield Damage("pack index", index, "there is no pack beside it")
-    for pack in sorted(folder.glob("pack-*.pack")):
+    for pack in sorted(ordinary_files(folder, "pack-*.pack")):
         index = pack.with_suffix(".idx")
         sum, sum_in_index = _sums(pack), _sums(index)
         if not pack.exists():
@@ -182,11 +181,9 @@ def _branch_reason(repository: Path, packed: bytes) -> str:
     """Why the branch names nothing, or nothing."""
     content = _content(repository / BRANCH).strip()
     if not content and not (repository / BRANCH).exists():
-        if re.search(rb"(?m)^[0-9a-f]{40} refs/heads/main$", packed):
+        if re.search(rf"(?m)^{ID} {BRANCH}$".encode(), packed):
             return ""
-        if not any((repository / "objects").glob("[0-9a-f][0-9a-f]/*")) and not any(
-            (repository / "objects" / "pack").glob("*.pack")
-        ):
+        if not any(ordinary_files(repository / "objects", LOOSE, "pack/*.pack")):
             return ""  # a registry that has just been made
         return "it is missing"
     return "" if _ID.fullmatch(content) and content.strip(b"0") else _looks(content)

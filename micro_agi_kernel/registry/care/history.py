@@ -1,7 +1,7 @@
 """The audit: is every file what it should be, does the history say what it did, are the objects sound?
 
-The replay of the policies over the history needs more than a registry knows; `check_history` hands every commit,
-with the state that it changed, to whoever has the policies.
+The replay of the policies over the history needs more than a registry knows; `audit` hands every commit, with the
+state that it changed, to whoever has the policies.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from typing import Literal
 
 from micro_agi_kernel.entries import AGENT, Action, EntryId
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.care.newest import check_entries
+from micro_agi_kernel.registry.care.newest import IndexedChanges, check_entries
 from micro_agi_kernel.registry.care.objects import Finding, Progress, check_objects
 from micro_agi_kernel.registry.message import ParsedMessage, clean, parse_message
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
-from micro_agi_kernel.registry.versions import Version
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -78,12 +77,14 @@ def _check_history(
     commits, gap = _line(registry)
     if gap:
         yield Finding("fail", "history", gap)
+    indexed = IndexedChanges(registry, registry.snapshot(commits[-1]))
     for number, (parent, commit) in enumerate(zip(["", *commits], commits, strict=False)):
         progress("commits", number, len(commits))
         if gap and not parent:
             continue  # what it changed cannot be known
         try:
             step = step_between(registry, parent, commit)
+            indexed.compare(commit, step.operations)
             found = list(check_trailers(step))
             count += step.said.actor is not None
             wrong += len(found)
@@ -97,6 +98,7 @@ def _check_history(
             yield from judge(step)
     if not wrong:
         yield Finding("ok", "trailers", f"{count} commits name exactly what they changed")
+    yield from indexed.findings()
 
 
 def _line(registry: Registry) -> tuple[list[str], str]:
@@ -144,13 +146,3 @@ def _locate(registry: Registry, step: Step, broken: Collection[str]) -> Iterator
             yield step.finding(
                 "fail", "objects", f"brought {clean(path)}, which is lost", step.after.layout.entry_id(path)
             )
-
-
-def history_pairs(registry: Registry) -> Iterator[tuple[Snapshot, Version, tuple[tuple[Action, EntryId], ...]]]:
-    """Every commit of the first-parent line, oldest first: the state before it, what it says, what it changed."""
-    commits, gap = _line(registry)
-    if gap:
-        raise RegistryError(gap)
-    for parent, commit in zip(["", *commits], commits, strict=False):
-        step = step_between(registry, parent, commit)
-        yield step.before, registry.version(commit), step.operations

@@ -1,19 +1,19 @@
-"""The audit of the newest entries, each read anew from Git, and of the sidecar, which must say the same of them."""
+"""The audit of the newest entries, each read anew from Git, and of the sidecar, which must say the same as Git does."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.entries import Action, EntryId
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry.care.objects import Finding, Progress
 from micro_agi_kernel.registry.layout import CROWDED
@@ -72,7 +72,43 @@ def _differences(registry: Registry, head: Snapshot, fresh: State) -> Iterator[F
     if len(wrong) > MAX_LINES:
         yield Finding("fail", "index", f"and of {len(wrong) - MAX_LINES} entries more")
     if not wrong:
-        yield Finding("ok", "index", "it says of every entry what Git says")
+        yield Finding("ok", "index", "it says of every entry, as it stands now, what Git says")
+
+
+class IndexedChanges:
+    """What the sidecar says of each commit, compared with what it did, while the history is walked anyway."""
+
+    def __init__(self, registry: Registry, head: Snapshot) -> None:
+        self._wrong: set[EntryId] = set()
+        # Of entries that cannot be read it may name more commits: those that changed what keeps them from it.
+        self._kept: dict[str, dict[EntryId, bool]] | None = None
+        with suppress(RegistryError):  # which `check_entries` has said
+            self._kept = registry.history.sidecar.ask(head.commit, head.tree, _by_commit)
+
+    def compare(self, commit: str, operations: Iterable[tuple[Action, EntryId]]) -> None:
+        """Look at one commit, which did this."""
+        if self._kept is not None:
+            kept = self._kept.get(commit, {})
+            did = {id for _, id in operations}
+            self._wrong |= did - kept.keys()
+            self._wrong |= {id for id, is_readable in kept.items() if is_readable} - did
+
+    def findings(self) -> Iterator[Finding]:
+        """The outcome, once every commit was compared that can be."""
+        for id in sorted(self._wrong)[:MAX_LINES]:
+            what = f"it names other commits than Git does that changed {id}: --repair makes it anew"
+            yield Finding("fail", "index", what, id=id)
+        if len(self._wrong) > MAX_LINES:
+            yield Finding("fail", "index", f"and that changed {len(self._wrong) - MAX_LINES} entries more")
+
+
+def _by_commit(kept: State) -> dict[str, dict[EntryId, bool]] | None:
+    if not kept.whole:
+        return None
+    found: dict[str, dict[EntryId, bool]] = {}
+    for commit, id, is_readable in kept.changes():
+        found.setdefault(commit, {})[id] = is_readable
+    return found
 
 
 def _compare(kept: State, fresh: State) -> list[EntryId] | None:

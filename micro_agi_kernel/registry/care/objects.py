@@ -13,12 +13,13 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry.care.damage import find_damage, is_ours, shown
 from micro_agi_kernel.registry.git_program import run_git
+from micro_agi_kernel.registry.layout import ID
 from micro_agi_kernel.registry.message import clean
 
 MAX_LINES = 20
 """Lines of one fsck that are shown: one lost object can make it say thousands."""
 
-_GONE = re.compile(r"(?:missing \w+|to\s+\w+|sha1 pointer|or missing:|object) ([0-9a-f]{40})")
+_GONE = re.compile(rf"(?:missing \w+|to\s+\w+|sha1 pointer|or missing:|object) ({ID})")
 
 
 Progress = Callable[[str, int, int], None]

@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.care.damage import BRANCH, Damage, find_damage, is_ours, shown
+from micro_agi_kernel.registry.care.damage import Damage, find_damage, is_ours, shown
 from micro_agi_kernel.registry.care.objects import Finding
+from micro_agi_kernel.registry.care.upkeep import count_loose
 from micro_agi_kernel.registry.commits import CommitObject
 from micro_agi_kernel.registry.git_program import run_git
-from micro_agi_kernel.registry.lock import FOLDER, WriteLock
+from micro_agi_kernel.registry.layout import BRANCH, ID
+from micro_agi_kernel.registry.lock import FOLDER, WriteLock, ordinary_files
 from micro_agi_kernel.registry.message import parse_message
 from micro_agi_kernel.registry.objects import Objects
 from micro_agi_kernel.registry.sharing.address import address_of
@@ -34,7 +36,10 @@ from micro_agi_kernel.registry.storing import sync_folders
 ROUNDS = 50
 """How often missing objects are looked for: one that came back may name others that are missing too."""
 
-_MISSING = re.compile(r"(?m)^(?:missing \w+|\s+to\s+\w+|error: \S+: invalid sha1 pointer) ([0-9a-f]{40})$")
+_FOLDERS = ("objects", "objects/pack", "refs", "refs/heads", FOLDER, f"{FOLDER}/set-aside")
+"""Where files are removed, set aside or written by name."""
+
+_MISSING = re.compile(rf"(?m)^(?:missing \w+|\s+to\s+\w+|error: \S+: invalid sha1 pointer) ({ID})$")
 
 
 def repair(repository: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -43,6 +48,10 @@ def repair(repository: Path, environment: Mapping[str, str]) -> Iterator[Finding
     `environment` is the person's, for a git that asks the remote. Raises RegistryError when the lock cannot be had.
     """
     if not is_ours(repository):
+        return
+    if links := [place for place in _FOLDERS if (repository / place).is_symlink()]:
+        said = f"{links[0]} is a link, which no repair follows: put the folder itself there"
+        yield Finding("fail", "repair", said)
         return
     last = _last_indexed(repository)
     yield from _mend_files(repository)
@@ -82,11 +91,14 @@ def _drop_index(file: Path) -> Iterator[Finding]:
 def _mend_files(repository: Path) -> list[Finding]:
     with WriteLock(repository):
         mender = _Mender(repository)
-        return [
-            Finding("ok", "repair", mender.mend(damage))
-            for damage in find_damage(repository)
-            if damage.kind not in ("branch", "index")
-        ]
+        return [_mended(mender, damage) for damage in find_damage(repository) if damage.kind not in ("branch", "index")]
+
+
+def _mended(mender: _Mender, damage: Damage) -> Finding:
+    try:
+        return Finding("ok", "repair", mender.mend(damage))
+    except OSError as error:  # the next one may do better
+        return Finding("fail", "repair", f"{mender.shown(damage.file)} stays as it is: {error.strerror}")
 
 
 class _Mender:
@@ -96,9 +108,12 @@ class _Mender:
         self._repository = repository
         self._aside = repository / FOLDER / "set-aside" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
+    def shown(self, file: Path) -> str:
+        return shown(self._repository, file)
+
     def mend(self, damage: Damage) -> str:
         """Mend it; the line that says what was done."""
-        name = f"{shown(self._repository, damage.file)} ({damage.what})"
+        name = f"{self.shown(damage.file)} ({damage.what})"
         match damage.kind:
             case "lock" | "abandoned":
                 damage.file.unlink(missing_ok=True)
@@ -117,10 +132,10 @@ class _Mender:
         return f"set aside {name}"
 
     def set_aside(self, file: Path) -> Path:
-        """Move a file away, if it is there; where it lies then."""
+        """Move a file away, if it is there; where it lies then. A link is moved as such."""
         place = self._aside / file.relative_to(self._repository)
         place.parent.mkdir(parents=True, exist_ok=True)
-        if file.exists():
+        if os.path.lexists(file):
             file.replace(place)
         return place
 
@@ -139,21 +154,17 @@ class _Mender:
             return f"set aside {name}"
         if run_git(self._repository, "index-pack", os.fspath(pack.absolute())).returncode == 0:
             return f"made {name} anew"
-        return self._unpack(pack, f"{shown(self._repository, pack)} (it cannot be indexed)")
+        return self._unpack(pack, f"{self.shown(pack)} (it cannot be indexed)")
 
     def _unpack(self, pack: Path, name: str) -> str:
         """Set a pack aside, and put those of its objects that can be read back as loose ones."""
         aside = self.set_aside(pack)
-        for other in pack.parent.glob(f"{pack.stem}.*"):
+        for other in ordinary_files(pack.parent, f"{pack.stem}.*"):
             self.set_aside(other)
-        before = _loose(self._repository)
+        before = count_loose(self._repository / "objects")
         with aside.open("rb") as content:
             run_git(self._repository, "unpack-objects", "-r", "-q", stdin=content)
-        return f"set aside {name} and took {_loose(self._repository) - before} objects out of it"
-
-
-def _loose(repository: Path) -> int:
-    return sum(1 for _ in (repository / "objects").glob("[0-9a-f][0-9a-f]/*"))
+        return f"set aside {name} and took {count_loose(self._repository / 'objects') - before} objects out of it"
 
 
 def _restore_objects(repository: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -284,8 +295,7 @@ def _is_whole(registry: Registry, commit: CommitObject) -> bool:
     """Whether a commit is one of a registry, and all that it brought is there."""
     try:
         Snapshot(registry.tree_entries, registry.history, commit.id, commit.tree).check_format_once(set())
-        before = registry.history.tree(commit.parents[0] if commit.parents else "")
-        for _, _, node in registry.objects.changed(before, commit.tree):
+        for _, _, node in registry.objects.changed(registry.history.before(commit), commit.tree):
             if node is not None and node.is_file:
                 registry.objects.check(node.id)
     except RegistryError:

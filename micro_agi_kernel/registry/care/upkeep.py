@@ -21,9 +21,9 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.registry.care.damage import ABANDONED_SECONDS
+from micro_agi_kernel.registry.care.damage import ABANDONED, ABANDONED_SECONDS
 from micro_agi_kernel.registry.git_program import run_git
-from micro_agi_kernel.registry.lock import FOLDER, try_lock
+from micro_agi_kernel.registry.lock import FOLDER, LOOSE, ordinary_files, try_lock
 from micro_agi_kernel.registry.message import clean
 
 MOST_LOOSE = 2_000
@@ -79,11 +79,11 @@ def pack(repository: Path) -> Packed | None:
     with _alone(repository) as alone:
         if not alone:
             return None
-        loose, before = _count_loose(objects), _size(objects)
+        loose, before = count_loose(objects), _size(objects)
         abandoned = _sweep(objects)
         if loose or _count_packs(objects) > 1:
             _pack(repository)
-        left, packs = _count_loose(objects), _count_packs(objects)
+        left, packs = count_loose(objects), _count_packs(objects)
         return Packed(max(0, loose - left), packs, before, _size(objects), abandoned)
 
 
@@ -128,18 +128,19 @@ def _estimate(repository: Path) -> int:
         return 0
 
 
-def _count_loose(objects: Path) -> int:
-    return sum(1 for file in objects.glob("[0-9a-f][0-9a-f]/*") if len(file.name) == 38)
+def count_loose(objects: Path) -> int:
+    """How many objects lie loose."""
+    return sum(1 for file in ordinary_files(objects, LOOSE) if len(file.name) == 38)
 
 
 def _count_packs(objects: Path) -> int:
-    return sum(1 for _ in objects.glob("pack/pack-*.pack"))
+    return sum(1 for _ in ordinary_files(objects, "pack/pack-*.pack"))
 
 
 def _size(objects: Path) -> int:
     """Bytes that the files take on the disk; those that a writer or git moves meanwhile may be missed."""
     total = 0
-    for file in objects.glob("*/*"):
+    for file in ordinary_files(objects, "*/*"):
         with suppress(OSError):
             stat = file.stat()
             total += getattr(stat, "st_blocks", 0) * 512 or stat.st_size
@@ -149,10 +150,9 @@ def _size(objects: Path) -> int:
 def _sweep(objects: Path) -> int:
     """Remove what a pack or an object that was interrupted has left; a program at work writes to a younger one."""
     removed = 0
-    for pattern in ("tmp_*", "pack/tmp*", "pack/.tmp-*", "[0-9a-f][0-9a-f]/tmp_*"):
-        for file in objects.glob(pattern):
-            with suppress(OSError):
-                if file.is_file() and time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
-                    file.unlink()
-                    removed += 1
+    for file in ordinary_files(objects, *ABANDONED):
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+                file.unlink()
+                removed += 1
     return removed

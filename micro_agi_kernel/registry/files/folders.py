@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from micro_agi_kernel.entries import Entry, EntryId, from_files, source_file, to_files
 from micro_agi_kernel.errors import EntryError, RegistryError
-from micro_agi_kernel.registry.layout import DOCS, FLAT, FORMAT_CONTENT, FORMAT_FILE, check_file_path, read_format
+from micro_agi_kernel.registry.layout import FLAT, FORMAT_CONTENT, FORMAT_FILE, read_format
+from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.tree_entries import Problem
 
@@ -31,7 +32,7 @@ class Contents:
     entries: tuple[Entry, ...]
     """Sorted by id."""
     files: dict[str, bytes]
-    """Pages and `registry.yaml`, by path."""
+    """Pages, files of somebody's own and `registry.yaml`, by path."""
 
 
 class Reader:
@@ -77,9 +78,9 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def read_folder(folder: Path) -> Contents:
-    """The entries and pages of a folder in a registry's layout (`app/**`, `docs/**`, `registry.yaml`).
+    """The entries and other files of a folder in a registry's layout (`app/**`, `docs/**`, `registry.yaml`).
 
-    Raises EntryError that names the file for whatever is no entry, no page and not `registry.yaml`, and for a
+    Raises EntryError that names the file for what cannot lie where it does (see `Layout.why_stray`), and for a
     broken entry, and RegistryError for a `registry.yaml` of another version.
     """
     reader = Reader()
@@ -94,11 +95,10 @@ def read_files(folder: Path, found: dict[str, bytes]) -> Contents:
     for path, content in found.items():
         if (id := layout.entry_id(path)) is not None:
             entries.setdefault(id, {})[path.rpartition("/")[2]] = content
-        elif path == FORMAT_FILE or path.startswith(f"{DOCS}/"):
-            check_file_path(path)
+        elif path == FORMAT_FILE or not (reason := layout.why_stray(path)):
             files[path] = content
         else:
-            raise EntryError(f"{folder / path}: neither an entry nor a page nor {FORMAT_FILE}")
+            raise EntryError(f"{folder / path}: {reason}")
     places = ((id, folder / layout.folder(id)) for id in sorted(entries))
     return Contents(tuple(_entry(place, id, entries[id]) for id, place in places), files)
 
@@ -117,11 +117,11 @@ def _entry(place: Path, id: EntryId, files: dict[str, bytes]) -> Entry:
 
 
 def write_folder(snapshot: Snapshot, folder: Path) -> tuple[int, list[Problem]]:
-    """Write every entry and page of `snapshot` into `folder`, which is empty or not there yet, sharding nothing.
+    """Write every entry and other file of `snapshot` into `folder`, which is empty or not there yet, sharding nothing.
 
     Gives the number of files, and what was left out since it cannot be read or written. Raises RegistryError.
     """
-    left_out = snapshot.problems()
+    left_out = [problem for problem in snapshot.problems() if not snapshot.is_folder(problem.path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -155,17 +155,14 @@ def _files_of(snapshot: Snapshot, left_out: list[Problem]) -> Iterator[tuple[str
                 left_out.append(Problem(FLAT.entry_path(entry.id), str(error), namespace, entry.id))
                 continue
             yield from ((f"{FLAT.folder(entry.id)}/{name}", content) for name, content in files.items())
-    yield from _pages(snapshot, snapshot.files(f"{DOCS}/"), left_out)
-
-
-def _pages(snapshot: Snapshot, paths: Iterable[str], left_out: list[Problem]) -> Iterator[tuple[str, bytes]]:
-    for path in paths:
-        try:
-            check_file_path(path)
-        except EntryError as error:
-            left_out.append(Problem(path, str(error), None))
-        else:
+    named = {problem.path for problem in left_out}
+    for path in snapshot.files():
+        if path == FORMAT_FILE:
+            continue
+        if not (reason := snapshot.layout.why_stray(path)):
             yield path, snapshot.file(path) or b""
+        elif clean(path, MAX_PATH) not in named:
+            left_out.append(Problem(path, reason, None))
 
 
 def _unreadable(error: OSError) -> None:

@@ -11,10 +11,9 @@ from micro_agi_kernel.registry.layout import FORMAT_CONTENT, FORMAT_FILE
 
 
 def seed_changeset(folder: Path) -> Changeset:
-    """A changeset that creates every entry and page under `folder` (`app/**`, `docs/**`, `registry.yaml`).
+    """A changeset that creates every entry and other file under `folder` (`app/**`, `docs/**`, `registry.yaml`).
 
-    Files whose name begins with a dot are skipped. Raises EntryError that names the file for whatever is no
-    entry, no page and not `registry.yaml`, and for a broken entry.
+    Files whose name begins with a dot are skipped. Raises EntryError as `read_folder` does.
     """
     # It is our own, so links are followed: there are installers that install links.
     found = {path: (folder / path).read_bytes() for path in (files_below(folder) if folder.is_dir() else ())}

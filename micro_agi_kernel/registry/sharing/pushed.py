@@ -16,7 +16,8 @@ from micro_agi_kernel.entries import MAX_FILE_BYTES, source_file
 from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry.git_program import ask_git
 from micro_agi_kernel.registry.layout import DOCS, FORMAT_FILE, check_file_path, read_format
-from micro_agi_kernel.registry.message import clean, parse_message
+from micro_agi_kernel.registry.message import claims_service, clean, parse_message
+from micro_agi_kernel.registry.sharing.sizes import check_sizes
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles
 
@@ -26,12 +27,8 @@ if TYPE_CHECKING:
 
 MAX_COMMITS = 1_000
 """Commits of one push."""
-MAX_OBJECT_BYTES = 16 << 20
-"""Bytes of a commit or folder; a file may have MAX_FILE_BYTES."""
 
-_SERVICE = re.compile(rb"^actor[ \t]*:\s*service:", re.IGNORECASE | re.MULTILINE)
-"""A trailer as any reader of Git takes it, in whichever paragraph it stands."""
-_AUTHOR = re.compile(rb"^author [^<>\n]*<[^<>\n]*> \d{1,12} [+-]\d{4}$", re.MULTILINE)
+_AUTHOR = re.compile(rb"^author ([^<>\n]*) <[^<>\n]*> \d{1,12} [+-]\d{4}$", re.MULTILINE)
 
 
 def pushed_commits(repository: Path, objects: Path | None, old: str, new: str) -> list[str]:
@@ -40,36 +37,56 @@ def pushed_commits(repository: Path, objects: Path | None, old: str, new: str) -
     Raises RegistryError when there are more than MAX_COMMITS, or an object is larger than it may be: that is found
     out before any of them is read.
     """
-    rest = (new, "--not", old, "--")
-    commits = ask_git(repository, "rev-list", f"--max-count={MAX_COMMITS + 1}", *rest, pushed=objects).split()
+    most = f"--max-count={MAX_COMMITS + 1}"
+    commits = ask_git(repository, "rev-list", most, new, "--not", old, "--", pushed=objects).split()
     if len(commits) > MAX_COMMITS:
         raise RegistryError(f"more than {MAX_COMMITS} commits in one push: push them in parts, or make them one")
-    listed = ask_git(repository, "rev-list", "--objects", *rest, pushed=objects).encode(errors="surrogateescape")
-    asked = "--batch-check=%(objecttype) %(objectsize) %(rest)"
-    sizes = ask_git(repository, "cat-file", asked, stdin=listed, pushed=objects)
-    for line in sizes.rstrip("\n").split("\n"):
-        kind, size, path = (*line.split(" ", 2), "", "")[:3]
-        most = MAX_FILE_BYTES if kind == "blob" else MAX_OBJECT_BYTES
-        if not size.isdigit() or int(size) > most:
-            raise RegistryError(f"{clean(path) or kind}: {clean(size)} bytes, at most {most} are allowed")
+    check_sizes(repository, new, old, pushed=objects, file_bytes=MAX_FILE_BYTES)
     return commits
 
 
-def goes_on_from(registry: Registry, old: str, new: str) -> bool:
-    """Whether the first-parent line of `new` leads to `old` within MAX_COMMITS, so that the line stays whole."""
-    return any(commit.id == old for commit in islice(registry.history.line(new), MAX_COMMITS + 1))
+def pushed_line(registry: Registry, old: str, new: str) -> list[str] | None:
+    """The first-parent line from `old`, which is not in it, to `new`; None when `new` does not go on from there."""
+    line: list[str] = []
+    for commit in islice(registry.history.line(new), MAX_COMMITS + 1):
+        if commit.id == old:
+            return line[::-1]
+        line.append(commit.id)
+    return None
 
 
 def commit_problem(registry: Registry, id: str) -> str:
     """What is wrong with the form of a pushed commit; "" when nothing is."""
     raw = registry.objects.stored(id).raw
     head, _, message = raw.partition(b"\n\n")
-    if not _AUTHOR.search(head):
+    author = _AUTHOR.search(head)
+    if author is None:
         return "its author's line cannot be read"
-    actor = parse_message(message).actor
-    if _SERVICE.search(message) or (actor or "").startswith("service:"):
+    if claims_service(message):
         return "claims `Actor: service:...`, which no push can be: what another registry made comes by `registry pull`"
+    actor = parse_message(message).actor
+    if actor is not None and actor != f"user:{clean(author[1].decode(errors='replace'))}":
+        return f"says `Actor: {actor}`, who is not its author: leave the trailer out"
     return ""
+
+
+def step_problems(registry: Registry, parent: str, commit: str) -> list[str]:
+    """What a commit of a pushed line, which is not its last, did to files that no later one can mend.
+
+    Whoever reads the history meets every state of it. What an entry means is asked of the newest alone: a broken
+    tool may be mended in the next commit.
+    """
+    before, after = registry.snapshot(parent), registry.snapshot(commit)
+    found: dict[str, str] = {}
+    try:
+        for path, _, node in registry.objects.changed(before.tree, after.tree):
+            if node is not None and (reason := _node_problem(node) or _place_problem(after, path)):
+                found[path] = reason
+        if reason := _format_problem(before, after):
+            found[FORMAT_FILE] = reason
+    except RegistryError as error:
+        return [f"commit {commit[:12]}: {error}"]
+    return [f"commit {commit[:12]}: {path}: {reason}" for path, reason in sorted(found.items())]
 
 
 def file_problems(registry: Registry, before: Snapshot, after: Snapshot) -> Iterator[tuple[str, str]]:
@@ -78,6 +95,9 @@ def file_problems(registry: Registry, before: Snapshot, after: Snapshot) -> Iter
     for path, _, node in registry.objects.changed(before.tree, after.tree):
         if node is not None:
             reason = _node_problem(node) or _place_problem(after, path) or _twin(registry, after, path, checked)
+            id = after.layout.entry_id(path)
+            if not reason and id is not None and after.nodes(id)[0] is None:
+                reason = after.layout.why_stray(path, False)
             if reason:
                 yield path, reason
     if reason := _format_problem(before, after):
@@ -108,9 +128,8 @@ def _node_problem(node: Node) -> str:
 def _place_problem(after: Snapshot, path: str) -> str:
     """Why no file can lie there."""
     layout = after.layout
-    id = layout.entry_id(path)
-    if id is not None:
-        return layout.why_stray(path, False) if after.nodes(id)[0] is None else ""
+    if layout.entry_id(path) is not None:
+        return ""
     if path.endswith((".yaml", ".yml", ".lua")) and path != FORMAT_FILE and not path.startswith(f"{DOCS}/"):
         return layout.why_stray(path, False)
     try:

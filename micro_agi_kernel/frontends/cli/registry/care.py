@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ def verify(registry_path: str | None, mend: bool, as_json: bool) -> None:
         async for finding in verify_registry(settings, mend=mend, progress=progress):
             findings.append(finding)
             if not as_json:
-                print_text(f"{finding.status} {finding.check}: {finding.message}")
+                _print(f"{finding.status} {finding.check}: {finding.message}")
 
     with _progress() as progress:
         asyncio.run(work(progress))
@@ -48,6 +49,16 @@ def verify(registry_path: str | None, mend: bool, as_json: bool) -> None:
         print_json({"ok": not failed, "findings": [_finding(finding) for finding in findings]})
     if failed:
         raise SystemExit(1)
+
+
+def _print(line: str) -> None:
+    """A line of stdout. A reader that has left (`| head -1`) ends no check: the exit code speaks of the registry."""
+    try:
+        print_text(line)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @click.command(short_help="Pack it now; it also does so by itself.")

@@ -10,11 +10,10 @@ import click
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.exchange import Import, import_path
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import open_at
+from micro_agi_kernel.frontends.cli.registry.place import in_workspace, open_at
 from micro_agi_kernel.registry.files.folders import write_folder
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.values import Json
-from micro_agi_kernel.workspace import Workspace
 
 SHOWN = 20
 """Entries named when an import is refused."""
@@ -30,18 +29,7 @@ def import_(path: Path, registry_path: str | None, as_json: bool) -> None:
     PATH is an index file (version, namespace, entries; sources beside it as file://NAME), the file of a single
     entry with its id, a folder that holds such index files as _index.yaml, or a folder that `export` wrote.
     """
-    settings = load_settings(registry=registry_path)
-
-    async def work() -> Import:
-        workspace = Workspace(settings)
-        try:
-            return await import_path(workspace, path)
-        finally:
-            for line in workspace.take_notices():
-                print_text(line, to_stderr=True)
-            await workspace.close()
-
-    done = asyncio.run(work())
+    done = asyncio.run(in_workspace(load_settings(registry=registry_path), lambda house: import_path(house, path)))
     if as_json:
         print_json(_document(done))
     for id, reason in done.refused[:SHOWN]:

@@ -10,6 +10,7 @@ import click
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
+from micro_agi_kernel.frontends.cli.registry.place import in_workspace
 from micro_agi_kernel.interfaces import CallContext, Publisher
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.rollback import RolledBack
@@ -53,9 +54,12 @@ def restore(rev: str, id: str | None, registry_path: str | None, as_json: bool) 
 
 def _go_back(way: _GoBack, rev: str, id: str | None, registry_path: str | None, as_json: bool) -> None:
     wanted = EntryId.parse(id) if id is not None else None
-    done, notices = asyncio.run(_in_workspace(way, rev, wanted, registry_path))
-    for notice in notices:
-        print_text(notice, to_stderr=True)
+
+    def work(workspace: Workspace) -> Awaitable[RolledBack]:
+        context = CallContext(f"user:{workspace.person.name}")
+        return way(workspace.registry, workspace.publishing, context, rev, wanted)
+
+    done = asyncio.run(in_workspace(load_settings(registry=registry_path), work))
     if not as_json:
         for line in done.lines:
             print_text(line)
@@ -70,16 +74,3 @@ def _go_back(way: _GoBack, rev: str, id: str | None, registry_path: str | None, 
     )
     for line in done.left if done.published else (done.summary, *done.left):
         print_text(line, to_stderr=True)
-
-
-async def _in_workspace(
-    way: _GoBack, rev: str, id: EntryId | None, registry_path: str | None
-) -> tuple[RolledBack, list[str]]:
-    """What became of it, and what the workspace has to say."""
-    workspace = Workspace(load_settings(registry=registry_path))
-    try:
-        context = CallContext(f"user:{workspace.person.name}")
-        done = await way(workspace.registry, workspace.publishing, context, rev, id)
-        return done, workspace.take_notices()
-    finally:
-        await workspace.close()

@@ -12,14 +12,13 @@ import click
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import open_at
+from micro_agi_kernel.frontends.cli.registry.place import in_workspace, open_at
 from micro_agi_kernel.intake import Decision, Fate, Item
 from micro_agi_kernel.registry.sharing.address import address_of
 from micro_agi_kernel.registry.sharing.remote import Remote
 from micro_agi_kernel.settings import git_environment, load_settings
 from micro_agi_kernel.syncing import Pulled, Syncing, count
 from micro_agi_kernel.values import Json
-from micro_agi_kernel.workspace import Workspace
 
 _T = TypeVar("_T")
 
@@ -109,20 +108,11 @@ def push(registry_path: str | None, as_json: bool) -> None:
 
 
 def _run(work: Callable[[Syncing], Awaitable[_T]], registry_path: str | None) -> _T:
-    """Do it in a workspace, with what that has to say on stderr."""
-
-    async def run() -> _T:
-        settings = load_settings(registry=registry_path)
-        workspace = Workspace(settings)
-        try:
-            at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-            return await work(Syncing(workspace, settings.home, at_terminal=at_terminal))
-        finally:
-            for line in workspace.take_notices():
-                print_text(line, to_stderr=True)
-            await workspace.close()
-
-    return asyncio.run(run())
+    settings = load_settings(registry=registry_path)
+    at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    return asyncio.run(
+        in_workspace(settings, lambda house: work(Syncing(house, settings.home, at_terminal=at_terminal)))
+    )
 
 
 @click.command(short_help="Show, set or remove the remote's address.")
