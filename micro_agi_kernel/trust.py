@@ -228,10 +228,15 @@ def choose_registry(settings: Settings) -> tuple[Path, str]:
 
 
 def project_place(path: Path) -> Path:
-    """The registry that a path means: that of the project which lies there, or itself; absolute."""
-    place = path / PROJECT_REGISTRY if os.path.lexists(path / PROJECT_REGISTRY) else path
+    """The registry that a path means: that of the project which lies there, or itself; absolute.
+
+    The working folder belongs to the project at or above it.
+    """
+    path = path.absolute()
+    folders = (path, *path.parents) if path == Path.cwd() else (path,)
+    place = next((folder / PROJECT_REGISTRY for folder in folders if os.path.lexists(folder / PROJECT_REGISTRY)), path)
     # The last two names may be no links, which `unusable` says; those above may.
-    return Path(os.path.realpath(place.absolute().parent.parent), place.absolute().parent.name, place.name)
+    return Path(os.path.realpath(place.parent.parent), place.parent.name, place.name)
 
 
 def project_registry(place: Path) -> TrustedRegistry:

@@ -50,6 +50,26 @@ def test_a_projects_registry(cli: Callable[..., Result], seeded: Path, work: Pat
     assert cli("registry", "path").stdout.strip() == str(seeded) and listed(cli) == []
 
 
+def test_the_working_folder_belongs_to_the_project_above(
+    cli: Callable[..., Result], seeded: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = shutil.copytree(seeded, work / ".micro-agi/registry.git")
+    (work / "below").mkdir()
+    monkeypatch.chdir(work / "below")
+    assert cli("registry", "trust", ".").stdout.startswith(f"trusted: registry {place};")
+    assert cli("registry", "path").stdout.strip() == str(place)
+    assert cli("registry", "trust", "--remove", ".").stdout.startswith(f"no longer trusted: registry {place}")
+
+
+def test_nothing_is_said_to_be_trusted_that_could_not_be_written(
+    cli: Callable[..., Result], seeded: Path, work: Path
+) -> None:
+    shutil.copytree(seeded, work / ".micro-agi/registry.git")
+    (seeded.parent / "trust.toml").write_text("no toml = = ")
+    shown = cli("registry", "trust", ".")
+    assert shown.exit_code == 1 and shown.stdout == ""
+
+
 def test_init_trusts_what_it_makes(cli: Callable[..., Result], work: Path) -> None:
     path = ".micro-agi/registry.git"
     made = cli("registry", "init", "--registry", path)

@@ -20,6 +20,7 @@ from micro_agi_kernel.registry.layout import BRANCH, ID
 from micro_agi_kernel.registry.lock import FOLDER, LOOSE, STALE_SECONDS, ordinary_files
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sidecar import FILE as INDEX
+from micro_agi_kernel.registry.sidecar_file import is_damage
 
 ABANDONED_SECONDS = 3_600.0
 """Age from which a half-written pack or object is nobody's work any more."""
@@ -198,8 +199,8 @@ def _index_reason(file: Path) -> str:
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             [(said,)] = connection.execute("PRAGMA quick_check(1)")
-    except sqlite3.Error as error:
-        return clean(str(error))
+    except sqlite3.Error as error:  # where nothing may be written beside it, it cannot be looked at either
+        return clean(str(error)) if is_damage(error) else ""
     return "" if said == "ok" else clean(str(said))
 
 

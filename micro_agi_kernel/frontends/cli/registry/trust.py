@@ -56,8 +56,8 @@ def trust(what: str | None, remove: bool, registry_path: str | None, as_json: bo
         _show(gone, as_json, "no longer trusted")
     else:
         added = _named(what, registry_path)
-        _show(added, as_json, "trusted")
         change_trust(home, lambda trust: trust.with_items(added))
+        _show(added, as_json, "trusted")
 
 
 def _named(what: str, registry_path: str | None) -> tuple[Trusted, ...]:
