@@ -52,7 +52,8 @@ class World:
         self.commits.append(commit)
         self.written[sharer.syncing].add(commit)
 
-    async def pull(self, sharer: Sharer) -> None:
+    async def pull(self, sharer: Sharer) -> bool:
+        """Whether there was nothing to decide."""
         done = await sharer.pull()
         for item in done.of("conflict"):
             self.conflicts += 1
@@ -65,6 +66,7 @@ class World:
             if loser is not None:
                 self.lost.add(loser)
             await sharer.pull(**{"accept" if takes else "reject": str(item.subject)})
+        return not done.of("conflict")
 
     async def step(self) -> None:
         sharer = self.random.choice(self.sharers)
@@ -82,14 +84,14 @@ class World:
     async def settle(self) -> None:
         """Until a round of pulls and pushes changes nothing any more."""
         for _ in range(20):
-            before = self.heads()
+            before, decided = self.heads(), True
             for sharer in self.sharers:
-                await self.pull(sharer)
+                decided = await self.pull(sharer) and decided
                 try:
                     await sharer.push()
                 except Behind:
                     continue
-            if self.heads() == before:
+            if decided and self.heads() == before:
                 return
         raise AssertionError("they do not come to rest")
 
