@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -28,6 +26,7 @@ from micro_agi_kernel.registry.changes import (
 from micro_agi_kernel.registry.layout import FORMAT_FILE
 from micro_agi_kernel.registry.lock import FOLDER, WriteLock
 from micro_agi_kernel.registry.message import CommitMessage
+from micro_agi_kernel.registry.repository import check_repository, make_repository
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.tree_entries import TreeEntries
 from micro_agi_kernel.registry.versions import History, Person, Version
@@ -44,21 +43,6 @@ TRIES = 20
 PATIENT = 5
 """Attempt from which on a forgotten lock is broken; after half a second, in which a git that slept with the machine
 may go on."""
-
-# hooksPath: whatever a person's own configuration names, pushes are checked by the hook that lies here.
-CONFIG = """\
-[core]
-\trepositoryformatversion = 0
-\tfilemode = true
-\tbare = true
-\thooksPath = hooks
-[gc]
-\tauto = 0
-[receive]
-\tdenyNonFastForwards = true
-\tdenyDeletes = true
-\tfsckObjects = true
-"""
 
 _SUFFIX = re.compile(r"~(\d{0,9})|\^")
 
@@ -81,7 +65,7 @@ class Registry:
     @classmethod
     def open(cls, path: Path) -> Registry:
         """Open the bare repository at `path`. Raises RegistryError, in one line, for anything else."""
-        _check_repository(path)
+        check_repository(path)
         registry = cls(path)
         try:
             # Empty before and after the look: another process may write the first commit meanwhile.
@@ -101,7 +85,7 @@ class Registry:
         """
         try:
             if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
-                _make_repository(path)
+                make_repository(path)
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
             reason = error.strerror if isinstance(error, OSError) else error
             raise RegistryError(f"cannot make a registry at {path}: {reason}") from error
@@ -337,58 +321,6 @@ def _wait(lock: WriteLock, attempt: int) -> None:
     lock.sweep()
     if attempt >= PATIENT:
         lock.break_branch_lock()
-
-
-def _check_repository(path: Path) -> None:
-    """Raise RegistryError unless `path` is a bare repository that we can read and write as it is."""
-    from dulwich.config import ConfigFile
-
-    try:
-        if not path.exists():
-            raise RegistryError(f"no registry at {path}: run `micro-agi registry init`")
-        if (path / ".git").exists():
-            raise RegistryError(f"not a registry: {path} is a work tree, not a bare repository")
-        if not ((path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()):
-            raise RegistryError(f"not a registry: {path} is not a Git repository")
-        next((path / "objects").iterdir(), None)
-        config = ConfigFile.from_path(os.fspath(path / "config"))
-        bare = config.get_boolean(b"core", b"bare", default=False)
-        version = config.get(b"core", b"repositoryformatversion") if config.has_section((b"core",)) else b"0"
-        extensions = list(config.items(b"extensions")) if config.has_section((b"extensions",)) else []
-    except OSError as error:
-        raise RegistryError(f"cannot read the registry {path}: {error.strerror}") from error
-    except (ValueError, KeyError) as error:
-        raise RegistryError(f"cannot read the config of the registry {path}: {shorten(str(error))}") from error
-    if not config.has_section((b"core",)) and (path / FOLDER).is_dir():
-        raise RegistryError(f"damaged registry: the config of {path} is gone: run `micro-agi registry verify --repair`")
-    if not bare:
-        raise RegistryError(f"not a registry: {path} is not a bare repository")
-    if version not in (b"0", b"1") or any(pair != (b"objectformat", b"sha1") for pair in extensions):
-        raise RegistryError(f"not a registry: {path} uses extensions of Git that a registry cannot have")
-
-
-def _make_repository(path: Path) -> None:
-    """Put an empty bare repository at `path`, whole or not at all; another process may do the same meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))  # mode 0700
-    try:
-        for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
-            (made / folder).mkdir(parents=True)
-        for name, content in (("HEAD", "ref: refs/heads/main\n"), ("config", CONFIG)):
-            with (made / name).open("w") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        made.rename(path)
-    except OSError:
-        shutil.rmtree(made, ignore_errors=True)
-        with suppress(OSError):
-            if any(path.iterdir()):
-                return  # someone else was first; `open` looks at what they made
-        raise
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
 
 
 def _unknown(rev: str) -> NoSuchRevision:

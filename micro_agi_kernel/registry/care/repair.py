@@ -25,12 +25,13 @@ from micro_agi_kernel.registry.layout import BRANCH, ID
 from micro_agi_kernel.registry.lock import FOLDER, WriteLock, ordinary_files
 from micro_agi_kernel.registry.message import parse_message
 from micro_agi_kernel.registry.objects import Objects
+from micro_agi_kernel.registry.repository import CONFIG
 from micro_agi_kernel.registry.sharing.address import address_of
 from micro_agi_kernel.registry.sharing.remote import Remote
 from micro_agi_kernel.registry.sidecar import FILE as INDEX
 from micro_agi_kernel.registry.sidecar_file import remove
 from micro_agi_kernel.registry.snapshot import Snapshot
-from micro_agi_kernel.registry.store import CONFIG, Registry
+from micro_agi_kernel.registry.store import Registry
 from micro_agi_kernel.registry.storing import sync_folders
 
 ROUNDS = 50
