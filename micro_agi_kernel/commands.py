@@ -13,12 +13,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.events import Event, TextDelta, TurnFinished
+from micro_agi_kernel.events import Event, Spent, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Provenance
 from micro_agi_kernel.rollback import RolledBack
 from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
 from micro_agi_kernel.session import Emit, Session
+from micro_agi_kernel.values import money
 
 Command = Callable[..., Awaitable[str]]
 
@@ -42,7 +43,34 @@ async def restore(session: Session, context: CallContext, rev: str, id: str | No
     return _listed(await restore_state(house.registry, house.publishing, context, rev, _parsed(id)))
 
 
-COMMANDS: dict[str, Command] = {"help": show_help, "revert": revert, "restore": restore}
+async def cost(session: Session, context: CallContext) -> str:
+    """Show what this session took of each model: steps, tokens, money."""
+    taken = session.budget.by_model
+    if not taken:
+        return "No model was asked in this session."
+    lines = ["| model | steps | prompt | cached | answer | reasoning | money |", "|---|--:|--:|--:|--:|--:|--:|"]
+    lines += [_cost_row(_code(_one_cell(model)), spent) for model, spent in taken.items()]
+    return "\n".join((*lines, _cost_row("all", session.budget.session)))
+
+
+def _cost_row(name: str, spent: Spent) -> str:
+    usage = spent.usage
+    counts = (spent.steps, usage.prompt, usage.cached, usage.completion, usage.reasoning)
+    return f"| {name} | {' | '.join(f'{count:,}' for count in counts)} | {money(spent.cost)} |"
+
+
+async def compact(session: Session, context: CallContext) -> str:
+    """Put a summary in place of all that was said before the last prompt."""
+    return str(await session.compact(context))
+
+
+COMMANDS: dict[str, Command] = {
+    "help": show_help,
+    "revert": revert,
+    "restore": restore,
+    "cost": cost,
+    "compact": compact,
+}
 """By name, in the order of the help."""
 
 
@@ -61,7 +89,7 @@ def run_cell(session: Session, text: str, *, cell: int = 0) -> AsyncGenerator[Ev
         emit(TextDelta(await _run(session, context, found[1], (found[2] or "").split())))
         return TurnFinished("ok")
 
-    return session.perform(work, cell=cell)
+    return session.perform(work, text=text, cell=cell)
 
 
 async def _run(session: Session, context: CallContext, name: str, arguments: list[str]) -> str:
@@ -96,3 +124,8 @@ def _listed(done: RolledBack) -> str:
 def _code(text: str) -> str:
     """`text` as code of Markdown: subjects and paths are others' words, which might load an image otherwise."""
     return "`{}`".format(text.replace("`", "'"))  # longer marks around it could be taken for a fence
+
+
+def _one_cell(text: str) -> str:
+    """`text` for a table's cell, which a bar or a line end would end."""
+    return " ".join(text.split()).replace("|", "/")

@@ -8,12 +8,12 @@ lies between the two carries that id too, since calls may run side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.messages import Usage
-from micro_agi_kernel.values import Value
+from micro_agi_kernel.values import Json, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class ToolFinished:
     status: Literal["ok", "error", "interrupted"]
     summary: str
     seconds: float
+    value: Json = None
+    """What the call gave, whole; the model may have read less of it. None when it was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,31 @@ class UsageReport:
 
     model: str
     usage: Usage
+    cost: float = 0.0
+    """Money by the prices of the model's entry (US dollars)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What model steps took."""
+
+    steps: int = 0
+    """Requests that a model answered, those that compress a conversation among them."""
+    usage: Usage = field(default_factory=Usage)
+    cost: float = 0.0
+    """Money, as in UsageReport."""
+    seconds: float = 0.0
+    """Wall time, tools and all."""
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and answers."""
+        return self.usage.prompt + self.usage.completion
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.steps + other.steps, self.usage + other.usage, self.cost + other.cost, self.seconds + other.seconds
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +159,7 @@ class TurnFinished:
     error_name: str = ""
     registry: Revision | None = None
     """None when the turn did not come to its first step."""
+    spent: Spent = Spent()
 
 
 Event: TypeAlias = (

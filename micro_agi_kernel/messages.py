@@ -118,6 +118,13 @@ class RetryChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteChunk:
+    """One line for the person about the answer that comes."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class FinishChunk:
     """The end of an answer. `reason` is the provider's: "stop", "tool_calls", "length", "content_filter" ..."""
 
@@ -125,4 +132,4 @@ class FinishChunk:
     usage: Usage = field(default_factory=Usage)
 
 
-ModelChunk: TypeAlias = TextChunk | ReasoningChunk | CallChunk | RetryChunk | FinishChunk
+ModelChunk: TypeAlias = TextChunk | ReasoningChunk | CallChunk | RetryChunk | NoteChunk | FinishChunk

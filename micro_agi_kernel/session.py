@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from micro_agi_kernel import models
+from micro_agi_kernel.agent.budget import Bounds, Budget
+from micro_agi_kernel.agent.compression import Compressed
 from micro_agi_kernel.agent.context import AgentContext, AgentSpec
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.turn import Turn, TurnLimits
 from micro_agi_kernel.autosync import AutoSync
+from micro_agi_kernel.compacting import Compacting
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
-from micro_agi_kernel.interfaces import CallContext, Model, Provenance
-from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
+from micro_agi_kernel.functions import preload_checks
+from micro_agi_kernel.interfaces import CallContext, Provenance
+from micro_agi_kernel.messages import ModelRequest
+from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, Pricing, read_specs
+from micro_agi_kernel.models.endpoint import OPENAI_KEY
+from micro_agi_kernel.models.fallback import FallbackModel
+from micro_agi_kernel.models.replay import named_logs
+from micro_agi_kernel.session_log import Recorder, SessionLog
 from micro_agi_kernel.settings import Settings, secret
 from micro_agi_kernel.trust import with_trust
 from micro_agi_kernel.workspace import RegistryTools, Workspace
@@ -39,13 +48,24 @@ class Session:
         self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self.workspace = workspace
         self._settings = settings
+        limits = settings.limits
+        self.budget = Budget(
+            Bounds(limits.seconds, limits.tokens, limits.cost, limits.session_tokens, limits.session_cost),
+            lambda model, usage: self._prices.get(model, Pricing()).cost(usage),
+        )
+        self._prices: dict[str, Pricing] = {}
+        self._specs: tuple[ModelSpec, ...] = ()
         self._conversation = Conversation()
         self._agent: AgentContext | None = None
-        self._model: Model | None = None
+        self._model: FallbackModel | None = None
         self._choice: models.Choice | None = None
         self._busy = asyncio.Lock()
         self._preloading: asyncio.Task[None] | None = None
         self._sync = AutoSync(workspace, settings)
+        self._log = SessionLog(
+            settings.sessions, self.id, self._known_keys, lambda line: workspace.notices.append(line)
+        )
+        self._compacting = Compacting(settings.compression, self._conversation, self._log)
 
     def run(self, text: str, *, cell: int = 0) -> AsyncGenerator[Event, None]:
         """Answer one prompt: its events, the last of which is TurnFinished.
@@ -53,13 +73,20 @@ class Session:
         Leaving early (the iterating task is cancelled, or the generator is closed) stops the turn at
         once: the model's connection is closed, the running tool is killed, the conversation stays sendable.
         """
-        return self.perform(lambda emit: self._answer(text, cell, emit), cell=cell)
+        return self.perform(lambda emit: self._answer(text, cell, emit), text=text, cell=cell)
 
-    async def perform(self, work: Work, *, cell: int = 0) -> AsyncGenerator[Event, None]:
+    async def perform(self, work: Work, *, text: str = "", cell: int = 0) -> AsyncGenerator[Event, None]:
         """What `run` does, with other work than asking the model; a MicroAgiError of it is the turn's error."""
         events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+        def emit(event: Event) -> None:
+            event = self.budget.count(event)
+            self._log.event(event)
+            events.put_nowait(event)
+
         async with self._busy:
-            turn = asyncio.create_task(self._turn(work, cell, events.put_nowait))
+            self._log.prompt(cell, text)
+            turn = asyncio.create_task(self._turn(work, cell, emit))
             turn.add_done_callback(lambda _: events.put_nowait(None))
             try:
                 while (event := await events.get()) is not None:
@@ -67,6 +94,10 @@ class Session:
             finally:
                 turn.cancel()
                 await asyncio.wait([turn])
+                if turn.cancelled() or turn.exception() is not None:
+                    self._log.stopped()
+                else:
+                    self._log.event(turn.result())
         yield turn.result()  # a bug of ours is raised here, with its traceback
 
     async def close(self) -> None:
@@ -75,7 +106,9 @@ class Session:
             self._preloading.cancel()
         if self._model is not None:
             await self._model.close()
+        await self._compacting.close()
         await self._sync.close()
+        await asyncio.to_thread(self._log.close)
         await self.workspace.close()
 
     def preload(self) -> None:
@@ -88,9 +121,11 @@ class Session:
             await asyncio.to_thread(lambda: models.preload(self._choose(self._read_spec()).spec))
         with suppress(MicroAgiError):  # the first call says what is wrong
             await self.workspace.sandbox.start()
+        await asyncio.to_thread(preload_checks)
 
     async def _turn(self, work: Work, cell: int, emit: Emit) -> TurnFinished:
         """Do the work of a cell, with what happened to the registry around it."""
+        self.budget.begin_turn()
         try:
             self._sync.start()
             before = await asyncio.to_thread(self.workspace.registry.head)
@@ -99,19 +134,36 @@ class Session:
             end = await work(emit)
             after = await asyncio.to_thread(self.workspace.registry.head)
         except MicroAgiError as error:
-            return TurnFinished("error", str(error), type(error).__name__)
+            return TurnFinished("error", str(error), type(error).__name__, spent=self.budget.turn)
         finally:
             self._sync.turn_ended()
-        return replace(end, registry=Revision(after, before, self.id, cell))
+        return replace(end, registry=Revision(after, before, self.id, cell), spent=self.budget.turn)
 
     async def _answer(self, text: str, cell: int, emit: Emit) -> TurnFinished:
         agent = self._agent_with(await asyncio.to_thread(self._read_spec))
         choice = await asyncio.to_thread(self._choose, agent.spec)
         model = await self._open_model(choice, emit)
-        origin = Provenance(choice.spec.name, text, self.id, cell)
-        limits = TurnLimits(self._settings.limits.steps, choice.spec.window, choice.spec.output_tokens)
+        origin = Provenance(model.name, text, self.id, cell)
+        limits = TurnLimits(self._settings.limits.steps, model.spec.window, model.spec.output_tokens)
         context = CallContext(emit=emit, provenance=origin)
-        return await Turn(model, agent, self._conversation, self.workspace, limits, context).run(text)
+        recorder, talk = Recorder(model, self._log), self._conversation
+        compaction = (
+            await self._compacting.of_turn(choice.spec, model, self._specs, context)
+            if self._settings.compression.enabled
+            else None
+        )
+        turn = Turn(recorder, agent, talk, self.workspace, limits, self.budget, context, compaction)
+        return await turn.run(text)
+
+    async def compact(self, context: CallContext) -> Compressed:
+        """Compress the conversation now, however long it is and whatever the setting says."""
+        agent = self._agent_with(await asyncio.to_thread(self._read_spec))
+        choice = await asyncio.to_thread(self._choose, agent.spec)
+        model = await self._open_model(choice, context.emit)
+        compaction = await self._compacting.of_turn(choice.spec, model, self._specs, context)
+        toolset, _ = await asyncio.to_thread(agent.refresh)
+        tools = tuple(tool.spec for tool in toolset.values())
+        return await compaction.compact(lambda: ModelRequest(self._conversation.request(agent.spec.prompt), tools))
 
     def _read_spec(self) -> AgentSpec:
         """The agent's instructions as they stand now."""
@@ -133,14 +185,25 @@ class Session:
         entries = self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE})
         found, _ = read_specs(entries)
         specs = with_trust(found, self.workspace.registry.path, self._settings.home)
+        specs += named_logs((self._settings.model, agent.model), self._settings.sessions)
+        self._specs = specs
+        self._prices = {spec.name: spec.pricing for spec in specs}
         return models.choose(specs, self._settings.model or None, agent.model, secret)
 
-    async def _open_model(self, choice: models.Choice, emit: Emit) -> Model:
+    def _known_keys(self) -> Iterator[str]:
+        """What must not get into the log: whatever stands in the variables that models take their keys from."""
+        names = {OPENAI_KEY}
+        with suppress(MicroAgiError):  # the turn says what is wrong
+            specs, _ = read_specs(self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE}))
+            names |= {provider.api_key_env for spec in specs for provider in spec.providers if provider.api_key_env}
+        return ((secret(name) or "").strip() for name in names)
+
+    async def _open_model(self, choice: models.Choice, emit: Emit) -> FallbackModel:
         """The model of `choice`, kept open from turn to turn while it stays the same."""
         if self._model is None or self._choice != choice:
             if self._model is not None:
                 await self._model.close()
-            self._model, self._choice = models.open_model(choice.spec, secret), choice
+            self._model, self._choice = models.open_choice(choice, secret), choice
             if choice.fallback:
                 emit(Notice(choice.reason))
         return self._model

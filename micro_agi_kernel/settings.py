@@ -59,10 +59,18 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
-    """Bounds of one turn."""
+    """Bounds of a turn, and of all turns of a session; 0 is no limit, but for steps."""
 
     steps: int = 25
     """Model requests in one turn."""
+    seconds: float = 600.0
+    """Wall time of one turn."""
+    tokens: int = 0
+    """Prompt and answer tokens of one turn."""
+    cost: float = 0.0
+    """Money for one turn, in the currency of the model entries' prices (US dollars)."""
+    session_tokens: int = 0
+    session_cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class RenderSettings:
 
     front_end: FrontEnd = "auto"
     """How a cell's output is sent; "auto" tells the front ends apart by their request."""
+    footer: bool = True
+    """Whether a line below the answer says what the turn took: steps, tokens, money, time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,19 @@ class SyncSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CompressionSettings:
+    """What becomes of a conversation that grows towards the model's window."""
+
+    enabled: bool = True
+    threshold: float = 0.75
+    """Part of the window from which on a request is too long."""
+    target: int = 4_000
+    """Bytes of a summary; at least 50."""
+    model: str = "gpt-4.1-nano"
+    """Name or class of the model that summarizes; the running one takes its place where it cannot run or fails."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that a person can choose. Field paths are the names in the file and in the environment."""
 
@@ -111,6 +134,7 @@ class Settings:
     """Path of the bare repository; empty: `registry.git` in the data folder."""
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     limits: TurnSettings = field(default_factory=TurnSettings)
+    compression: CompressionSettings = field(default_factory=CompressionSettings)
     docs: DocsSettings = field(default_factory=DocsSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
     signing: SigningSettings = field(default_factory=SigningSettings)
@@ -128,13 +152,23 @@ class Settings:
         return _path(self.registry, "registry") if self.registry else self.home / "registry.git"
 
     @property
+    def sessions(self) -> Path:
+        """The folder of the sessions' logs."""
+        return self.home / "sessions"
+
+    @property
     def signing_key(self) -> Path | None:
         return _path(self.signing.key, "signing.key") if self.signing.key else None
 
 
+_ZERO_IS_NO_LIMIT = {f"limits.{name}" for name in ("seconds", "tokens", "cost", "session_tokens", "session_cost")}
+
+_RANGES = {"compression.threshold": (0, 1), "compression.target": (50, 1_000_000)}
+"""A part of the window; bytes, of which fewer say nothing and more are no summary."""
+
 _SECTIONS = (
     *("MICRO_AGI_SANDBOX_", "MICRO_AGI_LIMITS_", "MICRO_AGI_DOCS_", "MICRO_AGI_RENDER_"),
-    *("MICRO_AGI_SIGNING_", "MICRO_AGI_SYNC_"),
+    *("MICRO_AGI_COMPRESSION_", "MICRO_AGI_SIGNING_", "MICRO_AGI_SYNC_"),
 )
 """A variable that begins so and is no setting is a mistake; of others we cannot tell."""
 
@@ -308,6 +342,12 @@ def _convert(value: object, hint: Any, name: str, source: str) -> object:
         number = hint(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
     except (ValueError, OverflowError):
         number = None
-    if number is None or not 0 < number < 1e9 or (isinstance(value, float) and number != value):
-        raise SettingsError(f"{name} is a {'whole ' if hint is int else ''}number above 0, not {shown} ({source})")
+    may_be_zero = name in _ZERO_IS_NO_LIMIT
+    in_range = number is not None and 0 <= number < 1e9 and (number > 0 or may_be_zero)
+    if not in_range or (isinstance(value, float) and number != value):
+        least = "of at least 0 (no limit)" if may_be_zero else "above 0"
+        raise SettingsError(f"{name} is a {'whole ' if hint is int else ''}number {least}, not {shown} ({source})")
+    low, high = _RANGES.get(name, (number, number))
+    if not low <= number <= high:
+        raise SettingsError(f"{name} is a number from {low:,} to {high:,}, not {shown} ({source})")
     return number

@@ -77,6 +77,13 @@ def shorten(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def money(amount: float) -> str:
+    """`amount` of US dollars, for people."""
+    if 0 < amount < 0.0001:
+        return "<$0.0001"
+    return f"${amount:,.4f}" if amount < 1 else f"${amount:,.2f}"
+
+
 def decode_base64(text: bytes) -> bytes:
     """The bytes that `text` stands for, by RFC 4648 with padding. Raises ValueError with one line.
 

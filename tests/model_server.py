@@ -7,9 +7,10 @@
 A script is a list of replies, one for each chat request in order, or a function of the request's JSON body
 that returns one. Replies: `text`, `calls`, `reply` (both, in full), `failure` (a status), `raw` (any bytes), `hang_up`.
 A reply's `events` are dictionaries (sent as server-sent events), bytes (sent as they are), or one of CLOSE
-(end without finish reason), CUT (the connection breaks in the middle), RESET (the same, with a TCP reset) and
-`Hold()` (wait for `hold.release()`; `hold.reached` is set when the server got there, `hold.closed` when the
-client hung up meanwhile). A script that runs out answers 400, and leaving the `with` block then fails the test.
+(end without finish reason), CUT (the connection breaks in the middle), RESET (the same, with a TCP reset), a number
+(so many seconds of silence) and `Hold()` (wait for `hold.release()`; `hold.reached` is set when the server got there,
+`hold.closed` when the client hung up meanwhile). A script that runs out answers 400, and leaving the `with` block
+then fails the test. Before the `with` block the port is taken, and connections to it are refused.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Hold:
         return True
 
 
-Event: TypeAlias = "dict[str, Any] | bytes | str | Hold"
+Event: TypeAlias = "dict[str, Any] | bytes | str | float | Hold"
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,8 @@ class ModelServer:
         self._lock = threading.Lock()
         self._overrun = False
         self.stopping = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self), bind_and_activate=False)
+        self._http.server_bind()
         self._http.daemon_threads = True
         self._http.block_on_close = False
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -202,6 +204,7 @@ class ModelServer:
         return 0 if callable(self._script) else max(0, len(self._script) - len(self.requests))
 
     def __enter__(self) -> ModelServer:
+        self._http.server_activate()
         self._thread.start()
         return self
 
@@ -274,6 +277,8 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 if isinstance(event, Hold):
                     if not event.wait(self.connection, server.stopping):
                         return self.drop()
+                elif isinstance(event, float):
+                    server.stopping.wait(event)
                 elif event == CLOSE:
                     return self.write_end()
                 elif event in (CUT, RESET):

@@ -232,7 +232,8 @@ def test_the_commands_for_a_local_server(shell: Path) -> None:
     with ModelServer([text("It is ", "noon.")]) as server:
         commands = block("examples/local_server.md", "git clone")
         assert commands.count("http://localhost:11434/v1") == 1
-        assert run(commands.replace("http://localhost:11434/v1", server.url), shell).endswith("It is noon.\n")
+        answered = run(commands.replace("http://localhost:11434/v1", server.url), shell)
+        assert re.search(r"^It is noon\.\n  1 step, 120 tokens, [0-9.]+ s\n\Z", answered, re.MULTILINE)
     [request] = server.requests
     assert request.body["model"] == "qwen3:8b"
     assert request.headers["authorization"] == "Bearer none", "no key of the person goes to a server of an entry"

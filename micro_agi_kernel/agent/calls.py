@@ -49,6 +49,10 @@ class ToolCalls:
         self._emit = context.emit
         self._result_characters = result_characters
 
+    def answered_by(self, model: str) -> None:
+        """The calls that run from now on are this model's: what they commit names it."""
+        self._context = replace(self._context, provenance=replace(self._context.provenance, model=model))
+
     def refuse(self, calls: Iterable[ToolCall], error: CallError) -> None:
         """Answer `calls` with `error`; none of them runs."""
         for call in calls:
@@ -129,7 +133,7 @@ class ToolCalls:
         content = to_text(value, self._result_characters)
         self._conversation.result(ToolResult(call.id, call.name, content, ok=reason is None))
         status: Literal["ok", "error"] = "ok" if reason is None else "error"
-        self._emit(ToolFinished(call.id, call.name, status, reason or "", time.monotonic() - started))
+        self._emit(ToolFinished(call.id, call.name, status, reason or "", time.monotonic() - started, value))
 
 
 def _event_of(call: ToolCall, output: Output) -> Event:

@@ -7,6 +7,7 @@ interrupt too, closes the calls that are still open.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from micro_agi_kernel.messages import AssistantMessage, Message, SystemMessage, ToolCall, ToolResult, UserMessage
 
@@ -40,9 +41,11 @@ class Conversation:
 
     def open_calls(self) -> tuple[ToolCall, ...]:
         """Calls of the newest answer that have no result yet."""
-        answered = {message.call_id for message in self._messages if isinstance(message, ToolResult)}
-        for message in reversed(self._messages):
-            if isinstance(message, AssistantMessage):
+        answered: set[str] = set()
+        for message in reversed(self._messages):  # what lies before the newest answer does not matter
+            if isinstance(message, ToolResult):
+                answered.add(message.call_id)
+            elif isinstance(message, AssistantMessage):
                 return tuple(call for call in message.calls if call.id not in answered)
         return ()
 
@@ -53,3 +56,11 @@ class Conversation:
     def request(self, instructions: str) -> tuple[Message, ...]:
         """All that a model is sent."""
         return (SystemMessage(instructions), *self._messages)
+
+    def turns(self) -> tuple[int, ...]:
+        """Where each turn begins, as indexes into `messages`; what lies before the first belongs to none."""
+        return tuple(index for index, message in enumerate(self._messages) if isinstance(message, UserMessage))
+
+    def replace_beginning(self, count: int, messages: Sequence[Message]) -> None:
+        """Put `messages` where the first `count` are; the border lies between turns."""
+        self._messages[:count] = messages

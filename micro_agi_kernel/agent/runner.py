@@ -15,6 +15,7 @@ from micro_agi_kernel.messages import (
     CallChunk,
     FinishChunk,
     ModelRequest,
+    NoteChunk,
     ReasoningChunk,
     RetryChunk,
     TextChunk,
@@ -60,8 +61,8 @@ async def run_step(model: Model, request: ModelRequest, step: Step, emit: Callab
                         emit(ReasoningDelta(text))
                     case CallChunk(call):
                         step.calls += (call,)
-                    case RetryChunk(reason):
-                        emit(Notice(reason))
+                    case RetryChunk(line) | NoteChunk(line):
+                        emit(Notice(line))
                     case FinishChunk():
                         step.finish = chunk
                     case _:

@@ -7,17 +7,21 @@ model ends the turn with one line for the person. However a turn ends, the conve
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from micro_agi_kernel.agent.budget import Budget
 from micro_agi_kernel.agent.calls import ToolCalls
+from micro_agi_kernel.agent.compression import Compaction
 from micro_agi_kernel.agent.context import AgentContext, Toolset
 from micro_agi_kernel.agent.conversation import Conversation
+from micro_agi_kernel.agent.results import error_json
 from micro_agi_kernel.agent.runner import Step, run_step
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
 from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Caller, Model
-from micro_agi_kernel.messages import ModelRequest
+from micro_agi_kernel.messages import ModelRequest, ToolResult
 
 RESULT_SHARE = 0.25
 """Part of the model's window that one tool result may fill."""
@@ -49,37 +53,66 @@ class Turn:
         conversation: Conversation,
         caller: Caller,
         limits: TurnLimits,
+        budget: Budget,
         context: CallContext,
+        compaction: Compaction | None = None,
     ) -> None:
+        """`budget` is what the session may take; it counts what `context.emit` is told.
+
+        Without `compaction` a request may be too long for the model.
+        """
         self._model = model
         self._agent = agent
         self._conversation = conversation
         self._limits = limits
+        self._budget = budget
         self._emit: Callable[[Event], None] = context.emit
+        self._compaction = compaction
         self._calls = ToolCalls(agent, conversation, caller, context, result_characters=limits.result_characters)
 
     async def run(self, prompt: str) -> TurnFinished:
         """Answer `prompt`. Cancelling leaves a conversation that can be sent."""
         self._conversation.say(prompt)
+        clock = asyncio.timeout(self._budget.bounds.seconds or None)
         try:
-            for _ in range(self._limits.steps):
-                toolset = await self._refresh_tools()
-                step = await self._ask(toolset)
-                if not step.calls:
-                    return TurnFinished("ok")
-                if step.cut:
-                    self._calls.refuse(step.calls, self._cut())
-                else:
-                    await self._calls.run(step.calls, toolset)
+            async with clock:
+                return await self._steps()
         except MicroAgiError as error:
             return TurnFinished("error", str(error), type(error).__name__)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return self._out_of_time()
         finally:
             self._conversation.close_open_calls()
+
+    async def _steps(self) -> TurnFinished:
+        """Model and tools in turns, until the model calls none or a limit is reached."""
+        for _ in range(self._limits.steps):
+            self._budget.check()
+            toolset = await self._refresh_tools()
+            await self._make_room(toolset)
+            self._budget.check()  # making room may have asked a model
+            step = await self._ask(toolset)
+            if not step.calls:
+                return TurnFinished("ok")
+            if step.cut:
+                self._calls.refuse(step.calls, self._cut())
+            else:
+                await self._calls.run(step.calls, toolset)
         return TurnFinished(
             "error",
             f"stopped after {self._limits.steps} steps (setting limits.steps); go on with another cell",
             "StepLimit",
         )
+
+    def _out_of_time(self) -> TurnFinished:
+        """The end of a turn whose time is over: the calls that it stopped are answered with why."""
+        line = f"stopped after {self._budget.bounds.seconds:g} s (setting limits.seconds)"
+        error = json.dumps(error_json(CallError(ErrorKind.TIMEOUT, f"the turn was {line}")))
+        for call in self._conversation.open_calls():
+            self._conversation.result(ToolResult(call.id, call.name, error, ok=False))
+        return TurnFinished("error", f"{line}; go on with another cell", "TimeLimit")
 
     async def _refresh_tools(self) -> Toolset:
         toolset, gone = await asyncio.to_thread(self._agent.refresh)
@@ -88,10 +121,16 @@ class Turn:
             self._emit(Notice(f"{id} is no longer in the registry"))
         return toolset
 
+    async def _make_room(self, toolset: Toolset) -> None:
+        if self._compaction is not None:
+            done = await self._compaction.make_room(lambda: self._request(toolset, self._agent.spec.max_tokens))
+            if done is not None:
+                self._emit(Notice(str(done)))
+
     async def _ask(self, toolset: Toolset) -> Step:
         """One answer of the model; asked once more, with room for its largest, when a call was cut."""
         step = await self._step(toolset, self._agent.spec.max_tokens, self._emit)
-        if step.cut:
+        if step.cut and not self._budget.reached():
             # What was shown stays, and is not shown again in the words of the second answer.
             quiet, shown = (self._emit_but_text, step.text) if step.text else (self._emit, "")
             step = await self._step(toolset, self._limits.output_tokens, quiet)
@@ -104,20 +143,26 @@ class Turn:
             self._emit(event)
 
     async def _step(self, toolset: Toolset, max_tokens: int, emit: Callable[[Event], None]) -> Step:
-        spec, step = self._agent.spec, Step()
-        request = ModelRequest(
+        step, request = Step(), self._request(toolset, max_tokens)
+        try:
+            await run_step(self._model, request, step, emit)
+            self._calls.answered_by(self._model.name)
+        except BaseException:  # an interrupt too: what the person saw stays in the conversation
+            self._conversation.answer(replace(step.message, calls=(), interrupted=True))
+            raise
+        if self._compaction is not None and step.finish is not None:
+            self._compaction.counter.learn(request, step.finish.usage)
+        return step
+
+    def _request(self, toolset: Toolset, max_tokens: int) -> ModelRequest:
+        spec = self._agent.spec
+        return ModelRequest(
             messages=self._conversation.request(spec.prompt),
             tools=tuple(tool.spec for tool in toolset.values()),
             max_tokens=max_tokens,
             temperature=spec.temperature,
             thinking_effort=spec.thinking_effort,
         )
-        try:
-            await run_step(self._model, request, step, emit)
-        except BaseException:  # an interrupt too: what the person saw stays in the conversation
-            self._conversation.answer(replace(step.message, calls=(), interrupted=True))
-            raise
-        return step
 
     def _cut(self) -> CallError:
         limit = self._limits.output_tokens

@@ -11,6 +11,7 @@ from micro_agi_kernel.events import (
     Notice,
     ReasoningDelta,
     Revision,
+    Spent,
     TextDelta,
     ToolDisplay,
     ToolFinished,
@@ -24,6 +25,7 @@ from micro_agi_kernel.events import (
 from micro_agi_kernel.frontends.output_text import ShownOutput
 from micro_agi_kernel.frontends.text import one_line
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
+from micro_agi_kernel.values import money
 
 SHOWN = 32_768
 """Characters of one call's output that are shown, from its start and as many from its end."""
@@ -39,6 +41,8 @@ class Transcript(ABC):
     """The fold that all front ends share; a subclass says how an answer and a line are shown."""
 
     shows_commits = False
+    shows_footer = True
+    """Whether a last line says what the turn took; an instance has what the setting render.footer says."""
 
     def __init__(self) -> None:
         self._answering = False
@@ -68,6 +72,8 @@ class Transcript(ABC):
             case Notice(text):
                 self._line(f"note: {text}")
             case TurnFinished():
+                if self.shows_footer and (event.spent.tokens or event.spent.cost):
+                    self._line(_footer(event.spent))
                 self.finish(event.registry)
             case ToolStarted() | ReasoningDelta() | UsageReport():
                 pass
@@ -129,3 +135,12 @@ class Transcript(ABC):
     @abstractmethod
     def print(self, text: str, *, new_line: bool) -> None:
         """Show safe text that is no answer, on a line of its own if `new_line`."""
+
+
+def _footer(spent: Spent) -> str:
+    """`2 steps, 1,234 tokens (456 cached), $0.0012, 3.2 s`; what is zero is left out."""
+    parts = ["1 step" if spent.steps == 1 else f"{spent.steps} steps"]
+    cached = f" ({spent.usage.cached:,} cached)" if spent.usage.cached else ""
+    parts += [f"{spent.tokens:,} tokens{cached}"]
+    parts += [money(spent.cost)] if spent.cost else []
+    return ", ".join((*parts, f"{spent.seconds:,.1f} s"))

@@ -1,6 +1,7 @@
 """Models: which ones the registry knows, which one runs and why, and one file per provider.
 
-`catalog` reads the entries, `endpoint` says where a key may go, `openai` and `demo` are the providers.
+`catalog` reads the entries, `endpoint` says where a key may go, `openai` and `demo` are the providers; `fallback`
+goes on with another model when a provider is down.
 A provider is a module of this folder with the attributes of `ProviderModule`; being here makes it usable.
 """
 
@@ -15,8 +16,9 @@ from typing import Protocol, cast
 
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.interfaces import Model
-from micro_agi_kernel.models.catalog import ModelSpec, Provider, find
+from micro_agi_kernel.models.catalog import TOOL_USE, ModelSpec, Provider, find, of_class
 from micro_agi_kernel.models.endpoint import SET_UP, Secrets
+from micro_agi_kernel.models.fallback import FallbackModel
 
 DEMO = "demo"
 """The name of the embedded offline model, which runs when no other can."""
@@ -40,6 +42,8 @@ class Choice:
     reason: str
     fallback: bool = False
     """Nobody asked for this model: the person should read `reason`."""
+    others: tuple[ModelSpec, ...] = ()
+    """Those that stand in for it when its provider is down, the best first."""
 
 
 def open_model(spec: ModelSpec, secrets: Secrets) -> Model:
@@ -55,6 +59,17 @@ def open_model(spec: ModelSpec, secrets: Secrets) -> Model:
     raise ModelError(f"{spec.name}: no provider for {spec.providers[0].id!r} (there are: {names})")
 
 
+def open_choice(choice: Choice, secrets: Secrets) -> FallbackModel:
+    """The model of `choice` with those that stand in for it; of these, each is opened when it is needed.
+
+    Raises ModelError as `open_model` does.
+    """
+    first = open_model(choice.spec, secrets)
+    return FallbackModel(
+        (choice.spec, *choice.others), lambda spec: first if spec is choice.spec else open_model(spec, secrets)
+    )
+
+
 def preload(spec: ModelSpec) -> None:
     """Start to import, in the background, what the model of `spec` needs; the first answer then need not wait."""
     for provider in spec.providers:
@@ -63,7 +78,15 @@ def preload(spec: ModelSpec) -> None:
 
 
 def obstacle(spec: ModelSpec, secrets: Secrets) -> str | None:
-    """Why `spec` cannot run now, in one line; None when its set-up is complete."""
+    """Why `spec` cannot be the agent's model now, in one line; None when it can call tools and its set-up is complete.
+
+    A model that only writes text (a compressor) needs no more than that `open_model` takes it.
+    """
+    if not spec.calls_tools:
+        return (
+            f"{spec.name} cannot call tools, by which the agent works: choose another model, or add {TOOL_USE} to "
+            f"the capabilities of {spec.id} if it can"
+        )
     try:
         open_model(spec, secrets)
     except ModelError as error:
@@ -74,25 +97,43 @@ def obstacle(spec: ModelSpec, secrets: Secrets) -> str | None:
 def choose(specs: Sequence[ModelSpec], wanted: str | None, agent_model: str | None, secrets: Secrets) -> Choice:
     """Which model runs: the one of the setting, else the agent's when its key or server is there, else the demo.
 
-    `wanted` and `agent_model` are names or classes. Raises ModelError when `wanted` is unknown, or when
-    there is neither a usable model nor a demo.
+    `wanted` and `agent_model` are names or classes; of a class, the first model that can run, by priority. The others
+    of the class (for a name: of its classes) that can run stand in for it, but never the demo. Raises ModelError
+    when `wanted` is unknown or calls no tools, or when there is neither a usable model nor a demo.
     """
     if wanted:
-        spec = find(specs, wanted)
+        spec = _first_usable(specs, wanted, secrets)
         if spec is None:
             raise ModelError(f"no model or class is called {wanted!r}: there are {_names(specs)}")
-        return Choice(spec, f"{spec.name}: the setting `model` names {wanted!r}")
-    spec = find(specs, agent_model) if agent_model else None
-    if spec is not None:
+        if not spec.calls_tools:
+            raise ModelError(str(obstacle(spec, secrets)))
+        return _choice(specs, spec, wanted, f"{spec.name}: the setting `model` names {wanted!r}", secrets)
+    spec = _first_usable(specs, agent_model, secrets) if agent_model else None
+    if agent_model and spec is not None:
         why_not = obstacle(spec, secrets)
         if why_not is None:
-            return Choice(spec, f"{spec.name}: the agent's model")
+            return _choice(specs, spec, agent_model, f"{spec.name}: the agent's model", secrets)
     else:
         why_not = f"no model is called {agent_model!r}" if agent_model else "the agent names no model"
     demo = find(specs, DEMO)
     if demo is None:
         raise ModelError(f"no model can run ({why_not}), and the registry has no model {DEMO!r}: {SET_UP}")
     return Choice(demo, f"running the offline {DEMO} model, since {why_not}", fallback=True)
+
+
+def _first_usable(specs: Sequence[ModelSpec], wanted: str, secrets: Secrets) -> ModelSpec | None:
+    """The model called `wanted`; of a class, the best that can run, else the best, which says what it lacks."""
+    best = find(specs, wanted)
+    if best is None or best.name == wanted:
+        return best
+    return next((spec for spec in of_class(specs, wanted) if obstacle(spec, secrets) is None), best)
+
+
+def _choice(specs: Sequence[ModelSpec], spec: ModelSpec, wanted: str, reason: str, secrets: Secrets) -> Choice:
+    classes = spec.classes if wanted == spec.name else (wanted,)
+    members = of_class(specs, *classes)
+    others = (o for o in members if o.name not in {spec.name, DEMO} and obstacle(o, secrets) is None)
+    return Choice(spec, reason, others=tuple(others))
 
 
 def _names(specs: Sequence[ModelSpec]) -> str:

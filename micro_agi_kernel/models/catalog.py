@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.values import Json
 
 MODEL_TYPE = "llm.model"
+
+TOOL_USE = "tool_use"
+"""The capability without which a model cannot be the agent's."""
 
 MOST = 1_000_000_000
 """Bound of every number in an entry: far above any window or price, and no overflow anywhere."""
@@ -21,6 +25,15 @@ class Pricing:
 
     input: float = 0.0
     output: float = 0.0
+    cached_input: float | None = None
+    """For prompt tokens that the provider had in its cache; None: as `input`."""
+
+    def cost(self, usage: Usage) -> float:
+        """Money for `usage`; reasoning is part of the completion."""
+        cached = min(usage.cached, usage.prompt)
+        cached_price = self.input if self.cached_input is None else self.cached_input
+        fresh = usage.prompt - cached
+        return (fresh * self.input + cached * cached_price + usage.completion * self.output) / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,11 @@ class ModelSpec:
     classes: tuple[str, ...] = ()
     priority: int = 0
     capabilities: tuple[str, ...] = ()
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether the model can call tools; an entry that lists no capabilities leaves that to its server."""
+        return not self.capabilities or TOOL_USE in self.capabilities
 
 
 def read_specs(entries: Iterable[Entry]) -> tuple[tuple[ModelSpec, ...], tuple[str, ...]]:
@@ -94,6 +112,9 @@ def read_spec(entry: Entry) -> ModelSpec:
         pricing=Pricing(
             _price(pricing.get("input", 0), f"{where}: data.pricing.input"),
             _price(pricing.get("output", 0), f"{where}: data.pricing.output"),
+            _price(pricing["cached_input"], f"{where}: data.pricing.cached_input")
+            if pricing.get("cached_input") is not None
+            else None,
         ),
         thinking_effort=None if effort is None else _whole(effort, f"{where}: data.thinking_effort"),
         classes=_texts(entry.meta.get("class", []), f"{where}: meta.class"),
@@ -108,8 +129,14 @@ def find(specs: Iterable[ModelSpec], wanted: str) -> ModelSpec | None:
     for spec in specs:
         if spec.name == wanted:
             return spec
-    members = [spec for spec in specs if wanted.removeprefix("class:") in spec.classes]
-    return min(members, key=lambda spec: (-spec.priority, spec.name), default=None)
+    return next(iter(of_class(specs, wanted)), None)
+
+
+def of_class(specs: Iterable[ModelSpec], *classes: str) -> tuple[ModelSpec, ...]:
+    """The models of any of these classes (bare or `class:<name>`), the highest priority first, then by name."""
+    names = {name.removeprefix("class:") for name in classes}
+    members = (spec for spec in specs if names & {*spec.classes})
+    return tuple(sorted(members, key=lambda spec: (-spec.priority, spec.name)))
 
 
 def _providers(entry: Entry, name: str) -> tuple[Provider, ...]:

@@ -25,7 +25,7 @@ from micro_agi_kernel.messages import (
     Usage,
     UserMessage,
 )
-from micro_agi_kernel.models.catalog import ModelSpec, Provider
+from micro_agi_kernel.models.catalog import MOST, ModelSpec, Provider
 
 CUT = "[interrupted]"
 """What tells the model that its earlier answer was cut."""
@@ -96,14 +96,7 @@ class Answer:
 
         The last one may be cut when the finish reason is "length".
         """
-        used = {call.id for message in messages if isinstance(message, AssistantMessage) for call in message.calls}
-        for call in self._calls:
-            id = call.id
-            if id in used or not _CALL_ID.fullmatch(id):
-                id = f"call_{uuid.uuid4().hex[:24]}"
-            used.add(id)
-            name = _NOT_IN_NAME.sub("_", call.name)[:64] or "unnamed"
-            yield ToolCall(id, name, whole_characters("".join(call.arguments)) or "{}")
+        return valid_calls((ToolCall(call.id, call.name, "".join(call.arguments)) for call in self._calls), messages)
 
     def _add_fragment(self, fragment: Mapping[str, Any]) -> None:
         function = _mapping(fragment.get("function"))
@@ -129,6 +122,18 @@ class Answer:
             if isinstance(index, int):
                 self._at_index[index] = call
         return call
+
+
+def valid_calls(calls: Iterable[ToolCall], messages: Iterable[Message]) -> Iterator[ToolCall]:
+    """`calls` with names and ids that are valid in the conversation `messages`, and unique there."""
+    used = {call.id for message in messages if isinstance(message, AssistantMessage) for call in message.calls}
+    for call in calls:
+        id = call.id
+        if id in used or not _CALL_ID.fullmatch(id):
+            id = f"call_{uuid.uuid4().hex[:24]}"
+        used.add(id)
+        name = _NOT_IN_NAME.sub("_", call.name)[:64] or "unnamed"
+        yield ToolCall(id, name, whole_characters(call.arguments) or "{}")
 
 
 def whole_characters(text: str) -> str:
@@ -192,11 +197,13 @@ def _tool(tool: ToolSpec) -> dict[str, object]:
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
+    """The counts under OpenAI's names, else under those of others: DeepSeek's and Moonshot's for cached tokens."""
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    of_prompt, of_completion = (_mapping(usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
+    cached = (of_prompt.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
+    reasoning = (of_completion.get("reasoning_tokens"), usage.get("reasoning_tokens"))
     return Usage(
-        prompt=_count(usage.get("prompt_tokens")),
-        completion=_count(usage.get("completion_tokens")),
-        cached=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
-        reasoning=_count(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        prompt, completion, min(prompt, max(map(_count, cached))), min(completion, max(map(_count, reasoning)))
     )
 
 
@@ -209,4 +216,4 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST else 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
 from micro_agi_kernel.models.endpoint import Endpoint
 from micro_agi_kernel.values import shorten
@@ -20,6 +21,17 @@ _TOO_LONG = re.compile(
     r"context.{0,3}(length|window|size)|maximum context|too many tokens|(prompt|input) is too long", re.I
 )
 
+_NO_TOOLS = re.compile(
+    r"(not|n't) support (tool|function)|\b(tools?|function)( use| calls?| calling)? (is|are) not supported"
+    r"|(tools param|tool choice) requires|unsupported param: tools|found that support tool",
+    re.I,
+)
+"""How Ollama, OpenAI, DeepInfra, llama.cpp, vLLM, Qwen's server and OpenRouter say that they take no tools."""
+
+
+class ProviderDown(ModelError):
+    """Nothing came, and it is the provider's fault, not the request's: another model may answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -30,6 +42,8 @@ class Failure:
     retry: bool = False
     wait: float | None = None
     """Seconds that the server asks us to wait."""
+    down: bool = False
+    """The server is away or serves nobody with this account."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.advice}"
@@ -68,7 +82,9 @@ class Explainer:
         server = self.endpoint.shown
         match error:
             case openai.APITimeoutError():
-                return Failure(f"{server} did not answer in time", "try again, or choose another model")
+                return Failure(
+                    f"{server} did not answer in time", "try again, or choose another model", down=not streaming
+                )
             case openai.APIConnectionError() if streaming:
                 return self.broke_off()
             case openai.APIConnectionError():
@@ -79,6 +95,7 @@ class Explainer:
                     if self.endpoint.is_default
                     else f"start the server, or check {self.endpoint.origin}",
                     retry=True,
+                    down=True,
                 )
             case openai.APIStatusError():
                 return self._of_status(error.status_code, error, error.response.headers)
@@ -90,6 +107,10 @@ class Explainer:
         server, model, key_name = self.endpoint.shown, self.provider.model, self.endpoint.key_name
         said = self._said(error)
         match status:
+            case _ if status not in {401, 403, 429} and _NO_TOOLS.search(said):
+                return Failure(
+                    f"{model} takes no tools at {server}{said}", "choose a model that does, or start the server so"
+                )
             case 401 if self.endpoint.key is None:
                 return Failure(f"{server} wants a key{said}", f"set {key_name}")
             case 401:
@@ -107,18 +128,23 @@ class Explainer:
                 status == 413 or error.code == "context_length_exceeded" or (status != 429 and _TOO_LONG.search(said))
             ):
                 return Failure(f"the conversation is too long for {self.spec.name}", "start a new one")
+            case 402:
+                return self._no_credit(said)
             case 429 if error.code == "insufficient_quota":
-                return Failure(f"the account at {server} has no credit left{said}", "check its plan and billing")
+                return self._no_credit(said)
             case 429:
                 return Failure(f"{server} limits the rate{said}", "ask again later", True, _retry_after(headers))
             case _ if status in {408, 409} or status >= 500:
-                return Failure(
-                    f"{server} failed with HTTP {status}{said}", "ask again later", True, _retry_after(headers)
-                )
+                what = f"{server} failed with HTTP {status}{said}"
+                return Failure(what, "ask again later", True, _retry_after(headers), down=status >= 500)
             case _:
                 return Failure(
                     f"{server} refused the request (HTTP {status}){said}", "change the prompt, or choose another model"
                 )
+
+    def _no_credit(self, said: str) -> Failure:
+        what = f"the account at {self.endpoint.shown} has no credit left{said}"
+        return Failure(what, "check its plan and billing", down=True)
 
     def _said(self, error: openai.APIError) -> str:
         """The server's own words, in parentheses; empty when there are none fit to show."""

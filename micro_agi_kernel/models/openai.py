@@ -22,7 +22,7 @@ from micro_agi_kernel.messages import CallChunk, FinishChunk, ModelChunk, ModelR
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
 from micro_agi_kernel.models.chat_format import Answer, request_body
 from micro_agi_kernel.models.endpoint import NO_KEY, Endpoint, Secrets, endpoint_of
-from micro_agi_kernel.models.failures import Explainer, Failure
+from micro_agi_kernel.models.failures import Explainer, Failure, ProviderDown
 
 if TYPE_CHECKING:
     import openai
@@ -99,7 +99,10 @@ class OpenAIModel:
             await client.close()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
-        """Answer `request`. With the finish reason "length" the last call may be cut: it must not be run."""
+        """Answer `request`. With the finish reason "length" the last call may be cut: it must not be run.
+
+        Raises ProviderDown when nothing came because the provider is down, else ModelError.
+        """
         repeats = 0
         while True:
             shown = False
@@ -115,7 +118,7 @@ class OpenAIModel:
                 return
             pause = self._pause(failure, repeats)
             if shown or pause is None:
-                raise ModelError(str(failure))
+                raise (ProviderDown if failure.down and not shown else ModelError)(str(failure))
             repeats += 1
             yield RetryChunk(f"{failure.what}; repeating in {pause:.1f} s ({repeats} of {self._patience.repeats})")
             await self._sleep(pause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -49,8 +50,9 @@ def test_the_demo_model_makes_a_tool(cli: Callable[..., Result]) -> None:
 
 
 def test_several_texts_are_turns_of_one_conversation(
-    cli: Callable[..., Result], serve: Callable[[Script], ModelServer]
+    cli: Callable[..., Result], serve: Callable[[Script], ModelServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MICRO_AGI_RENDER_FOOTER", "false")
     server = serve([text("One."), text("Two."), text("Three.")])
     assert (
         cli("ask", "first", "-", "third ✓", input="second\n").stdout
@@ -121,7 +123,9 @@ def test_a_long_prompt_is_sent_whole(cli: Callable[..., Result], serve: Callable
     server = serve(lambda body: text(f"{len(str(body['messages'][-1]['content']))}"))
     result = cli("ask", "-", input="x" * 1_000_000)
     if result.exit_code == 0:
-        assert int(result.stdout) >= 1_000_000
+        answer, footer = result.stdout.splitlines()
+        assert int(answer) >= 1_000_000
+        assert re.fullmatch(r"  1 step, 120 tokens, \$0\.00\d\d, \d+\.\d s", footer)
     else:
         assert "Error: " in result.stderr and not server.requests
 

@@ -62,7 +62,9 @@ def test_the_commands_of_the_contract_are_there() -> None:
                 *("import", "export", "pull", "push", "remote", "gc", "path"),
             )
         ),
-        "docs", "docs search", "docs show", "models", "doctor", "install", "uninstall", "lab", "console",
+        "docs", "docs search", "docs show", "models",
+        "sessions", "sessions export", "sessions list", "sessions show",
+        "doctor", "install", "uninstall", "lab", "console",
     ]  # fmt: skip
 
 

@@ -195,7 +195,9 @@ class House(Workspace):
         """Replace create_tool by one that skips all its checks."""
         real = self.registry.snapshot().get(id_of("app.tools:create_tool"))
         assert real is not None
-        self.write(*update(replace(real, data={**real.data, "source": NO_CHECKS})))
+        anything: Json = {"type": "object"}
+        meta = {**real.meta, "input_schema": anything}
+        self.write(*update(replace(real, meta=meta, data={**real.data, "source": NO_CHECKS})))
 
 
 class SharedSandbox(JailedSandbox):
@@ -250,6 +252,7 @@ async def talking(house: House, script: Script, settings: Settings | None = None
         finally:
             if session._model is not None:
                 await session._model.close()
+            await session._compacting.close()
         for request in server.requests:
             check_sendable(request.body)
 

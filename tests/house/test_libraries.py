@@ -264,8 +264,8 @@ async def test_create_tool_takes_imports(house: House) -> None:
     [
         ({"h": "app.lib:none"}, "imports.h: not found: app.lib:none"),
         ({"h": "app.tools:create_tool"}, "imports.h: app.tools:create_tool is not a library"),
-        ({"h": 1}, "imports.h: the id of a library is required"),
-        ("app.lib:x", "imports: a table of alias and id is required"),
+        ({"h": 1}, "/imports/h: 1 is not of type string"),
+        ("app.lib:x", '/imports: "app.lib:x" is not of type object'),
         ({"a b": "app.lib:x"}, "imports: 'a b' is no alias"),
     ],
 )

@@ -208,7 +208,7 @@ async def test_create_tool_itself_names_what_is_wrong(house: House) -> None:
         ({"name": 5}, "name: "),
         ({"name": "load_tool"}, "'load_tool' is a built-in tool"),
         ({"description": ""}, "description: "),
-        ({"source": "x" * 16_001}, "source: longer than 16000 characters"),
+        ({"source": "x" * 16_001}, "/source: "),
         ({"source": None}, "source: "),
         ({"source": "return {"}, "good:1:"),
         ({"input_schema": "{"}, "input_schema: not JSON"),
@@ -218,7 +218,7 @@ async def test_create_tool_itself_names_what_is_wrong(house: House) -> None:
         ({"modules": "time"}, "modules: "),
         ({"modules": ["os"]}, "policy denied: lua.module on os"),
         ({"modules": ["registry"]}, "policy denied: lua.module on registry"),
-        ({"modules": [["time"]]}, "policy denied: lua.module on "),
+        ({"modules": [["time"]]}, "/modules/0: "),
         ({"modules": {"a": "time"}}, "modules: "),
     ]:
         said = await house.make(**{"name": "good", **arguments})

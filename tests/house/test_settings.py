@@ -64,7 +64,8 @@ def test_unrelated_variables_are_left_alone(config: Path) -> None:
 def test_a_misspelt_variable_of_a_section_is_found(config: Path, variable: str) -> None:
     with pytest.raises(SettingsError) as error:
         load(config, {variable: "1"})
-    assert str(error.value).startswith(f"unknown setting (environment, {variable}); there are: MICRO_AGI_DOCS_REMOTE, ")
+    there_are = "there are: MICRO_AGI_COMPRESSION_ENABLED, "
+    assert str(error.value).startswith(f"unknown setting (environment, {variable}); {there_are}")
 
 
 def test_the_page_lists_every_setting_with_its_default() -> None:
@@ -78,14 +79,27 @@ def test_the_page_lists_every_setting_with_its_default() -> None:
         defaults[name] = value
     assert rows.keys() == defaults.keys()
     for name, value in defaults.items():
-        shown = f'`"{value}"`' if isinstance(value, str) else "false" if value is False else f"{value:g}"
+        shown = f'`"{value}"`' if isinstance(value, str) else f"{value:g}"
+        if isinstance(value, bool):
+            shown = str(value).lower()
         assert rows[name] == shown or value == "", name
+
+
+def test_a_limit_of_zero_is_none(config: Path) -> None:
+    limits = load(config, text="[limits]\nseconds = 0\ncost = 0.25\nsession_tokens = 0").limits
+    assert (limits.seconds, limits.cost, limits.session_tokens) == (0, 0.25, 0)
 
 
 def test_booleans(config: Path) -> None:
     assert load(config, text="[sync]\npush_after_commit = true").sync == SyncSettings(push_after_commit=True)
     for text, value in (("1", True), ("true", True), ("0", False), ("false", False)):
         assert load(config, {"MICRO_AGI_SYNC_PUSH_AFTER_COMMIT": text}).sync.push_after_commit is value
+
+
+@pytest.mark.parametrize(("name", "value"), [("threshold", "1.01"), ("target", "49"), ("target", "2000000")])
+def test_numbers_out_of_range(config: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"compression\.{name} is a number from .* to .*, not '{value}'"):
+        load(config, {f"MICRO_AGI_COMPRESSION_{name.upper()}": value})
 
 
 FILES = {
@@ -104,6 +118,10 @@ FILES = {
     "no-boolean": ("[sync]\npull_at_start = 1", "sync.pull_at_start is true or false, not 1"),
     "boolean-as-text": ("[sync]\npull_at_start = 'yes'", "sync.pull_at_start is true or false, not 'yes'"),
     "list-for-a-boolean": ("[sync]\npull_at_start = [true]", "sync.pull_at_start is true or false, not [True]"),
+    "less-than-no-limit": (
+        "[limits]\ntokens = -1",
+        "limits.tokens is a whole number of at least 0 (no limit), not -1",
+    ),
     "half-a-step": ("[limits]\nsteps = 2.5", "limits.steps is a whole number above 0, not 2.5"),
     "boolean": ("[limits]\nsteps = true", "limits.steps is a whole number above 0, not True"),
     "list": ("[limits]\nsteps = [1]", "limits.steps is a whole number above 0, not [1]"),

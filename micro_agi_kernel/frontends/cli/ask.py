@@ -57,7 +57,7 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
             if len(prompts) > 1 and not as_json:
                 print_text(f"> {prompt.strip()}")
             async with aclosing(run_cell(session, prompt, cell=cell)) as events:
-                end = await (_print_events(events) if as_json else _print_transcript(events))
+                end = await (_print_events(events) if as_json else _print_transcript(events, settings.render.footer))
             if end.status != "ok":
                 break
     finally:
@@ -74,8 +74,9 @@ async def _print_events(events: AsyncGenerator[Event, None]) -> TurnFinished:
     return event
 
 
-async def _print_transcript(events: AsyncGenerator[Event, None]) -> TurnFinished:
+async def _print_transcript(events: AsyncGenerator[Event, None], footer: bool) -> TurnFinished:
     transcript = ConsoleTranscript()
+    transcript.shows_footer = footer
     try:
         async for event in events:
             transcript.handle(event)

@@ -21,6 +21,7 @@ COMMANDS = {
     "registry": "registry.group:registry",
     "docs": "information:docs",
     "models": "information:models",
+    "sessions": "sessions:sessions",
     "doctor": "doctor:doctor",
     "install": "installation:install",
     "uninstall": "installation:uninstall",

@@ -48,6 +48,7 @@ class MicroAgiKernel(DispatchingKernel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.front_end = "auto"
+        self.shows_footer = True
         self._opening: asyncio.Task[Session] | None = None
         self._turn: asyncio.Task[TurnFinished] | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -65,7 +66,7 @@ class MicroAgiKernel(DispatchingKernel):
         from micro_agi_kernel.settings import load_settings
 
         settings = load_settings()
-        self.front_end = settings.render.front_end
+        self.front_end, self.shows_footer = settings.render.front_end, settings.render.footer
         return open_session(settings)
 
     # -- a cell ------------------------------------------------------------------------------------
@@ -135,7 +136,9 @@ class MicroAgiKernel(DispatchingKernel):
         if front_end == "auto":
             front_end = "notebook" if cell_id else "terminal" if allow_stdin else "batch"
         kinds: dict[str, type[Sink]] = {"notebook": NotebookSink, "terminal": TerminalSink, "batch": BatchSink}
-        return kinds[front_end](self._send)
+        sink = kinds[front_end](self._send)
+        sink.shows_footer = self.shows_footer
+        return sink
 
     def _send(self, msg_type: str, content: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
         self.send_response(self.iopub_socket, msg_type, dict(content), metadata=dict(metadata or {}))

@@ -1,0 +1,88 @@
+"""The budget: what a session and its running turn have taken, and whether one of their limits is reached."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.events import Event, Spent, UsageReport
+from micro_agi_kernel.messages import Usage
+from micro_agi_kernel.values import money
+
+
+class LimitReached(MicroAgiError):
+    """A setting bounds what the turn, or the session, may take, and that is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a turn and a session may take; 0 is no limit. The names are those of the settings below `limits`."""
+
+    seconds: float = 0.0
+    tokens: int = 0
+    cost: float = 0.0
+    session_tokens: int = 0
+    session_cost: float = 0.0
+
+
+class Budget:
+    """Counts what one session takes. Tokens are those that the providers report."""
+
+    def __init__(self, bounds: Bounds, price: Callable[[str, Usage], float]) -> None:
+        """`price`: the money for a model's usage, by the model's name."""
+        self.bounds = bounds
+        self._price = price
+        self._by_model: dict[str, Spent] = {}
+        self._turn = Spent()
+        self._started = time.monotonic()
+
+    @property
+    def by_model(self) -> dict[str, Spent]:
+        """What the session took, by the names of its models; time is not counted."""
+        return dict(self._by_model)
+
+    @property
+    def session(self) -> Spent:
+        """What the session took; time is not counted."""
+        return sum(self._by_model.values(), start=Spent())
+
+    @property
+    def turn(self) -> Spent:
+        """What the turn took until now."""
+        return replace(self._turn, seconds=time.monotonic() - self._started)
+
+    def begin_turn(self) -> None:
+        self._turn, self._started = Spent(), time.monotonic()
+
+    def count(self, event: Event) -> Event:
+        """`event`; a report of usage is counted, and comes back with its cost."""
+        if not isinstance(event, UsageReport):
+            return event
+        event = replace(event, cost=self._price(event.model, event.usage))
+        step = Spent(1, event.usage, event.cost)
+        self._turn += step
+        self._by_model[event.model] = self._by_model.get(event.model, Spent()) + step
+        return event
+
+    def check(self) -> None:
+        """Raise LimitReached when no further model step may be made."""
+        if line := self.reached():
+            raise LimitReached(line)
+
+    def reached(self) -> str | None:
+        """Why no further model step may be made, in one line that names the setting; None when one may."""
+        bounds, turn, session = self.bounds, self._turn, self.session
+        again, anew = "go on with another cell", "raise it, or start a new session"
+        if 0 < bounds.session_cost <= session.cost:
+            took, most = money(session.cost), money(bounds.session_cost)
+            return f"this session took {took} of {most} (setting limits.session_cost); {anew}"
+        if 0 < bounds.session_tokens <= session.tokens:
+            took, most = f"{session.tokens:,}", f"{bounds.session_tokens:,}"
+            return f"this session took {took} of {most} tokens (setting limits.session_tokens); {anew}"
+        if 0 < bounds.cost <= turn.cost:
+            return f"stopped after {money(turn.cost)} (setting limits.cost); {again}"
+        if 0 < bounds.tokens <= turn.tokens:
+            return f"stopped after {turn.tokens:,} tokens (setting limits.tokens); {again}"
+        return None

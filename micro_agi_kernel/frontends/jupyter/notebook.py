@@ -1,0 +1,57 @@
+"""A recorded session as a notebook: its prompts as cells, with what the kernel would have shown a batch runner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from micro_agi_kernel.events import TurnFinished
+from micro_agi_kernel.frontends.jupyter.sinks import BatchSink
+from micro_agi_kernel.frontends.jupyter.spec import KERNEL_NAME
+from micro_agi_kernel.frontends.text import one_line, plain
+from micro_agi_kernel.resources import resource
+from micro_agi_kernel.session_history import Turn
+
+
+def notebook(turns: Iterable[Turn]) -> dict[str, Any]:
+    """The notebook as JSON, nbformat 4.5."""
+    spec = json.loads((resource("kernelspec") / "kernel.json").read_bytes())
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {
+            "kernelspec": {"name": KERNEL_NAME, "display_name": spec["display_name"], "language": spec["language"]},
+            "language_info": {"name": "markdown", "mimetype": "text/markdown", "file_extension": ".md"},
+        },
+        "cells": [_cell(number, turn) for number, turn in enumerate(turns, start=1)],
+    }
+
+
+def _cell(number: int, turn: Turn) -> dict[str, Any]:
+    outputs: list[dict[str, Any]] = []
+
+    def keep(msg_type: str, content: Mapping[str, Any], metadata: object = None) -> None:
+        outputs.append({"output_type": msg_type, "data": content["data"], "metadata": content["metadata"]})
+
+    sink = BatchSink(keep)
+    for event in turn.events:
+        sink.handle(event)
+    sink.close()
+    end = turn.events[-1] if turn.events else None
+    if isinstance(end, TurnFinished) and end.status == "error":
+        outputs.append(_error(one_line(end.error_name) or "MicroAgiError", one_line(end.error)))
+    elif turn.status in ("interrupted", "cut"):
+        outputs.append(_error("Interrupted", "the cell was stopped"))
+    return {
+        "cell_type": "code",
+        "id": f"cell-{number}",
+        "execution_count": turn.cell or None,
+        "metadata": {},
+        "source": plain(turn.prompt),
+        "outputs": outputs,
+    }
+
+
+def _error(name: str, line: str) -> dict[str, Any]:
+    return {"output_type": "error", "ename": name, "evalue": line, "traceback": [line]}

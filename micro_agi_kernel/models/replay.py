@@ -1,0 +1,220 @@
+"""The replay model: plays the model's side of a recorded session, so that its prompts can be run again offline.
+
+An answer is found by the prompt and the step within it, in the order of the log. A tool result that is not the
+recorded one is a note, since clocks and commits differ; another prompt, or a call of a tool that is missing, ends the
+turn with the difference in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from pathlib import Path
+
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.errors import MicroAgiError, ModelError
+from micro_agi_kernel.events import ToolFinished
+from micro_agi_kernel.interfaces import Model
+from micro_agi_kernel.messages import (
+    AssistantMessage,
+    CallChunk,
+    FinishChunk,
+    Message,
+    ModelChunk,
+    ModelRequest,
+    NoteChunk,
+    TextChunk,
+    ToolResult,
+    UserMessage,
+)
+from micro_agi_kernel.models.catalog import MOST, ModelSpec, Provider
+from micro_agi_kernel.models.chat_format import valid_calls
+from micro_agi_kernel.models.endpoint import Secrets
+from micro_agi_kernel.session_history import Step, Turn, find_log, read_header, read_turns
+from micro_agi_kernel.values import Json, shorten
+
+PROVIDER = "micro_agi.replay:provider"
+PREFIX = "replay:"
+
+_AROUND = 24
+"""Characters of two long texts that are shown on each side of their first difference."""
+
+
+def named_logs(names: Iterable[str | None], folder: Path) -> tuple[ModelSpec, ...]:
+    """The models behind those of `names` that have the form `replay:<session id or path>`; ids are of `folder`.
+
+    The window has no bound: the recorded model decided what was too long for it.
+    """
+    wanted = dict.fromkeys(name for name in names if name and name.startswith(PREFIX))
+    return tuple(_spec(name, folder) for name in wanted)
+
+
+def _spec(name: str, folder: Path) -> ModelSpec:
+    named = name.removeprefix(PREFIX)
+    try:
+        path = str(find_log(folder, named))
+    except MicroAgiError:  # whoever opens it says so
+        path = named
+    providers = (Provider(PROVIDER, path),)
+    return ModelSpec(EntryId("app", "replay"), name, "A recorded session", providers, window=MOST, output_tokens=MOST)
+
+
+def open_model(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Model:
+    """The model; of its log only the first line is read yet. Raises ModelError when that is no log."""
+    try:
+        path = find_log(Path(), provider.model)
+        read_header(path)
+    except MicroAgiError as error:
+        raise ModelError(str(error)) from error
+    return ReplayModel(spec.name, path)
+
+
+class ReplayModel:
+    """Answers as the log says."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        self._name = name
+        self._log = log
+        self._recording: _Recording | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
+        """The recorded answer. Raises ModelError when another request was recorded, or the answer was not whole."""
+        if self._recording is None:
+            self._recording = await asyncio.to_thread(_Recording, self._log)
+        step, notes = self._recording.find(request)
+        for note in notes:
+            yield NoteChunk(note)
+        _check_tools(step, request)
+        if step.text:
+            yield TextChunk(step.text)
+        if step.finish is None:
+            raise ModelError(f"the recorded answer ends here: {step.error or 'it was interrupted'}")
+        for call in valid_calls(step.calls, request.messages):
+            yield CallChunk(call)
+        yield FinishChunk(step.finish, step.usage)
+
+
+class _Recording:
+    """The turns of a log, and how far they are played."""
+
+    def __init__(self, log: Path) -> None:
+        try:
+            turns = list(read_turns(log))
+        except MicroAgiError as error:
+            raise ModelError(str(error)) from error
+        self._results = {e.call_id: e for turn in turns for e in turn.events if isinstance(e, ToolFinished)}
+        self._turns = [steps for turn in turns if (steps := _played(turn))]
+        self._at = 0
+        """The turn that is played, or comes next; `_step` of its steps are played."""
+        self._step = 0
+
+    def find(self, request: ModelRequest) -> tuple[Step, tuple[str, ...]]:
+        """The step that answers `request`, and a line for each tool result that is not the recorded one."""
+        said, since = _newest(request.messages)
+        if not since and not (self._step and self._repeats(said)):
+            self._at, self._step = self._begin(said), 0
+        steps = self._turns[self._at] if self._at < len(self._turns) else []
+        if self._step >= len(steps) or steps[self._step].first == bool(since) or steps[self._step].prompt != said:
+            raise ModelError("the recorded turn did not go on like this: run the prompts again in a new session")
+        self._step += 1
+        return steps[self._step - 1], tuple(self._differences(since))
+
+    def _begin(self, said: str) -> int:
+        """The turn that a new prompt begins: the next one, or the newest again."""
+        following = self._at + 1 if self._step else self._at
+        for at in (following, self._at):
+            if at < len(self._turns) and self._turns[at][0].prompt == said:
+                return at
+        if following >= len(self._turns):
+            raise ModelError(f"the recorded session has no more prompts; what came is {shorten(said)!r}")
+        recorded, came = _difference(self._turns[following][0].prompt, said)
+        raise ModelError(f"another prompt was recorded here: recorded {recorded!r}, came {came!r}")
+
+    def _repeats(self, said: str) -> bool:
+        """Whether the next step asks the same again: an answer was cut, and the agent asked for a longer one."""
+        steps = self._turns[self._at]
+        return self._step < len(steps) and steps[self._step].first and steps[0].prompt == said
+
+    def _differences(self, since: tuple[Message, ...]) -> Iterator[str]:
+        """Compare the results of the newest answer's calls with those of the step before."""
+        results = _results_of_newest(since)
+        if not results:
+            return
+        recorded = self._turns[self._at][self._step - 2].calls
+        for result, call in zip(results, recorded, strict=False):
+            finished = self._results.get(call.id)
+            if finished is not None and not _same(finished.value, result.content):
+                was, came = _difference(_compact(finished.value), result.content)
+                yield f"{result.name} gave another result than recorded: recorded {was}, came {came}"
+
+
+def _played(turn: Turn) -> list[Step]:
+    """The steps that the replay goes through; none when nothing came of the turn, so that the person asked again.
+
+    A model that compressed the conversation was asked in other words.
+    """
+    steps = [step for step in turn.steps if step.prompt == turn.prompt]
+    return steps if any(step.finish is not None for step in steps) else []
+
+
+def _newest(messages: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
+    """What the person said last, and the answers and results since."""
+    since: list[Message] = []
+    for message in reversed(messages):
+        if isinstance(message, UserMessage):
+            return message.text, tuple(reversed(since))
+        if isinstance(message, AssistantMessage | ToolResult):
+            since.append(message)
+    return "", tuple(reversed(since))
+
+
+def _results_of_newest(since: tuple[Message, ...]) -> list[ToolResult]:
+    """The results of the newest answer, in the order of its calls, which is not the order in which they ended."""
+    results = {message.call_id: message for message in since if isinstance(message, ToolResult)}
+    newest = next((message for message in reversed(since) if isinstance(message, AssistantMessage)), None)
+    return [results[call.id] for call in newest.calls if call.id in results] if newest is not None else []
+
+
+def _same(recorded: Json, content: str) -> bool:
+    try:
+        return bool(json.loads(content) == recorded)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _compact(value: Json) -> str:
+    """As a result is written for a model."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _check_tools(step: Step, request: ModelRequest) -> None:
+    """Raise ModelError when the step calls a tool that its model had, and this request has not."""
+    names = {tool.name for tool in request.tools}
+    for call in step.calls:
+        if call.name in step.tools and call.name not in names:
+            near = difflib.get_close_matches(call.name, names, n=1)
+            has = f"the nearest is {near[0]!r}" if near else f"there are {len(names)} others"
+            raise ModelError(f"a tool is missing: recorded is a call of {shorten(call.name)!r}, and now {has}")
+
+
+def _difference(recorded: str, came: str) -> tuple[str, str]:
+    """Both texts, or what stands in them around their first difference when they are long."""
+    if max(len(recorded), len(came)) <= 4 * _AROUND:
+        return recorded, came
+    pairs = zip(recorded, came, strict=False)
+    first = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(recorded), len(came)))
+    return _around(recorded, first), _around(came, first)
+
+
+def _around(text: str, at: int) -> str:
+    start, end = max(0, at - _AROUND), at + 2 * _AROUND
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"

@@ -1,0 +1,335 @@
+"""The log of a session, written and read: what gets in, what never does, and what a hostile file can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from micro_agi_kernel.entries import EntryId, Operation
+from micro_agi_kernel.errors import Refused
+from micro_agi_kernel.events import (
+    EntryPublished,
+    Event,
+    Notice,
+    ReasoningDelta,
+    Revision,
+    Spent,
+    TextDelta,
+    ToolDisplay,
+    ToolFinished,
+    ToolLoaded,
+    ToolOutput,
+    ToolProgress,
+    ToolStarted,
+    TurnFinished,
+    UsageReport,
+)
+from micro_agi_kernel.frontends.cli.sessions import _show, _turn_json
+from micro_agi_kernel.frontends.jupyter.notebook import notebook
+from micro_agi_kernel.messages import (
+    AssistantMessage,
+    ModelRequest,
+    SystemMessage,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Usage,
+    UserMessage,
+)
+from micro_agi_kernel.session_history import Turn, find_log, read_header, read_turns
+from micro_agi_kernel.session_log import LINE, OUTPUT, SessionLog
+
+KEY = 'sk-"planted\\0123456789abcdef'
+
+EVENTS: list[Event] = [
+    Notice("a note"),
+    ReasoningDelta("hm"),
+    TextDelta("It is "),
+    TextDelta("nö\ud800n."),
+    ToolStarted("c1", "clock", '{"a": 1}'),
+    ToolOutput("c1", "looking\n"),
+    ToolProgress("c1", 1.0, None, "half"),
+    ToolProgress("c1", 1.0, 2.0, "half"),
+    ToolDisplay("c1", {"image/png": b"\x89PNG\r\n\x1a\n", "text/plain": "dot", "application/json": {"a": [1]}}),
+    EntryPublished("a" * 40, "Create app.generated:x", (Operation("create", EntryId("app.generated", "x")),)),
+    ToolFinished("c1", "clock", "ok", "", 0.5, {"utc": ["noon", 1, 2.5, None, True]}),
+    ToolLoaded(EntryId("app.generated", "x"), "x"),
+    UsageReport("gpt-5.1", Usage(100, 20, 10, 5), 0.25),
+    TurnFinished(
+        "ok", registry=Revision("b" * 40, "c" * 40, "s1", 1), spent=Spent(2, Usage(100, 20, 10, 5), 0.25, 1.5)
+    ),
+]
+
+
+class Log(SessionLog):
+    """A log in a folder that is not there yet."""
+
+    def __init__(self, folder: Path, *keys: str) -> None:
+        self.notices: list[str] = []
+        super().__init__(folder / "sessions", "s1", lambda: keys, self.notices.append)
+
+    def turn(self, *events: Event) -> None:
+        self.prompt(1, "what time is it?")
+        for event in events:
+            self.event(event)
+
+    def lines(self) -> list[dict[str, Any]]:
+        self.close()
+        return [json.loads(line) for line in self.path.read_text("utf-8").splitlines()]
+
+
+def read(path: Path) -> list[Turn]:
+    return list(read_turns(path))
+
+
+def written(path: Path, *lines: object) -> Path:
+    """A log of these lines behind a header; those that are no JSON yet become JSON."""
+    header = {"kind": "Session", "format": 1, "session": "s1"}
+    texts = (line if isinstance(line, bytes) else json.dumps(line).encode() for line in (header, *lines))
+    path.write_bytes(b"\n".join(texts) + b"\n")
+    return path
+
+
+def test_every_event_comes_back(tmp_path: Path) -> None:
+    """A new event is written by itself; `session_history` must be told how to read it."""
+    assert {type(event) for event in EVENTS} == {*get_args(Event)}
+    log = Log(tmp_path)
+    log.turn(*EVENTS)
+    log.close()
+    [turn] = read(log.path)
+    assert turn.events == [*EVENTS[:2], TextDelta("It is nö\ufffdn."), *EVENTS[4:]]
+    assert (turn.cell, turn.prompt, turn.status) == (1, "what time is it?", "ok")
+    header = read_header(log.path)
+    assert header.session == "s1" and header.time
+
+
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        log = Log(tmp_path)
+        log.turn(*EVENTS)
+        log.close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(log.path.parent.stat().st_mode) == 0o700
+
+
+def test_each_line_is_there_before_the_session_ends(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.turn(ToolStarted("c1", "clock", "{}"))
+    log._writer.submit(int).result()  # the thread got there
+    assert [json.loads(line)["kind"] for line in log.path.read_text().splitlines()] == [
+        "Session",
+        "Prompt",
+        "ToolStarted",
+    ]
+    log.close()
+    log.event(Notice("too late"))  # harmless
+    log.close()
+
+
+def test_requests_hold_what_is_new(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    call = ToolCall("c1", "clock", "{}")
+    said = (SystemMessage("be brief"), UserMessage("time?"))
+    more = (AssistantMessage("", (call,)), ToolResult("c1", "clock", '"noon"', ok=True))
+    tools = (ToolSpec("clock", "a long description", {"type": "object"}),)
+    log.turn()
+    log.request("m", ModelRequest(said, tools))
+    log.request("m", ModelRequest((SystemMessage("be brief"), *said[1:], *more), tools))
+    log.request("m", ModelRequest((*said, *more, UserMessage("and now?"))))
+    requests = log.lines()[2:]
+    assert [(r["step"], r["kept"], [m["role"] for m in r["messages"]], r["tools"]) for r in requests] == [
+        (1, 0, ["system", "user"], ["clock"]),
+        (2, 2, ["assistant", "tool"], ["clock"]),
+        (3, 4, ["user"], []),
+    ]
+    [turn] = read(log.path)
+    assert [(s.prompt, s.first) for s in turn.steps] == [("time?", True), ("time?", False), ("and now?", True)]
+
+
+def test_a_key_never_gets_in(tmp_path: Path) -> None:
+    log = Log(tmp_path, KEY, "short")
+    log.prompt(1, f"my key is {KEY}")
+    arguments = json.dumps({"headers": json.dumps({"Authorization": f"Bearer {KEY}"})})
+    log.event(ToolStarted("c1", "fetch", arguments))
+    for piece in ("x" * 10_000 + KEY[:5], KEY[5:], " a short word\n"):
+        log.event(ToolOutput("c1", piece))
+    log.event(ToolDisplay("c1", {"image/png": b"\x89PNG\r\n\x1a\n" + KEY.encode()}))
+    log.event(ToolFinished("c1", "fetch", "error", f"401 {KEY}", 0.1, {KEY: [KEY, {"a": KEY}]}))
+    log.request("m", ModelRequest((UserMessage(KEY), AssistantMessage(KEY, (ToolCall(KEY, KEY, KEY),)))))
+    log.close()
+    content = log.path.read_text("utf-8")
+    assert not any(part in content for part in ("plant", "0123456789")) and content.count("***") >= 10
+    assert "a short word" in content
+    [turn] = read(log.path)
+    shown = next(event for event in turn.events if isinstance(event, ToolDisplay))
+    assert shown.data["image/png"] == b"\x89PNG\r\n\x1a\n***"
+
+
+def test_nothing_is_written_while_the_keys_are_unknown(tmp_path: Path) -> None:
+    def fails() -> Iterable[str]:
+        raise LookupError
+
+    notices: list[str] = []
+    log = SessionLog(tmp_path, "s1", fails, notices.append)
+    for _ in range(2):
+        log.prompt(1, KEY)
+        log.event(Notice(KEY))
+    log.close()
+    assert not log.path.exists() and len(notices) == 1 and "LookupError" in notices[0]
+
+
+def test_what_is_too_long_is_cut_with_a_mark(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.turn(
+        ToolOutput("c1", "y" * OUTPUT),
+        ToolOutput("c1", "z" * 5),
+        ToolOutput("c1", "z" * 5),
+        ToolFinished("c1", "big", "ok", "", 0.1, {"a": "x" * (LINE + 1_000), "b": "x" * 50, "c": 1}),
+        ToolFinished("c2", "many", "ok", "", 0.1, [*range(LINE)]),
+        TurnFinished("ok"),
+    )
+    _, _, printed, big, many, end = log.lines()
+    assert "characters left out" in printed["text"] and len(printed["text"]) < LINE + 100
+    assert big["value"]["a"].endswith("characters left out) ...") and len(big["value"]["a"]) < LINE + 100
+    assert many["value"][-1] == "... (items left out) ..." and many["value"][:3] == [0, 1, 2]
+    assert end["status"] == "ok"
+    [turn] = read(log.path)
+    assert len(turn.events) == 4
+
+
+def test_a_full_disk_is_one_notice(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.path.parent.mkdir()
+    log.path.symlink_to("/dev/full")
+    for _ in range(2):
+        log.turn(*EVENTS)
+    log.close()
+    reason = "No space left on device"
+    assert log.notices == [f"the log of this session cannot be written, it ends here: {reason} ({log.path})"]
+
+
+def test_a_disk_that_hangs_keeps_nobody_waiting(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.path.parent.mkdir()
+    os.mkfifo(log.path)  # to open it waits for a reader
+    log.turn(*EVENTS)
+    assert not log.notices
+    reader = os.open(log.path, os.O_RDONLY | os.O_NONBLOCK)
+    log.close()
+    os.close(reader)
+    assert len(log.notices) == 1  # a pipe is no log
+
+
+def test_a_stopped_turn_and_a_cut_log(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.turn(TextDelta("It"))
+    log.stopped()
+    log.turn(TextDelta("It is"), Notice("gone"))
+    log.close()
+    assert [turn.status for turn in read(log.path)] == ["interrupted", "cut"]
+    content = log.path.read_bytes()
+    log.path.write_bytes(content[:-10])
+    assert [len(turn.events) for turn in read(log.path)] == [1, 1]
+
+
+PROMPT = {"kind": "Prompt", "cell": 1, "text": "hi"}
+HOSTILE: dict[str, list[object]] = {
+    "unknown-kinds": [{"kind": "Later", "x": 1}, {"kind": 5}, {"kind": ["Prompt"]}, {}, PROMPT],
+    "no-objects": [b"[]", b"5", b"null", b"{", b"\xff\xfe", b'{"kind": NaN}', b"[" * 100_000, PROMPT],
+    "numbers": [{"kind": "Prompt", "cell": True}, b'{"kind": "Prompt", "cell": %s}' % (b"9" * 5_000), PROMPT],
+    "wrong-types": [
+        {**PROMPT, "text": 5, "cell": -1},
+        {"kind": "Request", "messages": 5, "tools": {"a": 1}, "kept": -5},
+    ],
+    "no-prompt": [{"kind": "Answer", "text": "x"}, {"kind": "TextDelta", "text": "x"}, PROMPT],
+    "answer-without-request": [PROMPT, {"kind": "Answer", "calls": [1, {}, {"id": 5}], "usage": [], "finish": {}}],
+    "surrogates": [b'{"kind": "Prompt", "text": "\\ud800 \\u001b[31m \\u202e"}'],
+    "tool": [PROMPT, {"kind": "ToolFinished", "status": [], "seconds": 1e400, "name": {}, "value": {"a": "\ud800"}}],
+    "displays": [
+        PROMPT,
+        {"kind": "ToolDisplay", "data": {"image/png": "!!", "text/html": 5, "x/y": "a", "application/json": "a"}},
+        {"kind": "ToolDisplay", "data": {"image/png": "AAAA", "image/jpeg": []}},
+        {"kind": "ToolProgress", "done": -5, "total": "x"},
+    ],
+    "ids": [PROMPT, {"kind": "ToolLoaded", "id": "../x"}, {"kind": "EntryPublished", "operations": [{"id": 5}]}],
+    "registry": [PROMPT, {"kind": "TurnFinished", "status": "odd", "registry": {"registry": "--", "before": 5}}],
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_lines(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    turns = read(written(tmp_path / "log.jsonl", *HOSTILE[case]))
+    assert turns
+    check_shown(turns)
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_deeply_nested_lines_are_passed_over(tmp_path: Path) -> None:
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    [turn] = read(written(tmp_path / "log.jsonl", PROMPT, {"kind": "ToolFinished", "value": deep}, {"kind": "Notice"}))
+    assert turn.events == [Notice("")]
+
+
+def check_shown(turns: list[Turn]) -> None:
+    """Whatever a log holds, it can be printed and exported."""
+    json.dumps(notebook(turns)).encode()
+    for turn in turns:
+        _show(turn)
+        json.dumps(_turn_json(turn)).encode()
+
+
+KINDS = [*(kind.__name__ for kind in get_args(Event)), "Prompt", "Request", "Answer", "Session"]
+NAMES = ["call_id", "text", "status", "messages", "kept", "tools", "calls", "usage", "finish", "data", "id", "value"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["ok", "user"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*NAMES, "role"]), inner, max_size=3),
+    max_leaves=8,
+)
+LINES = st.lists(
+    st.builds(
+        lambda kind, more: {**more, "kind": kind}, st.sampled_from(KINDS), st.dictionaries(st.sampled_from(NAMES), JSON)
+    )
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(lines=LINES)
+def test_random_lines(tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, Any]]) -> None:
+    check_shown(read(written(tmp_path_factory.getbasetemp() / "random.jsonl", PROMPT, *lines)))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is no session log"),
+        (b"\x00" * 100, "is no session log"),
+        (b'{"kind": "Prompt", "text": "x"}\n', "is no session log"),
+        (b'{"kind": "Session", "format": 2}\n', "was written by another version of Micro AGI; this one reads 1"),
+    ],
+)
+def test_what_is_no_log(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(Refused, match=why):
+        read(path)
+
+
+def test_logs_are_found_by_id_or_path(tmp_path: Path) -> None:
+    path = written(tmp_path / "20260102T030405Z-abcd.jsonl")
+    assert find_log(tmp_path, path.stem) == find_log(tmp_path / "other", str(path)) == path
+    for named in ("", "nothing", str(tmp_path), "a\0b", "x" * 5_000, "../" * 5):
+        with pytest.raises(Refused, match="there is no session log"):
+            find_log(tmp_path, named)
