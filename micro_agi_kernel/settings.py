@@ -343,8 +343,8 @@ def _convert(value: object, hint: Any, name: str, source: str) -> object:
     except (ValueError, OverflowError):
         number = None
     may_be_zero = name in _ZERO_IS_NO_LIMIT
-    in_range = number is not None and 0 <= number < 1e9 and (number > 0 or may_be_zero)
-    if not in_range or (isinstance(value, float) and number != value):
+    rounded = isinstance(value, float) and number != value
+    if number is None or not 0 <= number < 1e9 or (number == 0 and not may_be_zero) or rounded:
         least = "of at least 0 (no limit)" if may_be_zero else "above 0"
         raise SettingsError(f"{name} is a {'whole ' if hint is int else ''}number {least}, not {shown} ({source})")
     low, high = _RANGES.get(name, (number, number))
