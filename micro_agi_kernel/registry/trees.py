@@ -14,7 +14,7 @@ FILE_MODE = 0o100644
 TREE_MODE = 0o040000
 _KIND = 0o170000
 
-KEPT_LINES = 50_000
+KEPT_LINES = 30_000
 """Lines of trees in memory, each about 300 bytes: by number of trees alone, large folders would take gigabytes."""
 
 
