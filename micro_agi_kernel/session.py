@@ -16,12 +16,12 @@ from micro_agi_kernel.agent.compression import Compressed
 from micro_agi_kernel.agent.context import AgentContext, AgentSpec
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.turn import Turn, TurnLimits
+from micro_agi_kernel.arguments import preload_checks
 from micro_agi_kernel.autosync import AutoSync
 from micro_agi_kernel.compacting import Compacting
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
-from micro_agi_kernel.functions import preload_checks
 from micro_agi_kernel.interfaces import CallContext, Provenance
 from micro_agi_kernel.messages import ModelRequest
 from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, Pricing, read_specs
@@ -140,15 +140,13 @@ class Session:
         return replace(end, registry=Revision(after, before, self.id, cell), spent=self.budget.turn)
 
     async def _answer(self, text: str, cell: int, emit: Emit) -> TurnFinished:
-        agent = self._agent_with(await asyncio.to_thread(self._read_spec))
-        choice = await asyncio.to_thread(self._choose, agent.spec)
-        model = await self._open_model(choice, emit)
+        agent, model = await self._ready(emit)
         origin = Provenance(model.name, text, self.id, cell)
         limits = TurnLimits(self._settings.limits.steps, model.spec.window, model.spec.output_tokens)
         context = CallContext(emit=emit, provenance=origin)
         recorder, talk = Recorder(model, self._log), self._conversation
         compaction = (
-            await self._compacting.of_turn(choice.spec, model, self._specs, context)
+            await self._compacting.of_turn(model.spec, model, self._specs, context)
             if self._settings.compression.enabled
             else None
         )
@@ -157,13 +155,16 @@ class Session:
 
     async def compact(self, context: CallContext) -> Compressed:
         """Compress the conversation now, however long it is and whatever the setting says."""
-        agent = self._agent_with(await asyncio.to_thread(self._read_spec))
-        choice = await asyncio.to_thread(self._choose, agent.spec)
-        model = await self._open_model(choice, context.emit)
-        compaction = await self._compacting.of_turn(choice.spec, model, self._specs, context)
+        agent, model = await self._ready(context.emit)
+        compaction = await self._compacting.of_turn(model.spec, model, self._specs, context)
         toolset, _ = await asyncio.to_thread(agent.refresh)
         tools = tuple(tool.spec for tool in toolset.values())
         return await compaction.compact(lambda: ModelRequest(self._conversation.request(agent.spec.prompt), tools))
+
+    async def _ready(self, emit: Emit) -> tuple[AgentContext, FallbackModel]:
+        """The agent and its model, as the registry and the settings have them now."""
+        agent = self._agent_with(await asyncio.to_thread(self._read_spec))
+        return agent, await self._open_model(await asyncio.to_thread(self._choose, agent.spec), emit)
 
     def _read_spec(self) -> AgentSpec:
         """The agent's instructions as they stand now."""
@@ -182,20 +183,25 @@ class Session:
         return self._agent
 
     def _choose(self, agent: AgentSpec) -> models.Choice:
-        entries = self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE})
-        found, _ = read_specs(entries)
-        specs = with_trust(found, self.workspace.registry.path, self._settings.home)
+        specs = with_trust(self._read_models(), self.workspace.registry.path, self._settings.home)
         specs += named_logs((self._settings.model, agent.model), self._settings.sessions)
         self._specs = specs
         self._prices = {spec.name: spec.pricing for spec in specs}
         return models.choose(specs, self._settings.model or None, agent.model, secret)
 
+    def _read_models(self) -> tuple[ModelSpec, ...]:
+        return read_specs(self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE}))[0]
+
     def _known_keys(self) -> Iterator[str]:
         """What must not get into the log: whatever stands in the variables that models take their keys from."""
         names = {OPENAI_KEY}
         with suppress(MicroAgiError):  # the turn says what is wrong
-            specs, _ = read_specs(self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE}))
-            names |= {provider.api_key_env for spec in specs for provider in spec.providers if provider.api_key_env}
+            names |= {
+                provider.api_key_env
+                for spec in self._read_models()
+                for provider in spec.providers
+                if provider.api_key_env
+            }
         return ((secret(name) or "").strip() for name in names)
 
     async def _open_model(self, choice: models.Choice, emit: Emit) -> FallbackModel:

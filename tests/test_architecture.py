@@ -37,7 +37,7 @@ ENGINES = frozenset({"registry", "policy", "sandbox", "lua_modules", "models", "
 """Each imports values and itself, never another engine."""
 
 COMPOSITION = (
-    *("permissions", "trust", "seeding", "rollback", "host", "functions", "agent_rules", "kind_checks"),
+    *("permissions", "trust", "seeding", "rollback", "host", "arguments", "functions", "agent_rules", "kind_checks"),
     *(
         "publishing",
         "workspace",

@@ -5,7 +5,6 @@ The cases are shared out, so that several workers can run them at once.
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import Any
 
@@ -68,7 +67,7 @@ def cases() -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("part", range(0, PARTS, 1 if os.environ.get("MICRO_AGI_FULL") else 2))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_expressions_give_what_expr_lang_gives(part: int) -> None:
     envs = vectors("expr_envs.json")
     wrong = []

@@ -12,12 +12,12 @@ from house_kit import House, create, finished, talking, tool, words
 from model_server import Hold, Reply, calls, delta, end, reply, text
 
 from micro_agi_kernel.agent.budget import Bounds
+from micro_agi_kernel.arguments import check_arguments
 from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.events import Event, TextDelta, ToolOutput, TurnFinished, UsageReport
 from micro_agi_kernel.frontends.cli.ask import ConsoleTranscript
-from micro_agi_kernel.functions import check_arguments
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.settings import Settings, TurnSettings
 from micro_agi_kernel.values import Json, Value

@@ -70,3 +70,20 @@ async def test_it_does_not_go_on_after_a_word(house: House, servers: tuple[list[
     assert words([event async for event in session.run("two")]) == "from b"
     assert session._model is not None
     await session._model.close()
+
+
+async def test_what_is_too_long_follows_the_model_that_answers(
+    house: House, servers: tuple[list[Reply], list[Reply]]
+) -> None:
+    """The conversation would fit into the window of a, whose provider is down."""
+    a, b = servers
+    a += [failure(503)] * 4
+    b += [text("one"), text("They talked."), text("two")]
+    session = Session(house, Settings(home=house.settings.home, model="local"))
+    assert words([event async for event in session.run("please " * 34_000)]) == "one"
+    events = [event async for event in session.run("and now")]
+    assert words(events) == "two"
+    [line] = [event.text for event in events if isinstance(event, Notice)]
+    assert line.startswith("conversation compressed: ")
+    assert session._model is not None
+    await session._model.close()

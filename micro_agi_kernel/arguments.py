@@ -1,0 +1,82 @@
+"""What a call is given, held to the entry's input schema before anything runs."""
+
+from __future__ import annotations
+
+import json
+from threading import Lock
+
+from micro_agi_kernel.entries import Entry
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.imports import import_jsonschema
+from micro_agi_kernel.lua_modules._json_schema import problems
+from micro_agi_kernel.lua_modules._json_text import parse
+from micro_agi_kernel.lua_modules._json_work import BadSchema
+from micro_agi_kernel.values import Json, Value, shorten
+
+_validating = Lock()
+"""A validation counts its steps in what all of a process share, so there is one at a time."""
+
+
+def check_arguments(entry: Entry, input: Value) -> None:
+    """Raise Refused unless `input` is as the entry's `meta.input_schema` says; the line is for a model to act on.
+
+    No input is no arguments. A member that is null is as good as none: Lua never sees it. What is an empty table in
+    Lua may be an object and an array. An entry without a schema takes anything.
+    """
+    schema = entry.meta.get("input_schema")
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    if schema is None:
+        return
+    try:
+        given = parse(json.dumps({} if input is None else input, default=_text_of))
+    except (ValueError, RecursionError) as error:
+        raise Refused(ErrorKind.INVALID, f"the arguments of {entry.id}: {error}") from error
+    try:
+        import_jsonschema()
+        with _validating:
+            found = problems(text, True, given, True)
+            if found and (less := _without_nulls(given)) != given:
+                found = problems(text, True, less, True) and found
+    except BadSchema as error:
+        raise Refused(ErrorKind.INVALID, f"{entry.id}: its input_schema cannot be used: {error}") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # how Rust below jsonschema tells of a RecursionError
+            raise
+        reason = "its input_schema cannot be used: references nest without an end"
+        raise Refused(ErrorKind.INVALID, f"{entry.id}: {reason}") from error
+    if found:
+        line = f"the arguments do not fit the input_schema of {entry.id}: {'; '.join(found)}"
+        raise Refused(ErrorKind.INVALID, f"{line}{_taken(schema)}")
+
+
+def preload_checks() -> None:
+    """Import what the first check of arguments needs. Blocks for a tenth of a second."""
+    import_jsonschema()
+    with _validating:
+        problems("{}", True, {}, True)
+
+
+def _text_of(value: bytes) -> str:
+    """A Lua string that is not UTF-8, as good as JSON can have it."""
+    return value.decode(errors="replace")
+
+
+def _without_nulls(value: Value) -> Value:
+    match value:
+        case list():
+            return [_without_nulls(item) for item in value]
+        case dict():
+            return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        case _:
+            return value
+
+
+def _taken(schema: Json) -> str:
+    """The names that a schema for an object knows, for the end of an error line."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(schema, dict) or not isinstance(properties, dict) or not properties:
+        return ""
+    listed = schema.get("required")
+    required = listed if isinstance(listed, list) else []
+    names = (f"{name} (required)" if name in required else name for name in properties)
+    return f". It takes: {shorten(', '.join(names), 300)}"
