@@ -6,6 +6,7 @@ arguments, by the names that its help shows; its docstring is the help; what it 
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import inspect
 import re
@@ -19,7 +20,11 @@ from micro_agi_kernel.rollback import RolledBack
 from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
 from micro_agi_kernel.session import Emit, Session
+from micro_agi_kernel.tool_costs import ToolCost, tool_costs
 from micro_agi_kernel.values import money
+
+TOOLS_SHOWN = 20
+"""Rows of the table of tools."""
 
 Command = Callable[..., Awaitable[str]]
 
@@ -44,7 +49,17 @@ async def restore(session: Session, context: CallContext, rev: str, id: str | No
 
 
 async def cost(session: Session, context: CallContext) -> str:
-    """Show what this session took of each model: steps, tokens, money."""
+    """Show what this session took of each model, and what the tools used or made last cost against their use."""
+    house = session.workspace
+    made = await asyncio.to_thread(tool_costs, house.registry, house.uses, TOOLS_SHOWN)
+    parts = [_models_taken(session)]
+    if made:
+        lines = ["| tool | commits | tokens | money | used | failed | money per use |", "|---|--:|--:|--:|--:|--:|--:|"]
+        parts.append("\n".join((*lines, *map(_tool_row, made))))
+    return "\n\n".join(parts)
+
+
+def _models_taken(session: Session) -> str:
     taken = session.budget.by_model
     if not taken:
         return "No model was asked in this session."
@@ -57,6 +72,13 @@ def _cost_row(name: str, spent: Spent) -> str:
     usage = spent.usage
     counts = (spent.steps, usage.prompt, usage.cached, usage.completion, usage.reasoning)
     return f"| {name} | {' | '.join(f'{count:,}' for count in counts)} | {money(spent.cost)} |"
+
+
+def _tool_row(tool: ToolCost) -> str:
+    cost, uses = tool.cost, tool.uses
+    each = money(cost.money / uses.calls) if uses.calls else "-"
+    counts = (f"{tool.commits:,}", f"{cost.tokens:,}", money(cost.money), f"{uses.calls:,}", f"{uses.failed:,}", each)
+    return f"| {_code(str(tool.id))} | {' | '.join(counts)} |"
 
 
 async def compact(session: Session, context: CallContext) -> str:

@@ -13,6 +13,7 @@ from micro_agi_kernel.interfaces import MIB, CallContext, CallOutcome, Library, 
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, LuaEntry, read_lua
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import Registry, Snapshot
+from micro_agi_kernel.registry.uses import UseCounter
 from micro_agi_kernel.values import Value
 
 MAX_LIBRARIES = 64
@@ -34,8 +35,12 @@ class Functions:
         modules: frozenset[str],
         limits: Limits,
         most: Limits,
+        uses: UseCounter,
     ) -> None:
-        """`limits` are those of an entry that asks for none, `most` what one may ask for in `meta.limits`."""
+        """`limits` are those of an entry that asks for none, `most` what one may ask for in `meta.limits`.
+
+        `uses` counts the calls that run.
+        """
         self._registry = registry
         self._permissions = permissions
         self._sandbox = sandbox
@@ -43,6 +48,7 @@ class Functions:
         self._modules = modules
         self._limits = limits
         self._most = most
+        self._uses = uses
 
     async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
         """Call the entry at the newest commit. What goes wrong with the entry is in the outcome.
@@ -55,7 +61,9 @@ class Functions:
             return CallOutcome(error=error.as_error())
         grant = Grant(entry, program.modules, context)
         async with self._host.for_call(grant) as host:
-            return await self._sandbox.run(program, host, context.on_output)
+            outcome = await self._sandbox.run(program, host, context.on_output)
+        self._uses.count(id, ok=outcome.ok)
+        return outcome
 
     def _program(self, id: EntryId, input: Value) -> tuple[Entry, Program]:
         snapshot = self._registry.snapshot()

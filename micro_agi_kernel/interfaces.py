@@ -12,7 +12,7 @@ from typing import Protocol
 
 from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId
 from micro_agi_kernel.errors import CallError
-from micro_agi_kernel.events import Event
+from micro_agi_kernel.events import Event, Spent
 from micro_agi_kernel.messages import ModelChunk, ModelRequest
 from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.values import Value
@@ -132,6 +132,8 @@ class Provenance:
     prompt: str = ""
     session: str = ""
     cell: int = 0
+    spent: Callable[[], Spent] = Spent
+    """What the cell's model steps took since its last commit, if it wrote one; asked when a commit is written."""
 
 
 def _unheard(_: object) -> None:

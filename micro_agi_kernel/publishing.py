@@ -24,6 +24,7 @@ from micro_agi_kernel.kind_checks import check_kind
 from micro_agi_kernel.lua_entries import LUA_KINDS, read_lua
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Upkeep, Version
+from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.resources import resource
 from micro_agi_kernel.seeding import plan_seed, remember_brought, seed_digest, was_brought
 from micro_agi_kernel.values import Value
@@ -260,7 +261,7 @@ class _NoHost:
 
 
 def _message(changeset: Changeset, context: CallContext, policy: str, body: str) -> CommitMessage:
-    origin = context.provenance
+    origin, spent = context.provenance, context.provenance.spent()
     entry = changeset.operations[0].entry if len(changeset.operations) == 1 else None
     source = entry.source if entry is not None else None
     return CommitMessage(
@@ -272,6 +273,7 @@ def _message(changeset: Changeset, context: CallContext, policy: str, body: str)
         prompt=origin.prompt,
         session=origin.session,
         cell=origin.cell,
+        cost=str(Cost(spent.cost, spent.tokens, spent.steps)) if spent.tokens else "",  # else it is not known
         source_sha256=hashlib.sha256(source.encode()).hexdigest() if source else "",
     )
 

@@ -137,11 +137,12 @@ class Session:
             return TurnFinished("error", str(error), type(error).__name__, spent=self.budget.turn)
         finally:
             self._sync.turn_ended()
+            self.workspace.uses.save()
         return replace(end, registry=Revision(after, before, self.id, cell), spent=self.budget.turn)
 
     async def _answer(self, text: str, cell: int, emit: Emit) -> TurnFinished:
         agent, model = await self._ready(emit)
-        origin = Provenance(model.name, text, self.id, cell)
+        origin = Provenance(model.name, text, self.id, cell, lambda: self.budget.since_commit)
         limits = TurnLimits(self._settings.limits.steps, model.spec.window, model.spec.output_tokens)
         context = CallContext(emit=emit, provenance=origin)
         recorder, talk = Recorder(model, self._log), self._conversation

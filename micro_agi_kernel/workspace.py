@@ -5,6 +5,7 @@ A session stands on it; so do the commands that need no model.
 
 from __future__ import annotations
 
+import asyncio
 import pkgutil
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from micro_agi_kernel.publishing import Publishing, install_seed
 from micro_agi_kernel.registry import Person, Registry, Snapshot
 from micro_agi_kernel.registry.sharing.hook import refresh_hook
 from micro_agi_kernel.registry.signing import Signer
+from micro_agi_kernel.registry.uses import UseCounter
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.settings import Settings, person, secret
 from micro_agi_kernel.trust import choose_registry
@@ -48,6 +50,7 @@ class Workspace:
         self.sandbox = open_sandbox(settings)
         modules = module_names()
         self.publishing = Publishing(self.registry, self.permissions, self.sandbox, modules, self.person)
+        self.uses = UseCounter(self.registry.path)
         self.docs = DocsService(self.registry, settings.docs.remote)
         services: list[Service] = [
             self.docs,
@@ -64,6 +67,7 @@ class Workspace:
             modules,
             settings.sandbox.limits(),
             settings.sandbox.most(),
+            self.uses,
         )
 
     def take_notices(self) -> list[str]:
@@ -77,6 +81,7 @@ class Workspace:
 
     async def close(self) -> None:
         await self.sandbox.close()
+        await asyncio.to_thread(self.uses.close)
         self.registry.close()
 
 

@@ -50,7 +50,7 @@ COMPOSITION = (
         "syncing",
         "autosync",
     ),
-    *("compacting", "session", "commands", "frontends", "__main__"),
+    *("compacting", "session", "tool_costs", "commands", "frontends", "__main__"),
 )
 """Lowest first; each imports engines, values and what stands before it."""
 

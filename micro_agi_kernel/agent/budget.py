@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from micro_agi_kernel.errors import MicroAgiError
-from micro_agi_kernel.events import Event, Spent, UsageReport
+from micro_agi_kernel.events import EntryPublished, Event, Spent, UsageReport
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.values import money
 
@@ -36,6 +36,7 @@ class Budget:
         self._price = price
         self._by_model: dict[str, Spent] = {}
         self._turn = Spent()
+        self._since_commit = Spent()
         self._started = time.monotonic()
 
     @property
@@ -53,16 +54,24 @@ class Budget:
         """What the turn took until now."""
         return replace(self._turn, seconds=time.monotonic() - self._started)
 
+    @property
+    def since_commit(self) -> Spent:
+        """What the turn took since it last wrote to the registry, or since it began; time is not counted."""
+        return self._since_commit
+
     def begin_turn(self) -> None:
-        self._turn, self._started = Spent(), time.monotonic()
+        self._turn, self._since_commit, self._started = Spent(), Spent(), time.monotonic()
 
     def count(self, event: Event) -> Event:
         """`event`; a report of usage is counted, and comes back with its cost."""
+        if isinstance(event, EntryPublished):
+            self._since_commit = Spent()
         if not isinstance(event, UsageReport):
             return event
         event = replace(event, cost=self._price(event.model, event.usage))
         step = Spent(1, event.usage, event.cost)
         self._turn += step
+        self._since_commit += step
         self._by_model[event.model] = self._by_model.get(event.model, Spent()) + step
         return event
 

@@ -108,6 +108,7 @@ async def test_a_prompt_becomes_a_tool_becomes_a_commit(house: House) -> None:
     message = git(path, "log", "-1", "--format=%B")
     trailers = dict(line.split(": ", 1) for line in git_trailers(house, message))
     assert trailers.pop("Source-SHA256") == sha256(CLOCK["source"])
+    assert re.fullmatch(r"\$0\.\d+, \d+ tokens, 2 steps", trailers.pop("Cost"))
     assert trailers == {
         "Create": "app.generated:current_time",
         "Actor": "service:agent",
@@ -468,7 +469,7 @@ async def test_hostile_prompts(house: House, case: str) -> None:
         assert sent == PROMPTS[case].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     message = git(house.registry.path, "log", "-1", "--format=%B")
     keys = [line.partition(":")[0] for line in git_trailers(house, message)]
-    expected = ["Create", "Actor", "Policy", "Modules", "Model", "Prompt", "Session", "Cell", "Source-SHA256"]
+    expected = ["Create", "Actor", "Policy", "Modules", "Model", "Prompt", "Session", "Cell", "Cost", "Source-SHA256"]
     assert keys == [key for key in expected if key != "Prompt" or PROMPTS[case]]
     assert all(c.isprintable() or c == "\n" for c in message) and len(message) < 3_000
     assert git(house.registry.path, "log", "-1", "--format=%(trailers:key=Actor,valueonly)") == "service:agent"
