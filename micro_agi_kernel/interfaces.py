@@ -15,7 +15,7 @@ from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.events import Event, Spent
 from micro_agi_kernel.messages import ModelChunk, ModelRequest
 from micro_agi_kernel.outputs import Output
-from micro_agi_kernel.values import Value
+from micro_agi_kernel.values import Json, Value
 
 MIB = 1 << 20
 
@@ -151,6 +151,8 @@ class CallContext:
     provenance: Provenance = Provenance()
     depth: int = 0
     """Nested calls above this one."""
+    values: Mapping[str, Json] = field(default_factory=dict)
+    """What the entry, and whatever it calls, finds in its module ctx: from the agent's entry, never from a model."""
 
 
 class Caller(Protocol):

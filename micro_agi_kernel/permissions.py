@@ -24,7 +24,7 @@ ONLY_ON_ALLOW = frozenset(
 MAX_SHOWN = 300
 """Characters of a resource in an error line; a URL or a module's name may be any text of any length."""
 
-HOST_MODULES = frozenset({"docs", "funcs", "registry", "security"})
+HOST_MODULES = frozenset({"ctx", "docs", "funcs", "registry", "security"})
 """Modules that reach into the host; granted by where an entry lies, never by a policy."""
 
 

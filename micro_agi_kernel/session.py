@@ -13,13 +13,14 @@ from typing import TypeAlias
 from micro_agi_kernel import models
 from micro_agi_kernel.agent.budget import Bounds, Budget
 from micro_agi_kernel.agent.compression import Compressed
-from micro_agi_kernel.agent.context import AgentContext, AgentSpec
+from micro_agi_kernel.agent.context import AgentContext
 from micro_agi_kernel.agent.conversation import Conversation
+from micro_agi_kernel.agent.spec import TRAIT_KIND, TRAIT_TYPE, AgentSpec
 from micro_agi_kernel.agent.turn import Turn, TurnLimits
 from micro_agi_kernel.arguments import preload_checks
 from micro_agi_kernel.autosync import AutoSync
 from micro_agi_kernel.compacting import Compacting
-from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Provenance
@@ -28,6 +29,7 @@ from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, Pricing, read
 from micro_agi_kernel.models.endpoint import OPENAI_KEY
 from micro_agi_kernel.models.fallback import FallbackModel
 from micro_agi_kernel.models.replay import named_logs
+from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.session_log import Recorder, SessionLog
 from micro_agi_kernel.settings import Settings, secret
 from micro_agi_kernel.trust import with_trust
@@ -65,7 +67,7 @@ class Session:
         self._log = SessionLog(
             settings.sessions, self.id, self._known_keys, lambda line: workspace.notices.append(line)
         )
-        self._compacting = Compacting(settings.compression, self._conversation, self._log)
+        self._compacting = Compacting(settings.compression, self._conversation, self._log, self.budget.check)
 
     def run(self, text: str, *, cell: int = 0) -> AsyncGenerator[Event, None]:
         """Answer one prompt: its events, the last of which is TurnFinished.
@@ -169,12 +171,12 @@ class Session:
 
     def _read_spec(self) -> AgentSpec:
         """The agent's instructions as they stand now."""
-        entry = self.workspace.registry.snapshot().get(AGENT_ENTRY)
-        if entry is None:
+        spec = read_agent(self.workspace.registry.snapshot())
+        if spec is None:
             raise MicroAgiError(
                 f"the registry has no agent {AGENT_ENTRY}: bring it back with git, or start a new registry"
             )
-        return AgentSpec.from_entry(entry)
+        return spec
 
     def _agent_with(self, spec: AgentSpec) -> AgentContext:
         """The agent with what it has loaded, and `spec` as its instructions."""
@@ -214,6 +216,19 @@ class Session:
             if choice.fallback:
                 emit(Notice(choice.reason))
         return self._model
+
+
+def read_agent(snapshot: Snapshot) -> AgentSpec | None:
+    """The agent of this registry, None when it has none. Raises EntryError when it, or a trait of it, is unusable."""
+
+    def find_trait(name: str) -> Entry | None:
+        if ":" in name:
+            return snapshot.get(EntryId.parse(name))
+        named = snapshot.find({".kind": TRAIT_KIND, "meta.type": TRAIT_TYPE, "meta.name": name})
+        return next((trait for trait in named if trait.id.namespace != GENERATED_NAMESPACE), None)
+
+    entry = snapshot.get(AGENT_ENTRY)
+    return None if entry is None else AgentSpec.from_entry(entry, find_trait)
 
 
 def open_session(settings: Settings) -> Session:

@@ -1,7 +1,7 @@
 """`registry verify`: the audit of the store, and what only the whole house can check.
 
 Every commit by an agent is judged again by the policies that stood in its parent; of the newest state the
-policies are loaded, the models and agents read and every Lua source compiled.
+policies are loaded, the models read and every Lua source compiled.
 """
 
 from __future__ import annotations

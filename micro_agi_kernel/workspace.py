@@ -14,6 +14,7 @@ from micro_agi_kernel import __version__, lua_modules
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import CallError, MicroAgiError, Refused
 from micro_agi_kernel.functions import Functions
+from micro_agi_kernel.host.ctx import CtxService
 from micro_agi_kernel.host.docs import DocsService
 from micro_agi_kernel.host.funcs import FuncsService
 from micro_agi_kernel.host.http_client import HttpService
@@ -53,6 +54,7 @@ class Workspace:
         self.uses = UseCounter(self.registry.path)
         self.docs = DocsService(self.registry, settings.docs.remote)
         services: list[Service] = [
+            CtxService(),
             self.docs,
             HttpService(self.permissions.tool_may),
             RegistryService(self.registry, self.permissions, self.publishing),

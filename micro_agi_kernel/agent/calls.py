@@ -116,7 +116,9 @@ class ToolCalls:
             return error_json(CallError(ErrorKind.INVALID, f"the arguments are no JSON: {error}"))
         if not isinstance(arguments, dict):
             return error_json(CallError(ErrorKind.INVALID, "the arguments are no JSON object"))
-        context = replace(self._context, on_output=lambda output: self._emit(_event_of(call, output)))
+        context = replace(
+            self._context, values=tool.context, on_output=lambda output: self._emit(_event_of(call, output))
+        )
         return outcome_json(await self._caller.call(tool.id, arguments, context))
 
     def _load(self, value: Json) -> BoundTool | CallError | None:

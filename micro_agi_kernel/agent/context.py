@@ -11,63 +11,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from micro_agi_kernel.agent.spec import AgentSpec, ListedTool
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind
 from micro_agi_kernel.interfaces import ToolCatalog
 from micro_agi_kernel.messages import NOT_AT_TOP, ToolSpec
 from micro_agi_kernel.values import Json, check_json
 
-DEFAULT_MAX_TOKENS = 512
-"""Of an agent entry that names none, as in the reference."""
-
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _MAX_NAME = 64
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSpec:
-    """What an agent entry (meta.type agent.gen1) says."""
-
-    id: EntryId
-    prompt: str
-    model: str
-    max_tokens: int
-    temperature: float
-    thinking_effort: int | None
-    tools: tuple[str, ...]
-    """Ids, or `namespace:*`."""
-
-    @classmethod
-    def from_entry(cls, entry: Entry) -> AgentSpec:
-        """Raises EntryError with one line for an entry that is no usable agent."""
-        if entry.type != "agent.gen1":
-            raise EntryError(f"{entry.id} is no agent: its meta.type is {entry.type!r}, not 'agent.gen1'")
-        data = entry.data
-        prompt, model, tools = data.get("prompt"), data.get("model"), data.get("tools", [])
-        max_tokens, effort = data.get("max_tokens", DEFAULT_MAX_TOKENS), data.get("thinking_effort")
-        temperature = data.get("temperature", 0.0)
-        if not isinstance(prompt, str) or not isinstance(model, str):
-            raise EntryError(f"{entry.id}: an agent has a prompt and a model, both text")
-        if not isinstance(tools, list) or not all(isinstance(tool, str) for tool in tools):
-            raise EntryError(f"{entry.id}: tools is a list of ids, or 'namespace:*'")
-        if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or not 1 <= max_tokens <= 10**9:
-            raise EntryError(f"{entry.id}: max_tokens is a whole number from 1 to a thousand million")
-        if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature <= 2:
-            raise EntryError(f"{entry.id}: temperature is a number from 0 to 2")
-        if isinstance(effort, bool) or not isinstance(effort, int | None) or not -100 <= (effort or 0) <= 100:
-            raise EntryError(f"{entry.id}: thinking_effort is a whole number up to 100")
-        names = tuple(tool for tool in tools if isinstance(tool, str))
-        for name in names:
-            _check_tool_name(name, entry)
-        return cls(entry.id, prompt, model, max_tokens, float(temperature), effort, names)
-
-
-def _check_tool_name(name: str, entry: Entry) -> None:
-    """Raise EntryError unless `name` is an id or `namespace:*`."""
-    try:
-        EntryId.parse(f"{name[:-1]}x" if name.endswith(":*") else name)
-    except EntryError as error:
-        raise EntryError(f"{entry.id}: tools: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +30,8 @@ class BoundTool:
     spec: ToolSpec
     exclusive: bool
     """Runs alone, in the model's order."""
+    context: Mapping[str, Json]
+    """What the agent's entry gives it beside its arguments, for its module ctx."""
 
 
 Toolset = Mapping[str, BoundTool]
@@ -102,14 +56,15 @@ class AgentContext:
             return CallError(ErrorKind.INVALID, f"not a tool (meta.type != 'tool'): {id}")
         if refusal := catalog.refuses_load(entry):
             return refusal
-        tool = bind(entry)
-        holder = _toolset(self._entries(catalog)).get(tool.spec.name)
-        if holder is not None and holder.id != id:
+        toolset = _toolset(self._entries(catalog))
+        if had := next((tool for tool in toolset.values() if tool.id == id), None):
+            return had
+        tool = bind(entry, self._as_listed(id))
+        if holder := toolset.get(tool.spec.name):
             return CallError(
                 ErrorKind.ALREADY_EXISTS, f"the name {tool.spec.name!r} belongs to {holder.id}, loaded first"
             )
-        if id not in self._loaded:
-            self._loaded.append(id)
+        self._loaded.append(id)
         return tool
 
     def refresh(self) -> tuple[Toolset, tuple[EntryId, ...]]:
@@ -118,22 +73,29 @@ class AgentContext:
         Loaded tools that the registry no longer has (or that are broken now) are forgotten.
         """
         entries = self._entries(self._catalog.pinned())
-        found = {entry.id for entry in entries}
+        found = {entry.id for entry, _ in entries}
         gone = tuple(id for id in self._loaded if id not in found)
         self._loaded = [id for id in self._loaded if id in found]
         return _toolset(entries), gone
 
-    def _entries(self, catalog: ToolCatalog) -> list[Entry]:
-        """The agent's own tools, then those loaded, in the order of their loading."""
-        entries: list[Entry] = []
-        for name in self.spec.tools:
-            if name.endswith(":*"):
-                entries += catalog.tools(name.removesuffix(":*"))
+    def _entries(self, catalog: ToolCatalog) -> list[tuple[Entry, ListedTool]]:
+        """The agent's own tools, then those loaded, in the order of their loading; each as it is listed."""
+        entries: list[tuple[Entry, ListedTool]] = []
+        for listed in self.spec.tools:
+            if listed.name.endswith(":*"):
+                found = list(catalog.tools(listed.name.removesuffix(":*")))
             else:
-                entries += _readable_tool(catalog, EntryId.parse(name))
+                found = _readable_tool(catalog, EntryId.parse(listed.name))
+            entries += [(entry, listed) for entry in found]
+        own = {entry.id for entry, _ in entries}
         for id in self._loaded:
-            entries += _readable_tool(catalog, id)
+            if id not in own:
+                entries += [(entry, self._as_listed(id)) for entry in _readable_tool(catalog, id)]
         return entries
+
+    def _as_listed(self, id: EntryId) -> ListedTool:
+        """A loaded tool as the agent's entry would list it."""
+        return ListedTool(str(id), context=self.spec.context)
 
 
 def _readable_tool(catalog: ToolCatalog, id: EntryId) -> list[Entry]:
@@ -145,20 +107,21 @@ def _readable_tool(catalog: ToolCatalog, id: EntryId) -> list[Entry]:
     return [entry] if entry is not None and entry.is_tool else []
 
 
-def _toolset(entries: Iterable[Entry]) -> Toolset:
+def _toolset(entries: Iterable[tuple[Entry, ListedTool]]) -> Toolset:
     """The tools by name; of two with one name the first keeps it."""
     tools: dict[str, BoundTool] = {}
-    for entry in entries:
-        tool = bind(entry)
+    for entry, listed in entries:
+        tool = bind(entry, listed)
         tools.setdefault(tool.spec.name, tool)
     return tools
 
 
-def bind(entry: Entry) -> BoundTool:
-    """`entry` with a name and a schema that every provider accepts."""
-    alias = _NOT_IN_A_NAME.sub("_", entry.text("llm_alias") or entry.id.name)[:_MAX_NAME]
-    description = entry.text("llm_description") or entry.text("comment") or entry.text("title")
-    return BoundTool(entry.id, ToolSpec(alias, description, _schema(entry)), entry.meta.get("exclusive") is True)
+def bind(entry: Entry, listed: ListedTool) -> BoundTool:
+    """`entry` with a name and a schema that every provider accepts; what `listed` says counts before its own word."""
+    alias = listed.alias or _NOT_IN_A_NAME.sub("_", entry.text("llm_alias") or entry.id.name)[:_MAX_NAME]
+    own = entry.text("llm_description") or entry.text("comment") or entry.text("title")
+    spec = ToolSpec(alias, listed.description or own, _schema(entry))
+    return BoundTool(entry.id, spec, entry.meta.get("exclusive") is True, listed.context)
 
 
 def _schema(entry: Entry) -> Mapping[str, Json]:

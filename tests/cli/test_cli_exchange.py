@@ -184,7 +184,7 @@ def test_an_import_leaves_the_layout_of_a_registry_as_it_is(cli: Callable[..., R
         assert sharded != Path("out/registry.yaml").read_bytes()
         assert cli("registry", "import", "out").stdout.startswith("nothing differs in ")
         Path("out/app/tools/load_tool.lua").write_text("return {handler = function() end}\n")
-        assert cli("registry", "import", "out").stdout.endswith(" 1 updated, 32 unchanged\n")
+        assert cli("registry", "import", "out").stdout.endswith(" 1 updated, 33 unchanged\n")
         assert registry.snapshot().file("registry.yaml") == sharded and not registry.snapshot().problems()
 
 

@@ -10,7 +10,8 @@ from house_kit import House, create, delete, finished, git, id_of, talking, tool
 from model_server import calls, text
 
 from micro_agi_kernel.agent.calls import SIDE_BY_SIDE
-from micro_agi_kernel.agent.context import AgentContext, AgentSpec, BoundTool
+from micro_agi_kernel.agent.context import AgentContext, BoundTool
+from micro_agi_kernel.agent.spec import AgentSpec, ListedTool
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, RegistryError, SettingsError
 from micro_agi_kernel.events import ToolFinished, ToolStarted
@@ -71,13 +72,14 @@ def test_a_model_entry_with_a_number_beyond_reason_is_one_line(data: dict[str, A
 def test_an_agent_entry_with_a_number_beyond_reason_is_one_line(data: dict[str, Any]) -> None:
     entry = Entry(EntryId("app", "odd"), "registry.entry", {"type": "agent.gen1"}, {"prompt": "", "model": "m", **data})
     with pytest.raises(EntryError, match=r"^app:odd: (max_tokens|temperature|thinking_effort) is "):
-        AgentSpec.from_entry(entry)
+        AgentSpec.from_entry(entry, lambda name: None)
 
 
 def test_an_agent_entry_whose_tools_are_no_ids_names_itself() -> None:
     data = {"prompt": "", "model": "m", "tools": ["app.tools:*", "app tools"]}
     with pytest.raises(EntryError, match=r"^app:odd: tools: not an entry id"):
-        AgentSpec.from_entry(Entry(EntryId("app", "odd"), "registry.entry", {"type": "agent.gen1"}, data))
+        entry = Entry(EntryId("app", "odd"), "registry.entry", {"type": "agent.gen1"}, data)
+        AgentSpec.from_entry(entry, lambda name: None)
 
 
 @pytest.mark.parametrize("broken", ["[user\nname = x\n", None])
@@ -157,7 +159,7 @@ async def test_a_damaged_tool_breaks_itself_only_and_verify_names_it(house: Hous
 
 def test_a_tool_that_is_deleted_while_another_is_loaded_is_still_reported(house: House) -> None:
     house.write(*create(tool("first"), tool("second")))
-    spec = AgentSpec(EntryId("app", "agent"), "", "m", 1, 0.0, None, ("app.tools:*",))
+    spec = AgentSpec(EntryId("app", "agent"), "", "m", 1, 0.0, None, (ListedTool("app.tools:*"),))
     agent = AgentContext(spec, RegistryTools(house))
     assert isinstance(agent.load(id_of("app.generated:first")), BoundTool)
     house.write(*delete("app.generated:first"))

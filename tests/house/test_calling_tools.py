@@ -60,13 +60,13 @@ async def test_conditions_see_the_tool_and_its_modules(house: House) -> None:
 
 async def test_modules_that_a_pushed_tool_lists(house: House) -> None:
     """What got into the repository past the publisher is refused where it is called."""
-    for module in ("registry", "funcs", "security", "docs", "os", "nonsense"):
+    for module in ("registry", "funcs", "security", "docs", "ctx", "os", "nonsense"):
         house.write(*create(tool(f"uses_{module}", f"require('{module}') return 1", modules=["time", module])))
         error = await error_of(house, f"app.generated:uses_{module}")
         assert error.kind == ErrorKind.PERMISSION_DENIED
         assert error.message.startswith(f"policy denied: lua.module on {module} (")
     house.write(*create(policy("app:all", "allow", "*", "*")))
-    for module in ("registry", "funcs", "security", "docs"):
+    for module in ("registry", "funcs", "security", "docs", "ctx"):
         assert (await error_of(house, f"app.generated:uses_{module}")).kind == ErrorKind.PERMISSION_DENIED
     assert (await error_of(house, "app.generated:uses_nonsense")).kind == ErrorKind.NOT_FOUND
 

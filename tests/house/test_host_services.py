@@ -21,9 +21,11 @@ from micro_agi_kernel.registry import Registry, tree_entries
 from micro_agi_kernel.sandbox.frames import MAX_VALUE
 from micro_agi_kernel.values import Value
 
-SERVICES = ("docs", "funcs", "http_client", "registry", "security")
+SERVICES = ("ctx", "docs", "funcs", "http_client", "registry", "security")
 
 VALID: dict[str, dict[str, Any]] = {
+    "ctx.get": {"key": "agent_id"},
+    "ctx.all": {},
     "docs.page": {"path": "lua/core/time"},
     "docs.search": {"query": "time", "limit": 3},
     "docs.remote": {},
@@ -300,7 +302,7 @@ def readers(house: House, monkeypatch: pytest.MonkeyPatch) -> set[threading.Thre
     return found
 
 
-@pytest.mark.parametrize("op", [op for op in VALID if op not in ("docs.remote", "funcs.call")])
+@pytest.mark.parametrize("op", [op for op in VALID if op not in ("ctx.get", "ctx.all", "docs.remote", "funcs.call")])
 async def test_nothing_is_read_on_the_event_loop(
     house: House, op: str, readers: set[threading.Thread], monkeypatch: pytest.MonkeyPatch
 ) -> None:

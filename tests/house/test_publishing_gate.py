@@ -184,7 +184,7 @@ async def test_modules_outside_the_allow_list(outlaw: House, module: str) -> Non
     assert said == f"policy denied: lua.module on {module} (no policy allows it)"
 
 
-@pytest.mark.parametrize("module", ["registry", "funcs", "security", "docs"])
+@pytest.mark.parametrize("module", ["registry", "funcs", "security", "docs", "ctx"])
 async def test_host_modules_are_granted_by_no_policy(outlaw: House, module: str) -> None:
     assert f"lua.module on {module}" in await ask(outlaw, wish("create", "app.generated:x", modules=[module]))
     outlaw.write(*create(policy("app:open_all", "allow", "*", "*")))

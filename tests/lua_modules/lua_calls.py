@@ -67,6 +67,11 @@ _CRYPTO = {
     "crypto.constant_time_compare": Call('"a", "a"', "r == true"),
 }
 
+_CTX = {
+    "ctx.all": Call("", 'r.region == "eu" and r.limits.pages == 3'),
+    "ctx.get": Call('"region"', 'r == "eu"'),
+}
+
 _DISPLAY = {
     "display.display": Call('{["text/plain"] = "4"}', "r == nil"),
     "display.progress": Call('1, 2, "half"', "r == nil", required=1),
@@ -325,6 +330,7 @@ CALLS: dict[str, Call] = {
     **_BASE64,
     **_CHANNEL,
     **_CRYPTO,
+    **_CTX,
     **_DISPLAY,
     **_DOCS,
     **_ERRORS,

@@ -113,6 +113,20 @@ def _call(payload: dict[str, Value]) -> Value:
     raise _not_found(payload["id"])
 
 
+CONTEXT: dict[str, Value] = {
+    "agent_id": "app:dev_assistant",
+    "region": "eu",
+    "limits": {"pages": 3},
+    "languages": ["en", "fr"],
+}
+
+
+def _value(payload: dict[str, Value]) -> Value:
+    if (key := payload["key"]) in CONTEXT:
+        return CONTEXT[str(key)]
+    raise Refused(ErrorKind.NOT_FOUND, f"key not found: {shorten(str(key))}", retryable=False)
+
+
 def _evaluate(payload: dict[str, Value]) -> Value:
     denied = str(payload["resource"]).startswith("app:")
     return {"result": "deny" if denied else "undefined", "policy": "app:deny_core_ns" if denied else None}
@@ -163,6 +177,8 @@ ANSWERS: dict[str, Callable[[dict[str, Value]], Value]] = {
     "docs.page": _page,
     "docs.search": lambda payload: [{"path": "lua/core/time", "title": "time", "excerpt": "The current time."}],
     "docs.remote": lambda payload: None,
+    "ctx.all": lambda payload: CONTEXT,
+    "ctx.get": _value,
     "funcs.call": _call,
 }
 

@@ -20,6 +20,7 @@ PATHS = {
     "channel": "lua/core/channel",
     "coroutine": "lua/core/channel",
     "crypto": "lua/security/crypto",
+    "ctx": "lua/core/context",
     "display": "lua/display",
     "docs": "lua/docs",
     "errors": "lua/core/errors",

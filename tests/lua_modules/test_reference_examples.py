@@ -26,6 +26,7 @@ LOADS = {
     "core/time": "time", "core/registry": "registry", "core/funcs": "funcs", "data/json": "json", "data/yaml": "yaml",
     "data/base64": "base64", "text/text": "text", "dynamic/expression": "expr", "security/crypto": "crypto",
     "security/hash": "hash", "security/uuid": "uuid", "security/security": "security", "http/client": "http_client",
+    "core/context": "ctx",
 }  # fmt: skip
 PAGES = (*LOADS, "core/errors", "core/base", "core/channel")
 
@@ -194,6 +195,8 @@ class Answers(Host):
     """Has what the examples ask for."""
 
     async def request(self, op: str, payload: Value) -> Value:
+        if op == "ctx.get":
+            return "value"
         if op == "funcs.call":
             return {"name": "Alice"}
         if op == "registry.get":
@@ -254,7 +257,7 @@ async def test_an_example_of_the_reference_runs_and_gives_what_it_says(example: 
 
 
 async def test_most_examples_run_and_many_say_what_they_give() -> None:
-    of_the_host = ("core/funcs", "core/registry", "security/security")
+    of_the_host = ("core/context", "core/funcs", "core/registry", "security/security")
     examples = [example for example in EXAMPLES if example.page not in of_the_host]
     run = [example for example in RUN if example in examples]
     assert len(run) >= 160 and len(run) / len(examples) > 0.94

@@ -7,14 +7,13 @@ from typing import NamedTuple
 import click
 
 from micro_agi_kernel import models as models_room
-from micro_agi_kernel.agent.context import AgentSpec
 from micro_agi_kernel.docs_index import DocsIndex
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option, say
 from micro_agi_kernel.host.docs import read_pages
 from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, read_specs
 from micro_agi_kernel.models.replay import named_logs
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.session import AGENT_ENTRY
+from micro_agi_kernel.session import read_agent
 from micro_agi_kernel.settings import Settings, load_settings, secret
 from micro_agi_kernel.trust import with_trust
 from micro_agi_kernel.values import Json
@@ -78,8 +77,8 @@ def read_models(registry: Registry, settings: Settings) -> Models:
     snapshot = registry.snapshot()
     found, problems = read_specs(snapshot.find({"meta.type": MODEL_TYPE}))
     specs = with_trust(found, registry.path, settings.home)
-    agent = snapshot.get(AGENT_ENTRY)
-    wanted = AgentSpec.from_entry(agent).model if agent is not None else None
+    agent = read_agent(snapshot)
+    wanted = agent.model if agent is not None else None
     specs += named_logs((settings.model, wanted), settings.sessions)
     return Models(specs, problems, models_room.choose(specs, settings.model or None, wanted, secret))
 
