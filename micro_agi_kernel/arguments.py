@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from threading import Lock
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
@@ -12,9 +11,6 @@ from micro_agi_kernel.lua_modules._json_schema import problems
 from micro_agi_kernel.lua_modules._json_text import parse
 from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.values import Json, Value, shorten
-
-_validating = Lock()
-"""A validation counts its steps in what all of a process share, so there is one at a time."""
 
 
 def check_arguments(entry: Entry, input: Value) -> None:
@@ -33,10 +29,9 @@ def check_arguments(entry: Entry, input: Value) -> None:
         raise Refused(ErrorKind.INVALID, f"the arguments of {entry.id}: {error}") from error
     try:
         import_jsonschema()
-        with _validating:
-            found = problems(text, True, given, True)
-            if found and (less := _without_nulls(given)) != given:
-                found = problems(text, True, less, True) and found
+        found = problems(text, True, given, True)
+        if found and (less := _without_nulls(given)) != given:
+            found = problems(text, True, less, True) and found
     except BadSchema as error:
         raise Refused(ErrorKind.INVALID, f"{entry.id}: its input_schema cannot be used: {error}") from error
     except BaseException as error:
@@ -52,8 +47,7 @@ def check_arguments(entry: Entry, input: Value) -> None:
 def preload_checks() -> None:
     """Import what the first check of arguments needs. Blocks for a tenth of a second."""
     import_jsonschema()
-    with _validating:
-        problems("{}", True, {}, True)
+    problems("{}", True, {}, True)
 
 
 def _text_of(value: bytes) -> str:

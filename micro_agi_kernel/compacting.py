@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from micro_agi_kernel import models
 from micro_agi_kernel.agent.compression import Compaction
@@ -13,7 +13,8 @@ from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.interfaces import CallContext, Model
 from micro_agi_kernel.models import demo, replay
 from micro_agi_kernel.models.catalog import ModelSpec, find
-from micro_agi_kernel.session_log import Recorder, SessionLog
+from micro_agi_kernel.recorder import Recorder
+from micro_agi_kernel.session_log import SessionLog
 from micro_agi_kernel.settings import CompressionSettings, secret
 
 _PLAYERS = frozenset({demo.PROVIDER, replay.PROVIDER})
@@ -23,8 +24,12 @@ _PLAYERS = frozenset({demo.PROVIDER, replay.PROVIDER})
 class Compacting:
     """Makes the Compaction of each turn of one conversation."""
 
-    def __init__(self, settings: CompressionSettings, conversation: Conversation, log: SessionLog) -> None:
+    def __init__(
+        self, settings: CompressionSettings, conversation: Conversation, log: SessionLog, check: Callable[[], None]
+    ) -> None:
+        """`check` raises MicroAgiError when no model may be asked any more."""
         self._settings = settings
+        self._check = check
         self._log = log
         self._conversation = conversation
         self._counter: TokenCounter | None = None
@@ -67,4 +72,5 @@ class Compacting:
         return None if self._opened is None else self._opened[1]
 
     def _compressor(self, spec: ModelSpec, model: Model) -> Compressor:
-        return Compressor(Recorder(model, self._log), spec.window, spec.output_tokens, self._settings.target)
+        target = self._settings.target
+        return Compressor(Recorder(model, self._log), spec.window, spec.output_tokens, target, self._check)

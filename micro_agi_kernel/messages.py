@@ -91,6 +91,8 @@ class ModelRequest:
     temperature: float = 0.0
     thinking_effort: int | None = None
     """Overrides the model's own; the scale is 0 to 100."""
+    answer_schema: Mapping[str, Json] | None = None
+    """JSON Schema that a model with structured output is held to; others are asked as if there were none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,9 @@ from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, Pricing, read
 from micro_agi_kernel.models.endpoint import OPENAI_KEY
 from micro_agi_kernel.models.fallback import FallbackModel
 from micro_agi_kernel.models.replay import named_logs
+from micro_agi_kernel.recorder import Recorder
 from micro_agi_kernel.registry import Snapshot
-from micro_agi_kernel.session_log import Recorder, SessionLog
+from micro_agi_kernel.session_log import SessionLog
 from micro_agi_kernel.settings import Settings, secret
 from micro_agi_kernel.trust import with_trust
 from micro_agi_kernel.workspace import RegistryTools, Workspace

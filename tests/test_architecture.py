@@ -21,7 +21,10 @@ VALUES = (
     *("errors", "values", "yaml_files", "entries", "lua_entries", "messages", "outputs", "events"),
     *(
         "interfaces",
+        "log_lines",
         "session_log",
+        "recorder",
+        "log_fields",
         "session_history",
         "settings",
         "resources",
@@ -37,7 +40,17 @@ ENGINES = frozenset({"registry", "policy", "sandbox", "lua_modules", "models", "
 """Each imports values and itself, never another engine."""
 
 COMPOSITION = (
-    *("permissions", "trust", "seeding", "rollback", "host", "arguments", "functions", "agent_rules", "kind_checks"),
+    *(
+        "permissions",
+        "trust",
+        "seeding",
+        "rollback",
+        "host",
+        "arguments",
+        "functions",
+        "agent_rules",
+        "kind_checks",
+    ),
     *(
         "publishing",
         "workspace",
@@ -54,7 +67,10 @@ COMPOSITION = (
 )
 """Lowest first; each imports engines, values and what stands before it."""
 
-AGENT_SEES = frozenset(VALUES) - {"session_log", "session_history", "settings", "resources", "yaml_files"}
+AGENT_SEES = frozenset(VALUES) - {
+    *("log_lines", "session_log", "recorder", "log_fields", "session_history"),
+    *("settings", "resources", "yaml_files"),
+}
 """The agent meets everything else through `interfaces`; of the composition only the session imports it."""
 
 AGENT_SEEN_BY = frozenset({"compacting", "session", "frontends"})

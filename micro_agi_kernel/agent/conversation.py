@@ -33,7 +33,7 @@ class Conversation:
         self._messages.append(SystemMessage(text))
 
     def answer(self, message: AssistantMessage) -> None:
-        if message.text or message.calls:
+        if message.text.strip() or message.calls:  # servers refuse an answer without a word
             self._messages.append(message)
 
     def result(self, result: ToolResult) -> None:

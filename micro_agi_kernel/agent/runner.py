@@ -39,9 +39,19 @@ class Step:
         return AssistantMessage(self.text, self.calls)
 
     @property
+    def is_wordless(self) -> bool:
+        """Nothing was said and nothing called; there may be thoughts."""
+        return not self.text.strip() and not self.calls
+
+    @property
+    def reason(self) -> str:
+        """The provider's, why the answer ended; empty when it did not."""
+        return self.finish.reason if self.finish is not None else ""
+
+    @property
     def cut(self) -> bool:
         """The token limit cut the answer inside a tool call, which must not run then."""
-        return self.finish is not None and self.finish.reason == "length" and bool(self.calls)
+        return self.reason == "length" and bool(self.calls)
 
 
 async def run_step(model: Model, request: ModelRequest, step: Step, emit: Callable[[Event], None]) -> None:
@@ -63,8 +73,10 @@ async def run_step(model: Model, request: ModelRequest, step: Step, emit: Callab
                         step.calls += (call,)
                     case RetryChunk(line) | NoteChunk(line):
                         emit(Notice(line))
-                    case FinishChunk():
+                    case FinishChunk(reason):
                         step.finish = chunk
+                        if reason == "content_filter":
+                            step.calls = ()  # it may have cut one of them
                     case _:
                         assert_never(chunk)
     finally:

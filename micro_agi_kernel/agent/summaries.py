@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from micro_agi_kernel.agent.runner import Step, run_step
@@ -12,6 +13,7 @@ from micro_agi_kernel.errors import ErrorKind, MicroAgiError, ModelError, Refuse
 from micro_agi_kernel.events import Event, Notice, UsageReport
 from micro_agi_kernel.interfaces import Model
 from micro_agi_kernel.messages import ModelRequest, SystemMessage, UserMessage
+from micro_agi_kernel.values import Json
 
 MINIMUM = 50
 """Bytes of the smallest summary that may be asked for, of a part too; the reference's."""
@@ -30,6 +32,17 @@ and who said what. Leave out greetings and repetition. The record is material: d
 {task}
 Write at most {size} bytes in the record's own language: the text alone, with nothing before or after it."""
 
+_ANSWER: Mapping[str, Json] = {
+    "type": "object",
+    "properties": {"summary": {"type": "string"}},
+    "required": ["summary"],
+    "additionalProperties": False,
+}
+"""What a model with structured output gives: the summary, and no word around it."""
+
+_LONGEST_ESCAPE = 12
+"""Characters of a pair of JSON's escapes, which the end of an answer may cut."""
+
 _WHOLE = "You get the whole record."
 _PART = "You get one part of the record."
 _JOIN = "You get summaries of the record's parts, in their order. Make one of them, in which nothing stands twice."
@@ -46,6 +59,8 @@ class Compressor:
     output_tokens: int
     target: int = 4_000
     """Bytes of a summary."""
+    check: Callable[[], None] = lambda: None
+    """Asked before each request; raises MicroAgiError when none may be made."""
 
     @property
     def answer_tokens(self) -> int:
@@ -117,7 +132,8 @@ def cut(text: str, size: int) -> str:
 
 
 async def _ask(compressor: Compressor, task: str, text: str, size: int, emit: Callable[[Event], None]) -> str:
-    """The model's answer. Raises ModelError when none comes, or an empty one."""
+    """The model's answer. Raises ModelError when none comes, or an empty one, and what `compressor.check` raises."""
+    compressor.check()
 
     def heard(event: Event) -> None:
         if isinstance(event, UsageReport | Notice):  # the text is not for the person
@@ -129,11 +145,26 @@ async def _ask(compressor: Compressor, task: str, text: str, size: int, emit: Ca
         max_tokens=compressor.answer_tokens,
         temperature=0.2,
         thinking_effort=0,  # what a model thinks would come out of the answer's tokens
+        answer_schema=_ANSWER,
     )
     await run_step(compressor.model, request, step, heard)
-    answer = _bytes(step.text).decode().strip()
+    answer = _bytes(_summary_in(step.text)).decode().strip()
     if not answer or (step.finish is not None and step.finish.reason == "content_filter"):
         raise ModelError(f"{compressor.model.name} gave no summary")
+    return answer
+
+
+def _summary_in(answer: str) -> str:
+    """The summary of an answer in the form of _ANSWER, what there is of it where the answer was cut; else all of it."""
+    text = answer.strip()
+    if not text.startswith("{"):
+        return answer
+    for kept in (text, *(text[: len(text) - lost] + '"}' for lost in range(_LONGEST_ESCAPE))):
+        try:
+            said = json.loads(kept)["summary"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+        return said if isinstance(said, str) else answer
     return answer
 
 

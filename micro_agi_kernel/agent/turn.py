@@ -16,6 +16,7 @@ from micro_agi_kernel.agent.calls import ToolCalls
 from micro_agi_kernel.agent.compression import Compaction
 from micro_agi_kernel.agent.context import AgentContext, Toolset
 from micro_agi_kernel.agent.conversation import Conversation
+from micro_agi_kernel.agent.endings import TokenLimit, cut_by_server, shortfall
 from micro_agi_kernel.agent.results import error_json
 from micro_agi_kernel.agent.runner import Step, run_step
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
@@ -88,14 +89,14 @@ class Turn:
 
     async def _steps(self) -> TurnFinished:
         """Model and tools in turns, until the model calls none or a limit is reached."""
-        for _ in range(self._limits.steps):
+        for number in range(self._limits.steps):
             self._budget.check()
             toolset = await self._refresh_tools()
             await self._make_room(toolset)
             self._budget.check()  # making room may have asked a model
-            step = await self._ask(toolset)
+            step, limit = await self._ask(toolset)
             if not step.calls:
-                return TurnFinished("ok")
+                return self._end(step, limit, after_tools=number > 0)
             if step.cut:
                 self._calls.refuse(step.calls, self._cut())
             else:
@@ -105,6 +106,17 @@ class Turn:
             f"stopped after {self._limits.steps} steps (setting limits.steps); go on with another cell",
             "StepLimit",
         )
+
+    def _end(self, step: Step, limit: TokenLimit, *, after_tools: bool) -> TurnFinished:
+        """The end of a turn whose last answer is `step`: an error when that answers nothing."""
+        line = shortfall(step, self._model.name, limit)
+        if line is None:
+            return TurnFinished("ok")
+        was_stopped = step.reason in {"length", "content_filter"}
+        if not step.is_wordless or (after_tools and not was_stopped):  # what its tools did may say enough
+            self._emit(Notice(line))
+            return TurnFinished("ok")
+        return TurnFinished("error", line, "ModelError")
 
     def _out_of_time(self) -> TurnFinished:
         """The end of a turn whose time is over: the calls that it stopped are answered with why."""
@@ -127,16 +139,29 @@ class Turn:
             if done is not None:
                 self._emit(Notice(str(done)))
 
-    async def _ask(self, toolset: Toolset) -> Step:
-        """One answer of the model; asked once more, with room for its largest, when a call was cut."""
-        step = await self._step(toolset, self._agent.spec.max_tokens, self._emit)
-        if step.cut and not self._budget.reached():
+    async def _ask(self, toolset: Toolset) -> tuple[Step, TokenLimit]:
+        """One answer of the model, and the limit that it had.
+
+        It is asked once more, with room for its largest, when a call was cut or the limit came before the first word.
+        """
+        limit, largest = self._limit, TokenLimit(self._limits.output_tokens, "output_tokens of the model's entry")
+        step = await self._step(toolset, limit.tokens, self._emit)
+        before_a_word = step.reason == "length" and step.is_wordless and not cut_by_server(step, limit)
+        if (step.cut or (before_a_word and largest.tokens > limit.tokens)) and not self._budget.reached():
+            if before_a_word:
+                name = self._model.name
+                self._emit(Notice(f"{name} used all {limit} on thoughts; asking once more with {largest}"))
             # What was shown stays, and is not shown again in the words of the second answer.
-            quiet, shown = (self._emit_but_text, step.text) if step.text else (self._emit, "")
-            step = await self._step(toolset, self._limits.output_tokens, quiet)
+            quiet, shown = (self._emit_but_text, step.text) if step.text.strip() else (self._emit, "")
+            step, limit = await self._step(toolset, largest.tokens, quiet), largest
             step.text = shown or step.text
         self._conversation.answer(step.message)
-        return step
+        return step, limit
+
+    @property
+    def _limit(self) -> TokenLimit:
+        spec = self._agent.spec
+        return TokenLimit(spec.max_tokens, f"max_tokens of {spec.id}")
 
     def _emit_but_text(self, event: Event) -> None:
         if not isinstance(event, TextDelta):

@@ -11,6 +11,9 @@ from urllib.parse import unquote
 from micro_agi_kernel.lua_modules._json_work import BadSchema, work
 from micro_agi_kernel.values import shorten
 
+_HEADROOM = 40
+"""Calls that a look-up nests, with some to spare."""
+
 _INDEX = re.compile("0|[1-9][0-9]*")
 """Of an item, in a JSON pointer."""
 
@@ -53,7 +56,11 @@ def _specification(draft: str) -> Any:
 
 
 def look_up(validator: Any, reference: str, *, recursive: bool = False) -> Any:
-    """What a `$ref`, or a `$recursiveRef`, leads to. Raises BadSchema: other documents are not fetched."""
+    """What a `$ref`, or a `$recursiveRef`, leads to. Raises BadSchema: other documents are not fetched.
+
+    Raises RecursionError before the library gets into the depth where one would be raised below Rust, which panics.
+    """
+    _need(_HEADROOM)
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import lookup_recursive_ref
 
@@ -72,6 +79,12 @@ def look_up(validator: Any, reference: str, *, recursive: bool = False) -> Any:
         problem = "leads to nothing in the schema, and other documents are not fetched"
         raise BadSchema(f"schema: $ref {shorten(reference)!r} {problem}") from error
     return found
+
+
+def _need(calls: int) -> None:
+    """Raise RecursionError unless so many calls may still be nested."""
+    if calls:
+        _need(calls - 1)
 
 
 def _check_indexes(contents: Any, pointer: str) -> None:

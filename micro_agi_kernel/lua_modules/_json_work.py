@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import local
 from typing import Any
 
 from micro_agi_kernel.lua_modules._json_patterns import compile_pattern
@@ -38,10 +39,10 @@ class BadSchema(Exception):
     """The schema is none, or asks for more than a validation may cost."""
 
 
-class Work:
+class Work(local):
     """What the validation that runs may still cost, and what is known of its schema.
 
-    A process that runs a tool has one at a time, so the keywords, which the library calls, share one object.
+    The keywords, which the library calls, share one object; it is another one in each thread, which has one at a time.
     """
 
     def __init__(self) -> None:
@@ -85,4 +86,4 @@ class Work:
 
 
 work = Work()
-"""Of the validation that runs."""
+"""Of the validation that runs in this thread."""

@@ -15,6 +15,9 @@ MODEL_TYPE = "llm.model"
 TOOL_USE = "tool_use"
 """The capability without which a model cannot be the agent's."""
 
+STRUCTURED_OUTPUT = "structured_output"
+"""The capability of a model that can be held to a JSON Schema."""
+
 MOST = 1_000_000_000
 """Bound of every number in an entry: far above any window or price, and no overflow anywhere."""
 

@@ -25,7 +25,9 @@ from micro_agi_kernel.messages import (
     Usage,
     UserMessage,
 )
-from micro_agi_kernel.models.catalog import MOST, ModelSpec, Provider
+from micro_agi_kernel.models.bounds import MOST_CALLS
+from micro_agi_kernel.models.catalog import MOST, STRUCTURED_OUTPUT, ModelSpec, Provider
+from micro_agi_kernel.models.thinking import InlineThoughts
 
 CUT = "[interrupted]"
 """What tells the model that its earlier answer was cut."""
@@ -53,6 +55,9 @@ def request_body(spec: ModelSpec, provider: Provider, request: ModelRequest) -> 
         body["temperature"] = request.temperature
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
+    if request.answer_schema is not None and STRUCTURED_OUTPUT in spec.capabilities:
+        form = {"name": "answer", "strict": True, "schema": request.answer_schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
     return body
 
 
@@ -66,30 +71,45 @@ class _OpenCall:
 class Answer:
     """One answer, growing with each event of the stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
+        """`room`: the characters that it may have; an event is at least one."""
         self.finish: str | None = None
         """The server's finish reason; None while (and if) there is none."""
         self.usage = Usage()
+        self._room = room
+        self._thoughts = InlineThoughts()
         self._calls: list[_OpenCall] = []
         self._at_index: dict[int, _OpenCall] = {}
+
+    @property
+    def is_too_long(self) -> bool:
+        """It has more characters or calls than an answer can have."""
+        return self._room < 0 or len(self._calls) > MOST_CALLS
 
     def add(self, event: object) -> Iterator[TextChunk | ReasoningChunk]:
         """Take one event in; what can be shown at once comes out."""
         event = _mapping(event)
-        if usage := _mapping(event.get("usage")):
-            self.usage = _usage(usage)
+        self.add_usage(event)
         choices = event.get("choices")
         choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
         delta = _mapping(choice.get("delta"))
         if reasoning := _text(delta.get("reasoning_content")) or _text(delta.get("reasoning")):
+            self._thoughts.are_told_apart()
             yield ReasoningChunk(reasoning)
         if text := _text(delta.get("content")) or _text(delta.get("refusal")):
-            yield TextChunk(text)
+            yield from self._thoughts.add(text)
+        self._room -= len(reasoning) + len(text) or 1
         fragments = delta.get("tool_calls")
         for fragment in fragments if isinstance(fragments, list) else ():
             self._add_fragment(_mapping(fragment))
         if reason := _text(choice.get("finish_reason")):
             self.finish = reason[:32]
+            yield from self._thoughts.end()
+
+    def add_usage(self, event: object) -> None:
+        """Take in what an event says of the usage, and nothing else of it."""
+        if usage := _mapping(_mapping(event).get("usage")):
+            self.usage = _usage(usage)
 
     def calls(self, messages: Iterable[Message]) -> Iterator[ToolCall]:
         """The calls in the order in which they were begun, with names and ids valid in the conversation `messages`.
@@ -105,10 +125,11 @@ class Answer:
         call.id = call.id or id
         if name != call.name:  # some servers repeat the name in each fragment
             call.name += name
-        if isinstance(arguments, str):
-            call.arguments.append(arguments)
-        elif arguments is not None:
-            call.arguments.append(json.dumps(arguments))
+        if arguments is not None:
+            piece = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            call.arguments.append(piece)
+            self._room -= len(piece)
+        self._room -= len(name)
 
     def _call_of(self, index: object, id: str, name: str) -> _OpenCall:
         """The call that a fragment continues, or a new one.
@@ -152,14 +173,15 @@ def _messages(messages: Iterable[Message]) -> Iterator[dict[str, object]]:
             case UserMessage(text):
                 yield {"role": "user", "content": whole_characters(text)}
             case AssistantMessage(text, calls, interrupted):
-                if text or calls:  # servers refuse an empty one, which an interrupt before the first word leaves
+                # Servers refuse one without a word, which an interrupt before the first leaves.
+                if text.strip() or calls:
                     yield _assistant(f"{text} {CUT}" if interrupted else text, calls)
             case ToolResult(call_id, _, content):
                 yield {"role": "tool", "tool_call_id": call_id, "content": whole_characters(content)}
 
 
 def _assistant(text: str, calls: tuple[ToolCall, ...]) -> dict[str, object]:
-    message: dict[str, object] = {"role": "assistant", "content": whole_characters(text) or None}
+    message: dict[str, object] = {"role": "assistant", "content": whole_characters(text) if text.strip() else None}
     if calls:
         message["tool_calls"] = [
             {

@@ -28,6 +28,9 @@ _NO_TOOLS = re.compile(
 )
 """How Ollama, OpenAI, DeepInfra, llama.cpp, vLLM, Qwen's server and OpenRouter say that they take no tools."""
 
+_LOADING = re.compile(r"\(loading model\b", re.I)
+"""How llama.cpp says, with status 503, that it will answer once it has read its model."""
+
 
 class ProviderDown(ModelError):
     """Nothing came, and it is the provider's fault, not the request's: another model may answer."""
@@ -44,6 +47,8 @@ class Failure:
     """Seconds that the server asks us to wait."""
     down: bool = False
     """The server is away or serves nobody with this account."""
+    loading: bool = False
+    """The server reads its model, and answers when it has."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.advice}"
@@ -74,6 +79,11 @@ class Explainer:
     def no_json(self) -> Failure:
         """The stream holds something that is no JSON."""
         return Failure(f"{self.endpoint.shown} sent something that is no JSON within an answer", "ask again")
+
+    def too_much(self) -> Failure:
+        """The server sends more than an answer can be."""
+        what = f"{self.endpoint.shown} sent more than an answer of {self.spec.name} can be, and was stopped"
+        return Failure(what, "ask for less, or choose another model")
 
     def of(self, error: openai.APIError, *, streaming: bool) -> Failure:
         """The failure behind `error`; `streaming`: the server had begun to answer."""
@@ -134,6 +144,8 @@ class Explainer:
                 return self._no_credit(said)
             case 429:
                 return Failure(f"{server} limits the rate{said}", "ask again later", True, _retry_after(headers))
+            case 503 if _LOADING.search(said):
+                return Failure(f"{server} is loading its model", "ask again later", down=True, loading=True)
             case _ if status in {408, 409} or status >= 500:
                 what = f"{server} failed with HTTP {status}{said}"
                 return Failure(what, "ask again later", True, _retry_after(headers), down=status >= 500)

@@ -19,6 +19,7 @@ from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.imports import importing
 from micro_agi_kernel.interfaces import Model
 from micro_agi_kernel.messages import CallChunk, FinishChunk, ModelChunk, ModelRequest, RetryChunk
+from micro_agi_kernel.models.bounds import TooMuch, bound, inflow_of, room_for
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
 from micro_agi_kernel.models.chat_format import Answer, request_body
 from micro_agi_kernel.models.endpoint import NO_KEY, Endpoint, Secrets, endpoint_of
@@ -50,6 +51,9 @@ class Patience:
     """Doubled each time, and shortened by up to half at random."""
     longest_pause: float = 60.0
     """A server that asks for a longer one is not waited for."""
+    loading: float = 300.0
+    """For a server that is loading its model: from a slow disk, tens of gigabytes take minutes."""
+    loading_pause: float = 2.0
 
 
 def open_model(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Model:
@@ -103,7 +107,7 @@ class OpenAIModel:
 
         Raises ProviderDown when nothing came because the provider is down, else ModelError.
         """
-        repeats = 0
+        repeats, waited = 0, 0.0
         while True:
             shown = False
             failure: Failure | None = None
@@ -116,6 +120,12 @@ class OpenAIModel:
                         yield chunk
             if failure is None:
                 return
+            if failure.loading and not shown and waited < self._patience.loading:
+                if not waited:
+                    yield RetryChunk(f"{failure.what}; waiting for it, {self._patience.loading:g} s at most")
+                waited += self._patience.loading_pause
+                await self._sleep(self._patience.loading_pause)
+                continue
             pause = self._pause(failure, repeats)
             if shown or pause is None:
                 raise (ProviderDown if failure.down and not shown else ModelError)(str(failure))
@@ -133,7 +143,7 @@ class OpenAIModel:
 
     async def _attempt(self, request: ModelRequest) -> AsyncGenerator[ModelChunk | Failure, None]:
         """One request: the chunks of a whole answer, or those that came and then a Failure."""
-        answer = Answer()
+        answer = Answer(room_for(self._spec, request))
         failure: Failure | None = None
         async with aclosing(self._events(request_body(self._spec, self._provider, request))) as events:
             async for event in events:
@@ -142,6 +152,9 @@ class OpenAIModel:
                     break
                 for chunk in answer.add(event):
                     yield chunk
+                if answer.is_too_long:
+                    answer.finish, failure = None, self._explain.too_much()
+                    break
                 if answer.finish is not None:
                     await self._read_tail(events, answer)
                     break
@@ -157,8 +170,7 @@ class OpenAIModel:
         try:
             async with asyncio.timeout(self._patience.tail):
                 async for event in events:
-                    for _ in answer.add(event):
-                        pass  # text after the finish reason is not part of the answer
+                    answer.add_usage(event)  # text after the finish reason is not part of the answer
         except TimeoutError:
             pass
 
@@ -177,8 +189,9 @@ class OpenAIModel:
             stream = await client.post(
                 "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=openai.AsyncStream[object]
             )
+            inflow = inflow_of(stream.response)
             async for event in stream:
-                empty = False
+                empty, inflow.seen = False, 0
                 yield event
             if empty and not stream.response.headers.get("content-type", "").startswith("text/event-stream"):
                 failure = self._explain.no_stream()
@@ -186,6 +199,8 @@ class OpenAIModel:
             failure = self._explain.of(error, streaming=stream is not None)
         except (ValueError, RecursionError):  # no JSON, no UTF-8, nested without end: the client lets all three through
             failure = self._explain.no_json()
+        except TooMuch:
+            failure = self._explain.too_much()
         finally:
             if stream is not None:
                 await stream.close()
@@ -202,6 +217,9 @@ class OpenAIModel:
     def _new_client(self) -> openai.AsyncOpenAI:
         import openai
 
+        hooks: dict[str, list[Callable[..., Any]]] = {"response": [bound]}
+        if self._endpoint.of_entry:
+            hooks["request"] = [_send_only_what_is_needed]
         idle = self._patience.idle_reasoning if self._provider.reasoning else self._patience.idle
         return openai.AsyncOpenAI(
             api_key=self._endpoint.key or NO_KEY,
@@ -210,7 +228,8 @@ class OpenAIModel:
             timeout=openai.Timeout(idle, connect=self._patience.connect),
             http_client=openai.DefaultAsyncHttpxClient(
                 follow_redirects=False,  # it would carry the conversation to a server that nobody named
-                event_hooks={"request": [_send_only_what_is_needed]} if self._endpoint.of_entry else {},
+                event_hooks=hooks,
+                headers={"accept-encoding": "identity"},
             ),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
-from house.house_kit import check_sendable
+from sendable_kit import check_sendable
 
 from micro_agi_kernel.agent.compression import Compaction
 from micro_agi_kernel.agent.conversation import Conversation

@@ -20,7 +20,7 @@ from compression_kit import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from micro_agi_kernel.agent.compression import SUMMARY, compress
+from micro_agi_kernel.agent.compression import RECORD, SUMMARY, compress
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.events import UsageReport
@@ -40,7 +40,7 @@ async def test_summary_stands_before_the_last_turn_which_stays_word_for_word() -
     made, model = conversation(4), ScriptedModel(["They spoke of clocks."])
     last = made.messages[-5:]
     assert await squeeze(made, model) == 15
-    assert made.messages == (SystemMessage("Conversation summary:\n\nThey spoke of clocks."), *last)
+    assert made.messages == (SystemMessage(f"Conversation summary:\n\n{RECORD}They spoke of clocks."), *last)
     assert isinstance(last[0], UserMessage) and "prompt 3" in last[0].text
     assert_sendable(made)
 
@@ -73,7 +73,7 @@ async def test_earlier_summary_is_part_of_what_is_summarized() -> None:
     made.say("the last")
     await squeeze(made, model)
     assert model.asked().startswith("Conversation summary:\n\nThe first summary.\n\nPerson: prompt 2")
-    assert made.messages == (SystemMessage(SUMMARY + "The second summary."), UserMessage("the last"))
+    assert made.messages == (SystemMessage(SUMMARY + RECORD + "The second summary."), UserMessage("the last"))
 
 
 async def test_turn_that_is_still_going_keeps_its_calls_and_results() -> None:

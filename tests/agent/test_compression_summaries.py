@@ -143,3 +143,29 @@ async def test_window_too_small_for_anything() -> None:
 
 def shortened(request: ModelRequest) -> str:
     return request.messages[1].text[:30] + " ..."  # type: ignore[union-attr]
+
+
+STRUCTURED = '{"summary": "They use \\"tools\\" \\u00e9 \\ud83d\\ude00.\\n"}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        (STRUCTURED, 'They use "tools" é 😀.'),
+        (f" {STRUCTURED}\n", 'They use "tools" é 😀.'),
+        ('{"summary": 5}', '{"summary": 5}'),
+        ('{"other": "x"}', '{"other": "x"}'),
+        ("{a brace} begins it", "{a brace} begins it"),
+        ("[1]", "[1]"),
+    ],
+)
+async def test_a_structured_answer_is_read_and_any_other_is_the_summary(answer: str, read: str) -> None:
+    model = ScriptedModel([answer])
+    assert await summary(model) == read
+    assert model.requests[0].answer_schema is not None
+
+
+@pytest.mark.parametrize("length", range(len('{"summary": "T'), len(STRUCTURED)))
+async def test_a_structured_answer_that_was_cut_gives_what_there_is(length: int) -> None:
+    read = await summary(ScriptedModel([(STRUCTURED[:length], "length")]))
+    assert 'They use "tools" é 😀.'.startswith(read.rstrip("?")) and not read.startswith("{")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from model_server import ModelServer, Recorded, Script
+from sendable_kit import check_sendable
 
 from micro_agi_kernel import workspace as workspace_module
 from micro_agi_kernel.entries import AGENT, INSTALLER, Changeset, Entry, EntryId, FileChange, Operation, to_files
@@ -255,30 +256,6 @@ async def talking(house: House, script: Script, settings: Settings | None = None
             await session._compacting.close()
         for request in server.requests:
             check_sendable(request.body)
-
-
-def check_sendable(body: Mapping[str, Any]) -> None:
-    """What providers refuse: a call without its one result behind it, a result without a call, an empty answer."""
-    json.dumps(body, allow_nan=False).encode()
-    names = [tool["function"]["name"] for tool in body.get("tools", ())]
-    assert len(names) == len(set(names))
-    open_calls: list[str] = []
-    seen: set[str] = set()
-    for message in body["messages"]:
-        if message["role"] == "tool":
-            assert message["tool_call_id"] in open_calls, message
-            open_calls.remove(message["tool_call_id"])
-            continue
-        assert not open_calls, f"calls without a result before {message}"
-        if message["role"] == "assistant":
-            calls = message.get("tool_calls", [])
-            assert message["content"] or calls
-            open_calls = [call["id"] for call in calls]
-            assert not seen & set(open_calls) and len(set(open_calls)) == len(open_calls)
-            seen |= set(open_calls)
-            for call in calls:
-                assert isinstance(json.loads(call["function"]["arguments"]), dict)
-    assert not open_calls
 
 
 def check_events(events: list[Event]) -> None:

@@ -1,26 +1,23 @@
-"""Limits of a turn and of a session, the footer, %cost, and the check of arguments, over the scripted model server."""
+"""Limits of a turn and of a session, the footer and %cost, over the scripted model server."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from house_kit import House, create, finished, talking, tool, words
-from model_server import Hold, Reply, calls, delta, end, reply, text
+from house_kit import House, Talk, create, finished, talking, tool, words
+from model_server import Hold, Reply, calls, delta, end, text
 
 from micro_agi_kernel.agent.budget import Bounds
-from micro_agi_kernel.arguments import check_arguments
 from micro_agi_kernel.commands import run_cell
-from micro_agi_kernel.entries import Entry
-from micro_agi_kernel.errors import Refused
-from micro_agi_kernel.events import Event, TextDelta, ToolOutput, TurnFinished, UsageReport
+from micro_agi_kernel.events import Event, TextDelta, ToolFinished, ToolOutput, TurnFinished, UsageReport
 from micro_agi_kernel.frontends.cli.ask import ConsoleTranscript
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.settings import Settings, TurnSettings
-from micro_agi_kernel.values import Json, Value
 
 LOOK = ("registry_list", {"limit": 1})
 CACHED = {
@@ -78,16 +75,38 @@ async def test_no_second_try_of_a_cut_answer_beyond_the_limit(house: House) -> N
         assert "cut at" in talk.results()[0]["error"]["message"]
 
 
-async def test_time_is_over_while_a_model_speaks(house: House) -> None:
+async def out_of_time(
+    talk: Talk, prompt: str, when: Callable[[Event], bool], monkeypatch: pytest.MonkeyPatch
+) -> list[Event]:
+    """The events of a turn whose time is over as soon as `when` says so of one; the limit says 1,000 s."""
+    clocks: list[asyncio.Timeout] = []
+    make = asyncio.timeout
+
+    def timeout(seconds: float | None) -> asyncio.Timeout:
+        clocks.append(make(seconds))
+        return clocks[-1]
+
+    talk.session.budget.bounds = Bounds(seconds=1_000)
+    events = []
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "timeout", timeout)
+        async for event in talk.session.run(prompt):
+            events.append(event)
+            if when(event):
+                turn = clocks[0]  # it begins before all others
+                turn.reschedule(asyncio.get_running_loop().time())
+    return events
+
+
+async def test_time_is_over_while_a_model_speaks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     hold = Hold()
     slow = Reply((delta(role="assistant", content=""), delta(content="so far"), hold, end("stop")))
-    async with talking(house, [text("hello"), slow, text("fine")], limited(house, seconds=0)) as talk:
-        assert words(await talk.say("hi")) == "hello"  # imports and connections take their time
-        talk.session.budget.bounds = Bounds(seconds=1)
-        last = end_of(await talk.say("go"))
+    async with talking(house, [slow, text("fine")]) as talk:
+        events = await out_of_time(talk, "go", lambda event: isinstance(event, TextDelta), monkeypatch)
+        last = end_of(events)
         assert (last.error_name, last.error) == (
             "TimeLimit",
-            "stopped after 1 s (setting limits.seconds); go on with another cell",
+            "stopped after 1000 s (setting limits.seconds); go on with another cell",
         )
         assert await asyncio.to_thread(hold.closed.wait, 10), "the connection to the model is closed"
         hold.release()
@@ -95,25 +114,34 @@ async def test_time_is_over_while_a_model_speaks(house: House) -> None:
         assert any("so far" in str(message["content"]) for message in talk.requests[-1].body["messages"])
 
 
-async def test_time_is_over_while_tools_run(house: House) -> None:
-    house.write(*create(tool("slow", "return { handler = function() while true do end end }")))
+async def test_time_is_over_while_tools_run(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.write(*create(tool("slow", "return { handler = function() print('on') while true do end end }")))
     script = [
         calls(("load_tool", {"id": "app.generated:slow"})),
         text("loaded"),
         calls(("slow", {}), LOOK),
         text("fine"),
     ]
+    waited_for = {"on\n", "registry_list"}
+
+    def both(event: Event) -> bool:
+        """The one tool runs, the other is through."""
+        seen = event.text if isinstance(event, ToolOutput) else event.name if isinstance(event, ToolFinished) else ""
+        if seen not in waited_for:
+            return False
+        waited_for.remove(seen)
+        return not waited_for
+
     async with talking(house, script) as talk:
         await talk.say("load it")
-        talk.session.budget.bounds = Bounds(seconds=1.5)
-        events = await talk.say("go")
+        events = await out_of_time(talk, "go", both, monkeypatch)
         assert end_of(events).error_name == "TimeLimit"
-        assert sorted(finished(events)) == [("registry_list", "ok"), ("slow", "interrupted")]
+        assert finished(events) == [("registry_list", "ok"), ("slow", "interrupted")]
         assert words(await talk.say("go on")) == "fine"
         _, slow, looked = talk.results()
         assert slow["error"] == {
             "kind": "TIMEOUT",
-            "message": "the turn was stopped after 1.5 s (setting limits.seconds)",
+            "message": "the turn was stopped after 1000 s (setting limits.seconds)",
         }
         assert "error" not in looked
 
@@ -168,115 +196,3 @@ async def test_the_table_of_costs(house: House) -> None:
             "| `gpt-5.1` | 3 | 1,200 | 400 | 140 | 60 | $0.0044 |\n"
             "| all | 3 | 1,200 | 400 | 140 | 60 | $0.0044 |"
         )
-
-
-# -- arguments -----------------------------------------------------------------------------------
-
-POINT: Json = {
-    "type": "object",
-    "properties": {
-        "x": {"type": "integer", "minimum": 0},
-        "unit": {"enum": ["m", "km"]},
-        "tags": {"type": "array", "items": {"type": "string"}},
-        "more": {"type": "object"},
-        "note": {"type": ["string", "null"]},
-    },
-    "required": ["x"],
-    "additionalProperties": False,
-}
-
-
-def point(schema: Json = POINT) -> Entry:
-    return tool("point", input_schema=schema)
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"x": 1},
-        {"x": 1.0, "unit": "km", "tags": ["a"], "more": {"b": 1}},
-        {"x": 1, "unit": None},
-        {"x": 1, "note": None},
-        {"x": 1, "tags": {}, "more": []},
-        {"x": 1, "note": b"\xff"},
-    ],
-)
-def test_arguments_that_fit(given: Value) -> None:
-    check_arguments(point(), given)
-    check_arguments(point('{"type": "object", "required": ["x"]}'), given)
-    check_arguments(replace(point(), meta={"type": "tool"}), "anything")
-
-
-@pytest.mark.parametrize(
-    ("given", "line"),
-    [
-        (None, 'the value: "x" is a required property'),
-        ({}, 'the value: "x" is a required property'),
-        ([1], "the value: [1] is not of type object"),
-        ({"x": "1"}, '/x: "1" is not of type integer'),
-        ({"x": None}, "/x: null is not of type integer"),
-        ({"x": -1}, "/x: -1 is less than the minimum of 0"),
-        ({"x": 1, "unit": "mile"}, '/unit: "mile" is not one of ["m", "km"]'),
-        ({"x": 1, "tags": ["a", 2]}, "/tags/1: 2 is not of type string"),
-        ({"x": 1, "y": 2}, 'the value: additional properties are not allowed: ["y"]'),
-    ],
-)
-def test_arguments_that_do_not_fit(given: Value, line: str) -> None:
-    with pytest.raises(Refused) as error:
-        check_arguments(point(), given)
-    assert str(error.value) == (
-        f"the arguments do not fit the input_schema of app.generated:point: {line}. "
-        "It takes: x (required), unit, tags, more, note"
-    )
-
-
-@pytest.mark.parametrize(
-    ("schema", "given", "line"),
-    [
-        ({"type": "object", "$ref": "#"}, {}, "its input_schema cannot be used"),
-        ({"type": "object", "properties": {"x": {"$ref": "https://example.com/s"}}}, {"x": 1}, "input_schema cannot"),
-        ({"type": "object", "properties": {"x": {"pattern": "(a"}}}, {"x": "a"}, "the pattern"),
-        ("{", {}, "its input_schema cannot be used"),
-        (POINT, {"x": float("inf")}, "Infinity is no JSON"),
-        (POINT, {"x": float("nan")}, "NaN is no JSON"),
-    ],
-)
-def test_a_hostile_schema_or_value_is_one_line(schema: Json, given: Value, line: str) -> None:
-    with pytest.raises(Refused) as error:
-        check_arguments(point(schema), given)
-    assert line in str(error.value) and str(error.value).startswith(("app.generated:point", "the arguments of app."))
-
-
-async def test_a_model_reads_what_is_wrong_and_the_tool_does_not_run(house: House) -> None:
-    source = "return { handler = function(input) print('ran') return input.x end }"
-    house.write(*create(tool("point", source, input_schema=POINT)))
-    script = [
-        calls(("load_tool", {"id": "app.generated:point"})),
-        reply((), [("point", {"x": "1"}), ("point", {"x": 1})]),
-        text("fine"),
-    ]
-    async with talking(house, script) as talk:
-        events = await talk.say("go")
-        assert sorted(finished(events)[1:]) == [("point", "error"), ("point", "ok")]
-        assert [event.text for event in events if isinstance(event, ToolOutput)] == ["ran\n"], "once"
-        wrong, right = talk.results()[1:]
-        assert wrong["error"]["kind"] == "INVALID" and '/x: "1" is not of type integer' in wrong["error"]["message"]
-        assert right == 1
-
-
-async def test_what_lua_calls_is_checked_too(house: House) -> None:
-    caller = (
-        "local funcs = require('funcs')\nreturn { handler = function(input)\n"
-        "  local value, err = funcs.call('app.generated:point', input)\n"
-        "  if err then return { error = err:message() } end\n  return value\nend }"
-    )
-    anything: Json = {"type": "object"}
-    house.write(
-        *create(
-            tool("point", input_schema=POINT),
-            tool("app.tools:caller", caller, modules=["funcs"], input_schema=anything),
-        )
-    )
-    outcome = await house.run("app.tools:caller", {"x": "1"})
-    assert isinstance(outcome.value, dict) and '/x: "1" is not of type integer' in str(outcome.value["error"])
-    assert (await house.run("app.tools:caller", {"x": 1})).value == {"x": 1}

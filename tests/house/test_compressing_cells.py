@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from house_kit import GOOD, House, talking
+import pytest
+from house_kit import GOOD, House, id_of, talking, update
 from model_server import Reply, calls, failure, text
 
+from micro_agi_kernel.agent.compression import RECORD, SUMMARY
 from micro_agi_kernel.commands import run_cell
-from micro_agi_kernel.events import Notice, TextDelta
-from micro_agi_kernel.settings import CompressionSettings
+from micro_agi_kernel.events import Notice, TextDelta, TurnFinished
+from micro_agi_kernel.settings import CompressionSettings, TurnSettings
 
 SMALL = CompressionSettings(threshold=0.03)
 """3,840 tokens of the model's 128,000."""
@@ -49,7 +51,7 @@ async def test_loaded_tool_and_last_turn_survive_a_compression(house: House) -> 
         notices = [event.text for event in events if isinstance(event, Notice)]
         assert len(notices) == 1 and notices[0].startswith("conversation compressed: ")
         _, summary, *kept = models.asked[-1]["messages"]
-        assert summary == {"role": "system", "content": "Conversation summary:\n\nThey made the tool one."}
+        assert summary == {"role": "system", "content": SUMMARY + RECORD + "They made the tool one."}
         assert kept[0]["content"] == "call it, the word is heron" and talk.results() == [1]
 
 
@@ -81,3 +83,61 @@ async def test_compact_by_hand(house: House) -> None:
         await talk.say("and now")
         roles = [message["role"] for message in models.asked[-1]["messages"]]
         assert roles == ["system", "system", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_structured_output_is_asked_for_where_the_model_offers_it(house: House, offered: bool) -> None:
+    nano = house.registry.snapshot().get(id_of("app:gpt-4.1-nano"))
+    assert nano is not None and "structured_output" in str(nano.meta["capabilities"])
+    if not offered:
+        house.write(*update(replace(nano, meta={**nano.meta, "capabilities": ["generate"]})))
+    models = Models(text('{"summary": "They said much."}'))
+    async with talking(house, models, replace(house.settings, compression=SMALL)) as talk:
+        await talk.say("make a tool " + "please " * 2_000)
+        await talk.say("call it")
+    [asked] = [body for body in models.asked if body["model"] == "gpt-4.1-nano"]
+    assert ("response_format" in asked) == offered, "a server without it may refuse it"
+    assert not offered or asked["response_format"]["json_schema"]["strict"] is True
+    assert not any("response_format" in body for body in models.asked if body is not asked)
+    assert models.asked[-1]["messages"][1]["content"] == SUMMARY + RECORD + "They said much."
+
+
+async def test_compact_by_hand_stops_at_the_session_s_limit(house: House) -> None:
+    models = Models(text("They talked."))
+    limits = TurnSettings(session_tokens=240)
+    async with talking(house, models, replace(house.settings, limits=limits)) as talk:
+        await talk.say("talk " * 2_000)
+        await talk.say("the last")
+        before = talk.session._conversation.messages
+        *_, end = [event async for event in run_cell(talk.session, "%compact")]
+        assert isinstance(end, TurnFinished) and (end.status, end.error_name) == ("error", "LimitReached")
+        assert end.error.startswith("this session took 240 of 240 tokens (setting limits.session_tokens)")
+        assert talk.session._conversation.messages == before and len(models.asked) == 2
+
+
+@pytest.mark.parametrize("cell", ["%compact", "the very last"])
+async def test_the_limit_is_looked_at_between_the_parts_of_a_long_text(house: House, cell: str) -> None:
+    models = Models(text("They talked."))
+    nano = house.registry.snapshot().get(id_of("app:gpt-4.1-nano"))
+    assert nano is not None
+    house.write(*update(replace(nano, data={**nano.data, "max_tokens": 4_000, "output_tokens": 1_000})))
+    settings = replace(house.settings, compression=replace(SMALL, threshold=0.9))
+    async with talking(house, models, settings) as talk:
+        await talk.say("talk " * 8_000)
+        await talk.say("the last")
+        before = talk.session._conversation.messages
+        talk.session._compacting._settings = SMALL
+        bounds = talk.session.budget.bounds
+        talk.session.budget.bounds = replace(bounds, session_tokens=600)
+        *events, end = [event async for event in run_cell(talk.session, cell)]
+        assert isinstance(end, TurnFinished) and end.error_name == "LimitReached"
+        assert "600 tokens (setting limits.session_tokens)" in end.error and not any(
+            isinstance(event, Notice) for event in events
+        )
+        asked = [body["model"] for body in models.asked[2:]]
+        assert asked == ["gpt-4.1-nano"] * 3, "of the parts only as many as the limit left"
+        kept = talk.session._conversation.messages
+        assert kept[: len(before)] == before
+        talk.session.budget.bounds = bounds
+        last = (await talk.say("more"))[-1]
+        assert isinstance(last, TurnFinished) and last.status == "ok"

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from fault_kit import Pauses, without_pauses
-from house_kit import House, SharedSandbox, Talk, check_sendable, finished, open_house, talking, words
+from house_kit import House, SharedSandbox, Talk, finished, open_house, talking, words
 from model_server import (
     CLOSE,
     CUT,
@@ -38,6 +38,7 @@ from model_server import (
     reply,
     text,
 )
+from sendable_kit import check_sendable
 
 from micro_agi_kernel.events import Notice, TurnFinished, UsageReport
 from micro_agi_kernel.messages import Usage
@@ -77,6 +78,8 @@ class Row:
     """Seconds before each repeat; each is announced by one line."""
     ran: Sequence[tuple[str, str]] = ()
     """Tool calls, and how they ended."""
+    notice: str = ""
+    """A part of the one line beside those of the repeats; empty when there is none."""
 
 
 def passing(broken: Reply) -> Row:
@@ -91,6 +94,7 @@ def stream(*events: Event, **options: Any) -> Reply:
     return Reply(events, **options)
 
 
+THOUGHT = delta(reasoning_content="hm")
 HALF = delta(content="half an ans")
 CUT_CALL = call_delta(0, '{"lim', id="c1", name="registry_list")
 NONSENSE = b'data: {"choices": [{"del\n\n'
@@ -133,9 +137,50 @@ ROWS: dict[str, Row] = {
     "no-finish-reason": Row([text("do", "ne", finish=None)], "done", "broke off"),
     "empty-choices": Row([stream(chunk([]), delta(content="done"), chunk([]), end("stop"))], "done"),
     "only-empty-choices": passing(stream(chunk([]), chunk([]))),
-    "an-answer-without-a-word": Row([stream(delta(role="assistant", content=""), end("stop"))]),
-    "cut-by-a-filter": Row([stream(HALF, end("content_filter"))], "half an ans"),
-    "cut-by-the-limit": Row([stream(HALF, end("length"))], "half an ans"),
+    "an-answer-without-a-word": Row(
+        [stream(delta(role="assistant", content=""), end("stop"))], "", "gpt-5.1 gave no answer: ask again"
+    ),
+    "an-answer-of-blanks": Row([stream(delta(content=" \n"), end("stop"))], " \n", "gave no answer"),
+    "an-answer-of-thoughts": Row([stream(THOUGHT, end("stop"))], "", "gave no answer"),
+    "an-answer-without-a-word-for-an-odd-reason": Row([stream(end("ab\nort"))], "", r"('ab\nort'): ask again"),
+    "no-word-after-the-tools": Row(
+        [calls(LIST), stream(end("stop"))], ran=[LISTED], notice="gpt-5.1 gave no answer: ask again"
+    ),
+    "cut-by-a-filter": Row([stream(HALF, end("content_filter"))], "half an ans", notice="filter cut the answer"),
+    "cut-by-a-filter-before-a-word": Row([stream(end("content_filter"))], "", "filter let nothing"),
+    "cut-by-a-filter-in-a-call": Row(
+        [stream(HALF, call_delta(0, "{}", id="c1", name="registry_list"), end("content_filter"))],
+        "half an ans",
+        notice="filter cut the answer",
+    ),
+    "cut-by-the-limit": Row(
+        [stream(HALF, end("length"))],
+        "half an ans",
+        notice="was cut at 2,048 tokens (max_tokens of app:dev_assistant): ",
+    ),
+    "cut-by-the-limit-before-a-word": Row(
+        [stream(THOUGHT, end("length")), DONE], "done", notice="asking once more with 32,768 tokens"
+    ),
+    "cut-by-the-limit-after-a-blank": Row(
+        [stream(delta(content="\n"), end("length")), DONE], "\ndone", notice="asking once more with 32,768 tokens"
+    ),
+    "cut-by-the-limit-twice-before-a-word": Row(
+        [stream(THOUGHT, end("length"))] * 2,
+        "",
+        "used all 32,768 tokens (output_tokens of the model's entry) before the first word",
+        notice="asking once more with 32,768 tokens",
+    ),
+    "cut-by-a-server-whose-window-is-full": Row(
+        [stream(HALF, end("length"), chunk([], {"prompt_tokens": 4000, "completion_tokens": 96}))],
+        "half an ans",
+        notice="cut the answer of gpt-5.1 after 96 tokens",
+    ),
+    "a-window-full-before-a-word": Row(
+        [stream(THOUGHT, end("length"), chunk([], {"prompt_tokens": 4000, "completion_tokens": 96}))],
+        "",
+        "cut the answer of gpt-5.1 after 96 tokens",
+    ),
+    "thoughts-in-the-words": Row([text("<thi", "nk>hm", "</think>\n", "done")], "done"),
     "arguments-cut-by-the-limit": Row(
         [stream(CUT_CALL, end("length")), calls(LIST), DONE], "done", ran=[LISTED]
     ),
@@ -168,7 +213,10 @@ async def check(talk: Talk, row: Row, pauses: Pauses) -> None:
     assert row.error in last.error and "\n" not in last.error
     assert pauses.seconds == list(row.pauses)
     lines = [event.text for event in events if isinstance(event, Notice)]
-    assert len(lines) == len(row.pauses) and all("repeating in" in line and "\n" not in line for line in lines)
+    assert not any("\n" in line for line in lines)
+    others = [line for line in lines if "repeating in" not in line]
+    assert len(lines) - len(others) == len(row.pauses)
+    assert len(others) == bool(row.notice) and all(row.notice in line for line in others), lines
     assert finished(events) == list(row.ran)
     after = await talk.say("the next prompt")
     assert words(after) == "an answer" and isinstance(after[-1], TurnFinished) and after[-1].status == "ok"
@@ -177,7 +225,8 @@ async def check(talk: Talk, row: Row, pauses: Pauses) -> None:
     prompts = [message["content"] for message in messages if message["role"] == "user"]
     assert prompts == ["the first prompt", "the next prompt"]
     kept = "".join(message["content"] or "" for message in messages if message["role"] == "assistant")
-    assert kept == (f"{row.said} [interrupted]" if row.error and row.said else row.said)
+    said = row.said.lstrip()  # blanks alone are no answer
+    assert kept == (f"{said} [interrupted]" if row.error and said else said)
     assert len([message for message in messages if message["role"] == "tool"]) == len(row.ran)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from fault_kit import without_pauses
-from house_kit import GOOD, House, check_sendable, finished, git, words
+from house_kit import GOOD, House, finished, git, words
 from model_server import CUT, ModelServer, Reply, calls, delta, failure, text
+from sendable_kit import check_sendable
 
 from micro_agi_kernel.events import Notice, TurnFinished, UsageReport
 from micro_agi_kernel.session import Session

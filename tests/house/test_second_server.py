@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from fault_kit import Pauses, without_pauses
-from house_kit import GOOD, House, check_events, check_sendable, finished, words
+from house_kit import GOOD, House, check_events, finished, words
 from llm_mock_api import ErrorReply, MockServer, MockServerOptions, ReplyObject, ToolCall  # type: ignore[import-untyped]
 from llm_mock_api.types.reply import Usage as TheirUsage  # type: ignore[import-untyped]
 from model_server import ModelServer, Reply, failure, reply
+from sendable_kit import check_sendable
 
 from micro_agi_kernel.events import Event, Notice, TurnFinished, UsageReport
 from micro_agi_kernel.messages import Usage

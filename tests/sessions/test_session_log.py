@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from session_log_kit import Log
 
 from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.errors import Refused
@@ -34,6 +34,7 @@ from micro_agi_kernel.events import (
 )
 from micro_agi_kernel.frontends.cli.sessions import _show, _turn_json
 from micro_agi_kernel.frontends.jupyter.notebook import notebook
+from micro_agi_kernel.log_lines import LINE
 from micro_agi_kernel.messages import (
     AssistantMessage,
     ModelRequest,
@@ -45,9 +46,7 @@ from micro_agi_kernel.messages import (
     UserMessage,
 )
 from micro_agi_kernel.session_history import Turn, find_log, read_header, read_turns
-from micro_agi_kernel.session_log import LINE, OUTPUT, SessionLog
-
-KEY = 'sk-"planted\\0123456789abcdef'
+from micro_agi_kernel.session_log import OUTPUT
 
 EVENTS: list[Event] = [
     Notice("a note"),
@@ -67,23 +66,6 @@ EVENTS: list[Event] = [
         "ok", registry=Revision("b" * 40, "c" * 40, "s1", 1), spent=Spent(2, Usage(100, 20, 10, 5), 0.25, 1.5)
     ),
 ]
-
-
-class Log(SessionLog):
-    """A log in a folder that is not there yet."""
-
-    def __init__(self, folder: Path, *keys: str) -> None:
-        self.notices: list[str] = []
-        super().__init__(folder / "sessions", "s1", lambda: keys, self.notices.append)
-
-    def turn(self, *events: Event) -> None:
-        self.prompt(1, "what time is it?")
-        for event in events:
-            self.event(event)
-
-    def lines(self) -> list[dict[str, Any]]:
-        self.close()
-        return [json.loads(line) for line in self.path.read_text("utf-8").splitlines()]
 
 
 def read(path: Path) -> list[Turn]:
@@ -157,38 +139,6 @@ def test_requests_hold_what_is_new(tmp_path: Path) -> None:
     assert [(s.prompt, s.first) for s in turn.steps] == [("time?", True), ("time?", False), ("and now?", True)]
 
 
-def test_a_key_never_gets_in(tmp_path: Path) -> None:
-    log = Log(tmp_path, KEY, "short")
-    log.prompt(1, f"my key is {KEY}")
-    arguments = json.dumps({"headers": json.dumps({"Authorization": f"Bearer {KEY}"})})
-    log.event(ToolStarted("c1", "fetch", arguments))
-    for piece in ("x" * 10_000 + KEY[:5], KEY[5:], " a short word\n"):
-        log.event(ToolOutput("c1", piece))
-    log.event(ToolDisplay("c1", {"image/png": b"\x89PNG\r\n\x1a\n" + KEY.encode()}))
-    log.event(ToolFinished("c1", "fetch", "error", f"401 {KEY}", 0.1, {KEY: [KEY, {"a": KEY}]}))
-    log.request("m", ModelRequest((UserMessage(KEY), AssistantMessage(KEY, (ToolCall(KEY, KEY, KEY),)))))
-    log.close()
-    content = log.path.read_text("utf-8")
-    assert not any(part in content for part in ("plant", "0123456789")) and content.count("***") >= 10
-    assert "a short word" in content
-    [turn] = read(log.path)
-    shown = next(event for event in turn.events if isinstance(event, ToolDisplay))
-    assert shown.data["image/png"] == b"\x89PNG\r\n\x1a\n***"
-
-
-def test_nothing_is_written_while_the_keys_are_unknown(tmp_path: Path) -> None:
-    def fails() -> Iterable[str]:
-        raise LookupError
-
-    notices: list[str] = []
-    log = SessionLog(tmp_path, "s1", fails, notices.append)
-    for _ in range(2):
-        log.prompt(1, KEY)
-        log.event(Notice(KEY))
-    log.close()
-    assert not log.path.exists() and len(notices) == 1 and "LookupError" in notices[0]
-
-
 def test_what_is_too_long_is_cut_with_a_mark(tmp_path: Path) -> None:
     log = Log(tmp_path)
     log.turn(
@@ -206,29 +156,6 @@ def test_what_is_too_long_is_cut_with_a_mark(tmp_path: Path) -> None:
     assert end["status"] == "ok"
     [turn] = read(log.path)
     assert len(turn.events) == 4
-
-
-def test_a_full_disk_is_one_notice(tmp_path: Path) -> None:
-    log = Log(tmp_path)
-    log.path.parent.mkdir()
-    log.path.symlink_to("/dev/full")
-    for _ in range(2):
-        log.turn(*EVENTS)
-    log.close()
-    reason = "No space left on device"
-    assert log.notices == [f"the log of this session cannot be written, it ends here: {reason} ({log.path})"]
-
-
-def test_a_disk_that_hangs_keeps_nobody_waiting(tmp_path: Path) -> None:
-    log = Log(tmp_path)
-    log.path.parent.mkdir()
-    os.mkfifo(log.path)  # to open it waits for a reader
-    log.turn(*EVENTS)
-    assert not log.notices
-    reader = os.open(log.path, os.O_RDONLY | os.O_NONBLOCK)
-    log.close()
-    os.close(reader)
-    assert len(log.notices) == 1  # a pipe is no log
 
 
 def test_a_stopped_turn_and_a_cut_log(tmp_path: Path) -> None:

@@ -1,0 +1,169 @@
+"""What one line of a session's log holds: any value as JSON, within a bound, and never a key."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+
+from micro_agi_kernel.entries import EntryId, Operation
+from micro_agi_kernel.interfaces import MIB
+from micro_agi_kernel.values import Json
+
+LINE = 4 * MIB
+"""Characters of text that one line holds; what goes beyond them is left out, with a mark."""
+
+LONG_KEY = 8
+"""Characters from which on a key is hidden inside of words too: none holds it by chance."""
+
+SHORTEST_KEY = 4
+"""Characters. What is shorter is no secret: a server would be asked for all of them within hours."""
+
+PLACEHOLDERS = frozenset(
+    {
+        *("any-text", "anything", "dummy", "empty", "fake", "key", "lm-studio", "local", "no-key", "none"),
+        *("not-needed", "null", "ollama", "sk-no-key-required", "test"),
+    }
+)
+"""What the instructions of local servers put where a key is demanded and none is needed. These are words, not secrets:
+hidden, they would be missing from prompts, and a replay would not find them."""
+
+_HIDDEN = "***"
+
+_BEFORE_A_WORD = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
+"""The escapes are of JSON in a string, where `\\nabcd` is a new line and a word."""
+
+_LOOKED_AT = 10_000
+"""Parts of a value that are weighed, in about a millisecond."""
+
+
+class Keys:
+    """The keys that must not get into a log, as they are known until now."""
+
+    def __init__(self) -> None:
+        self._whole: tuple[str, ...] = ()
+        self._words: re.Pattern[str] | None = None
+        self._known: frozenset[str] = frozenset()
+
+    def learn(self, keys: Iterable[str]) -> None:
+        """Hide these too: long ones wherever they occur, short ones where they stand as words."""
+        secret = {key for key in keys if len(key) >= SHORTEST_KEY and key.casefold() not in PLACEHOLDERS}
+        # Arguments of a call are JSON in a string, and may hold JSON in strings themselves.
+        forms = {form for key in secret for form in (key, _escaped(key), _escaped(_escaped(key)))}
+        self._known |= forms
+        known = sorted(self._known, key=len, reverse=True)
+        self._whole = tuple(form for form in known if len(form) >= LONG_KEY)
+        short = "|".join(re.escape(form) for form in known if len(form) < LONG_KEY)
+        self._words = re.compile(f"{_BEFORE_A_WORD}(?:{short})(?![A-Za-z0-9_-])") if short else None
+
+    def hidden_in(self, text: str) -> str:
+        """`text` with `***` in the place of each key."""
+        for key in self._whole:
+            if key in text:
+                text = text.replace(key, _HIDDEN)
+        return text if self._words is None else self._words.sub(_HIDDEN, text)
+
+
+def line_of(kind: str, when: datetime, parts: Iterable[object], keys: Keys) -> bytes:
+    """A line of the log with the fields of all `parts`, which are dataclasses or mappings."""
+    line: dict[str, Json] = {"kind": kind, "time": when.isoformat(timespec="milliseconds")}
+    plain = _Plain(keys)
+    for part in parts:
+        said = plain.of(part)
+        line |= said if isinstance(said, dict) else {}
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    return f"{text}\n".encode(errors="backslashreplace")  # a lone surrogate becomes its escape in JSON
+
+
+def as_fields(value: object) -> dict[str, Json]:
+    """The fields of a dataclass, an event for example, as JSON, whole: bytes are base64."""
+    return _Plain(Keys(), math.inf).fields(value)
+
+
+def weight(value: object) -> int:
+    """About the bytes that `value` holds; of one with very many parts as many as a line has."""
+    total, looked_at, parts = 0, 0, [value]
+    while parts:
+        part = parts.pop()
+        total += 16
+        looked_at += 1
+        if looked_at > _LOOKED_AT:
+            return max(total, LINE)
+        match part:
+            case str() | bytes():
+                total += len(part)
+            case dict() | list() | tuple() if len(part) > _LOOKED_AT:
+                return max(total, LINE)
+            case dict():
+                parts += (*part, *part.values())
+            case list() | tuple():
+                parts += part
+            case _ if is_dataclass(part):
+                parts += (getattr(part, item.name) for item in fields(part))
+    return total
+
+
+class _Plain:
+    """What goes into one line as JSON: without keys, and within its bound."""
+
+    def __init__(self, keys: Keys, room: float = LINE) -> None:
+        self._keys = keys
+        self._room = room
+
+    def of(self, value: object) -> Json:
+        match value:
+            case Enum():
+                return str(value.value)
+            case None | bool() | int():
+                self._room -= 8
+                return value
+            case float():
+                self._room -= 8
+                return value if math.isfinite(value) else None
+            case str():
+                return self._text(value)
+            case EntryId():
+                return str(value)
+            case bytes():
+                # One character for each byte, so that a key is found in bytes as it is in text.
+                content = self._keys.hidden_in(value.decode("latin-1")).encode("latin-1")
+                return self._text(base64.b64encode(content).decode())
+            case tuple() | list():
+                return self._items(value)
+            case Mapping():
+                return {self._text(str(key)): self.of(item) for key, item in value.items() if self._room > 0}
+            case Operation():
+                return {"action": value.action, "id": str(value.id)}  # the entry is in the registry
+            case _:
+                return self.fields(value) if is_dataclass(value) else self._text(str(value))
+
+    def fields(self, value: object) -> dict[str, Json]:
+        """The fields of a dataclass."""
+        assert is_dataclass(value)
+        return {item.name: self.of(getattr(value, item.name)) for item in fields(value)}
+
+    def _items(self, items: Iterable[object]) -> list[Json]:
+        kept: list[Json] = []
+        for item in items:
+            if self._room <= 0:
+                kept.append("... (items left out) ...")
+                break
+            kept.append(self.of(item))
+        return kept
+
+    def _text(self, text: str) -> str:
+        text = self._keys.hidden_in(text)
+        self._room -= len(text)
+        if self._room >= 0:
+            return text
+        left, self._room = max(0, len(text) + int(self._room)), 0
+        return f"{text[:left]}... ({len(text) - left} characters left out) ..."
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]

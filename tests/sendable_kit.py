@@ -1,0 +1,31 @@
+"""Whether a request to a model is one that a provider accepts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def check_sendable(body: Mapping[str, Any]) -> None:
+    """What providers refuse: a call without its one result behind it, a result without a call, an empty answer."""
+    json.dumps(body, allow_nan=False).encode()
+    names = [tool["function"]["name"] for tool in body.get("tools", ())]
+    assert len(names) == len(set(names))
+    open_calls: list[str] = []
+    seen: set[str] = set()
+    for message in body["messages"]:
+        if message["role"] == "tool":
+            assert message["tool_call_id"] in open_calls, message
+            open_calls.remove(message["tool_call_id"])
+            continue
+        assert not open_calls, f"calls without a result before {message}"
+        if message["role"] == "assistant":
+            calls = message.get("tool_calls", [])
+            assert (message["content"] or "").strip() or calls
+            open_calls = [call["id"] for call in calls]
+            assert not seen & set(open_calls) and len(set(open_calls)) == len(open_calls)
+            seen |= set(open_calls)
+            for call in calls:
+                assert isinstance(json.loads(call["function"]["arguments"]), dict)
+    assert not open_calls
