@@ -28,20 +28,25 @@ def check_arguments(entry: Entry, input: Value) -> None:
     except (ValueError, RecursionError) as error:
         raise Refused(ErrorKind.INVALID, f"the arguments of {entry.id}: {error}") from error
     try:
-        import_jsonschema()
-        found = problems(text, True, given, True)
+        found = schema_problems(text, given)
         if found and (less := _without_nulls(given)) != given:
-            found = problems(text, True, less, True) and found
+            found = schema_problems(text, less) and found
     except BadSchema as error:
         raise Refused(ErrorKind.INVALID, f"{entry.id}: its input_schema cannot be used: {error}") from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # how Rust below jsonschema tells of a RecursionError
-            raise
-        reason = "its input_schema cannot be used: references nest without an end"
-        raise Refused(ErrorKind.INVALID, f"{entry.id}: {reason}") from error
     if found:
         line = f"the arguments do not fit the input_schema of {entry.id}: {'; '.join(found)}"
         raise Refused(ErrorKind.INVALID, f"{line}{_taken(schema)}")
+
+
+def schema_problems(schema: str, given: Value) -> list[str]:
+    """What is wrong with `given` by the text of a JSON Schema, none when it fits. Raises BadSchema."""
+    import_jsonschema()
+    try:
+        return problems(schema, True, given, True)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # how Rust below jsonschema tells of a RecursionError
+            raise
+        raise BadSchema("references nest without an end") from error
 
 
 def preload_checks() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from micro_agi_kernel.checks import resulting
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange, Operation
 from micro_agi_kernel.errors import EntryError, Refused, RegistryError
 from micro_agi_kernel.interfaces import CallContext, Published
@@ -67,7 +68,7 @@ async def _refusals(workspace: Workspace, changeset: Changeset) -> tuple[tuple[E
     """Every entry that the checks refuse, where publishing stopped at the first: a person mends all at once."""
     entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
     snapshot = await asyncio.to_thread(workspace.registry.snapshot)
-    found = await workspace.publishing.check_entries(entries, snapshot)
+    found = (await workspace.checks.all(entries, snapshot, resulting(changeset.operations, snapshot))).refusals
     return tuple((id, str(refusal).removeprefix(f"{id}: ")) for id, refusal in found.items())
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from micro_agi_kernel.agent_rules import judge
+from micro_agi_kernel.checks import resulting
 from micro_agi_kernel.entries import (
     GENERATED_NAMESPACE,
     MAX_FILE_BYTES,
@@ -23,7 +24,6 @@ from micro_agi_kernel.entries import (
     Operation,
 )
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
-from micro_agi_kernel.publishing import resulting
 from micro_agi_kernel.registry import Snapshot, operation_between
 from micro_agi_kernel.registry.changes import check_twins
 from micro_agi_kernel.registry.layout import check_file_path
@@ -160,7 +160,7 @@ async def _faults(workspace: Workspace, ours: Snapshot, changes: Iterable[Change
     """What is wrong with the entries that `changes`, all of them on top of ours, would write."""
     operations = [change for change in changes if isinstance(change, Operation)]
     entries = [operation.entry for operation in operations if operation.entry is not None]
-    return await workspace.publishing.check_entries(entries, ours, resulting(operations, ours))
+    return (await workspace.checks.all(entries, ours, resulting(operations, ours))).refusals
 
 
 def _change(ours: Snapshot, theirs: Snapshot, subject: Subject) -> Change:

@@ -64,6 +64,10 @@ class Program:
     """What `require` takes beside modules: alias to the key of a library."""
     libraries: Mapping[str, Library] = field(default_factory=dict)
     """All that the program and its libraries import, by any key."""
+    dry: bool = False
+    """Only load the chunk: `method` must be there, and is not called."""
+    now: int | None = None
+    """Nanoseconds since 1970 at which every clock that the program can read stands; None: they go."""
 
 
 @dataclass(frozen=True, slots=True)

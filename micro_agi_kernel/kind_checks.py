@@ -15,6 +15,7 @@ from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, read_lua
 from micro_agi_kernel.messages import NOT_AT_TOP
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_spec
 from micro_agi_kernel.policy import check_policy
+from micro_agi_kernel.tool_tests import read_tests
 from micro_agi_kernel.values import MAX_DEPTH, Json, check_json, shorten
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _MERGED = ("properties", "$defs")
 
 def _check_function(entry: Entry) -> None:
     _check_lua(entry)
+    read_tests(entry)
     if entry.type != "tool":
         return
     description = entry.text("llm_description") or entry.text("comment")

@@ -1,6 +1,6 @@
-"""The one place that writes the registry: policies, kind checks, then one commit.
+"""The one place that writes the registry: policies, checks and tests, then one commit.
 
-`prepare` asks everything that takes time (policies, the kind checks, compiling in the jail) against a
+`prepare` asks everything that takes time (policies, the checks, the tools' own tests in the jail) against a
 pinned commit; `commit` then writes under the registry's lock, where nothing slow may happen. When
 another writer came in between, what was prepared no longer counts and is done again.
 """
@@ -11,23 +11,22 @@ import asyncio
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from micro_agi_kernel.agent_rules import judge
-from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.checks import Checks, resulting
+from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, EntryId
 from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
 from micro_agi_kernel.events import EntryPublished
-from micro_agi_kernel.functions import State, find_libraries
-from micro_agi_kernel.interfaces import CallContext, Library, Program, Published, Sandbox
-from micro_agi_kernel.kind_checks import check_kind
-from micro_agi_kernel.lua_entries import LUA_KINDS, read_lua
+from micro_agi_kernel.interfaces import CallContext, Published
+from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Upkeep, Version
 from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.resources import resource
 from micro_agi_kernel.seeding import plan_seed, remember_brought, seed_digest, was_brought
-from micro_agi_kernel.values import Value
 
 SERVICE_EMAIL = "noreply@micro-agi.invalid"
 """Git wants an address of every author; this one can belong to nobody (RFC 2606)."""
@@ -38,25 +37,33 @@ MAX_TRIES = 5
 
 _WHY_SHARDED = "a commit costs what the folders above it hold, so its entries go into 64 folders."
 
-MAX_COMPILED = 1 << 20
-"""Characters of source that one call of the jail compiles: its messages carry 8 MiB, its Lua has 64."""
-
 
 class _Moved(Exception):
     """Something that the checks read changed between prepare and commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was said to a changeset that may be committed."""
+
+    policy: str
+    """For the `Policy:` trailer; "" where no policy was asked."""
+    passed: int
+    """Tests."""
 
 
 class Publishing:
     """The Publisher of this project."""
 
     def __init__(
-        self, registry: Registry, permissions: Permissions, sandbox: Sandbox, modules: frozenset[str], person: Person
+        self, registry: Registry, permissions: Permissions, checks: Checks, person: Person, *, tests_required: bool
     ) -> None:
+        """`tests_required`: what an agent writes must have a test at least."""
         self._registry = registry
         self._permissions = permissions
-        self._sandbox = sandbox
-        self._modules = modules
+        self._checks = checks
         self._person = person
+        self._tests_required = tests_required
         self._upkeep = Upkeep(registry.path)
 
     async def publish(
@@ -67,12 +74,12 @@ class Publishing:
             # In this order: `read` may be older than what the checks see, never newer.
             read = await asyncio.to_thread(self._registry.snapshot, base) if base else None
             checked = await asyncio.to_thread(self._registry.snapshot)
-            policy = await self.prepare(changeset, context.actor, checked)
+            verdict = await self.prepare(changeset, context.actor, checked)
             if _only_updates(changeset) and await asyncio.to_thread(_stands_already, changeset, checked):
                 return Published(checked.commit, checked.number)
             stopped = threading.Event()
             try:
-                message = _message(changeset, context, policy, body)
+                message = _message(changeset, context, verdict, body)
                 version = await asyncio.to_thread(
                     self._commit, changeset, message, context.actor, read or checked, checked, stopped
                 )
@@ -113,21 +120,22 @@ class Publishing:
         """
         return await asyncio.to_thread(self._registry.forward, commit, checked)
 
-    async def prepare(self, changeset: Changeset, actor: str, snapshot: Snapshot) -> str:
-        """Ask everything that could forbid `changeset`; the verdict for its `Policy:` trailer.
+    async def prepare(self, changeset: Changeset, actor: str, snapshot: Snapshot) -> Verdict:
+        """Ask everything that could forbid `changeset`.
 
         Raises Refused, with the line that the model (or the person) reads.
         """
         entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
-
-        def judged() -> tuple[str, dict[EntryId, Refused]]:
-            policy = self._ask_policies(changeset, snapshot) if actor == AGENT else ""
-            return policy, self._check_kinds(entries, snapshot, resulting(changeset.operations, snapshot))
-
-        policy, found = await asyncio.to_thread(judged)
-        for refusal in (found or await self._compile(entries)).values():
+        policy = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else ""
+        checked = await self._checks.all(entries, snapshot, resulting(changeset.operations, snapshot))
+        for refusal in checked.refusals.values():
             raise refusal
-        return policy
+        if actor == AGENT and self._tests_required:
+            for entry in entries:
+                if entry.kind == FUNCTION_KIND and not entry.data.get("tests"):
+                    line = "tests: at least one is required here (setting tools.tests_required)"
+                    raise Refused(ErrorKind.INVALID, line, retryable=False)
+        return Verdict(policy, checked.passed)
 
     def _ask_policies(self, changeset: Changeset, snapshot: Snapshot) -> str:
         """The verdict on an agent's changeset. Raises the first refusal."""
@@ -138,52 +146,6 @@ class Publishing:
                 raise said
             decisions.append(said)
         return max(decisions, key=lambda decision: decision.effect == "undefined").trailer
-
-    async def check_entries(
-        self, entries: Sequence[Entry], snapshot: Snapshot, state: State | None = None
-    ) -> dict[EntryId, Refused]:
-        """What an entry must be, asked of each: the first thing wrong with it, by id; what is sound is not in it.
-
-        These are the checks of its kind, its modules and imports under the policies of `snapshot`, and its source
-        compiled. What it imports is looked for in `state`, or in `snapshot` with all of `entries` written.
-        """
-        state = state or resulting([Operation("update", entry.id, entry) for entry in entries], snapshot)
-        found = await asyncio.to_thread(self._check_kinds, entries, snapshot, state)
-        found |= await self._compile([entry for entry in entries if entry.id not in found])
-        return {entry.id: found[entry.id] for entry in entries if entry.id in found}
-
-    def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
-        found: dict[EntryId, Refused] = {}
-        for entry in entries:
-            try:
-                check_kind(entry)  # a large schema takes a second
-                if entry.kind in LUA_KINDS:
-                    self._permissions.check_modules(entry, self._modules, snapshot)
-                    find_libraries(entry, read_lua(entry), state, self._permissions, snapshot)
-            except EntryError as error:
-                found[entry.id] = Refused(error.kind, str(error))
-            except Refused as refusal:
-                found[entry.id] = refusal
-        return found
-
-    async def _compile(self, entries: Sequence[Entry]) -> dict[EntryId, Refused]:
-        """Compile sources in the jail, without running them: Lua's line and reason of each that is none."""
-        found: dict[EntryId, Refused] = {}
-        for batch in _batches(entry for entry in entries if entry.kind in LUA_KINDS):
-            libraries = {str(entry.id): Library(entry.source or "", entry.id.name) for entry in batch}
-            program = Program("", "", method=None, libraries=libraries)
-            outcome = await self._sandbox.run(program, _NoHost(), lambda _: None)
-            if outcome.error is not None and len(batch) > 1:  # one of them took all memory or time: which?
-                for entry in batch:
-                    found |= await self._compile([entry])
-            elif outcome.error is not None:
-                found[batch[0].id] = Refused(outcome.error.kind, outcome.error.message)
-            elif isinstance(outcome.value, dict):
-                for entry in batch:
-                    if (problem := outcome.value.get(str(entry.id))) is not None:
-                        text = problem.decode(errors="replace") if isinstance(problem, bytes) else str(problem)
-                        found[entry.id] = Refused(ErrorKind.SYNTAX, text)
-        return found
 
     def _commit(
         self,
@@ -214,12 +176,6 @@ class Publishing:
         return version
 
 
-def resulting(operations: Iterable[Operation], snapshot: Snapshot) -> State:
-    """The entries of `snapshot` after `operations`."""
-    written = {operation.id: operation.entry for operation in operations}
-    return lambda id: written[id] if id in written else snapshot.get(id)
-
-
 def _imported(changeset: Changeset) -> set[EntryId]:
     """What the entries of a changeset that was checked import themselves."""
     entries = (operation.entry for operation in changeset.operations)
@@ -239,35 +195,15 @@ def _stands_already(changeset: Changeset, snapshot: Snapshot) -> bool:
         return False
 
 
-def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Entries whose sources together go into one call of the jail."""
-    batch: list[Entry] = []
-    size = 0
-    for entry in entries:
-        size += len(entry.source or "")
-        if batch and size > MAX_COMPILED:
-            yield batch
-            batch, size = [], len(entry.source or "")
-        batch.append(entry)
-    if batch:
-        yield batch
-
-
-class _NoHost:
-    """The host of a program that is not run."""
-
-    async def request(self, op: str, payload: Value) -> Value:
-        raise Refused(ErrorKind.PERMISSION_DENIED, "nothing is granted")
-
-
-def _message(changeset: Changeset, context: CallContext, policy: str, body: str) -> CommitMessage:
+def _message(changeset: Changeset, context: CallContext, verdict: Verdict, body: str) -> CommitMessage:
     origin, spent = context.provenance, context.provenance.spent()
     entry = changeset.operations[0].entry if len(changeset.operations) == 1 else None
     source = entry.source if entry is not None else None
     return CommitMessage(
         actor=context.actor,
         body=body or (entry.text("comment") if entry is not None else ""),
-        policy=policy,
+        policy=verdict.policy,
+        tests=f"{verdict.passed} passed" if verdict.passed else "",
         modules=entry.modules if entry is not None else (),
         model=origin.model,
         prompt=origin.prompt,

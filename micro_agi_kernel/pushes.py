@@ -107,7 +107,7 @@ async def _meaning(workspace: Workspace, before: Snapshot, after: Snapshot) -> l
     """What is wrong with the changed entries, all of which can be read."""
     changed = [id for _, id in before.changes_to(after)[0]]
     entries = await asyncio.to_thread(lambda: [entry for id in changed if (entry := after.get(id)) is not None])
-    found = await workspace.publishing.check_entries(entries, after)
+    found = (await workspace.checks.all(entries, after, after.get)).refusals
     refused = []
     for id, refusal in found.items():
         path = after.layout.source_path(id) if refusal.kind is ErrorKind.SYNTAX else after.layout.entry_path(id)

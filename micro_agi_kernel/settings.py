@@ -125,6 +125,14 @@ class CompressionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsSettings:
+    """What the tools that an agent writes must be."""
+
+    tests_required: bool = False
+    """Whether each must have a test."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that a person can choose. Field paths are the names in the file and in the environment."""
 
@@ -135,6 +143,7 @@ class Settings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     limits: TurnSettings = field(default_factory=TurnSettings)
     compression: CompressionSettings = field(default_factory=CompressionSettings)
+    tools: ToolsSettings = field(default_factory=ToolsSettings)
     docs: DocsSettings = field(default_factory=DocsSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
     signing: SigningSettings = field(default_factory=SigningSettings)
@@ -168,7 +177,7 @@ _RANGES = {"compression.threshold": (0, 1), "compression.target": (50, 1_000_000
 
 _SECTIONS = (
     *("MICRO_AGI_SANDBOX_", "MICRO_AGI_LIMITS_", "MICRO_AGI_DOCS_", "MICRO_AGI_RENDER_"),
-    *("MICRO_AGI_COMPRESSION_", "MICRO_AGI_SIGNING_", "MICRO_AGI_SYNC_"),
+    *("MICRO_AGI_COMPRESSION_", "MICRO_AGI_SIGNING_", "MICRO_AGI_SYNC_", "MICRO_AGI_TOOLS_"),
 )
 """A variable that begins so and is no setting is a mistake; of others we cannot tell."""
 

@@ -179,7 +179,7 @@ async def _compile(workspace: Workspace, progress: Progress) -> AsyncIterator[Fi
             message = f"{id} cannot be called under the policies of today: {why}"
             yield Finding("warn", "sources", message, id=id)
         open_ones = [entry for entry in entries if entry.id not in closed and entry.type != MODEL_TYPE]
-        faults = await workspace.publishing.check_entries(open_ones, snapshot)
+        faults = await workspace.checks.sound(open_ones, snapshot, snapshot.get)
         wrong += len(faults)
         for id, fault in sorted(faults.items()):
             yield Finding("fail", "sources", f"{id}: {fault}", id=id)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from micro_agi_kernel import __version__, lua_modules
+from micro_agi_kernel.checks import Checks
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import CallError, MicroAgiError, Refused
 from micro_agi_kernel.functions import Functions
@@ -23,6 +24,7 @@ from micro_agi_kernel.host.security import SecurityService
 from micro_agi_kernel.host.service import Host, Service
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
 from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.programs import Programs
 from micro_agi_kernel.publishing import Publishing, install_seed
 from micro_agi_kernel.registry import Person, Registry, Snapshot
 from micro_agi_kernel.registry.sharing.hook import refresh_hook
@@ -30,6 +32,7 @@ from micro_agi_kernel.registry.signing import Signer
 from micro_agi_kernel.registry.uses import UseCounter
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.settings import Settings, person, secret
+from micro_agi_kernel.testing import ToolTesting
 from micro_agi_kernel.trust import choose_registry
 from micro_agi_kernel.values import Value
 
@@ -50,7 +53,12 @@ class Workspace:
         self.permissions = Permissions(self.registry)
         self.sandbox = open_sandbox(settings)
         modules = module_names()
-        self.publishing = Publishing(self.registry, self.permissions, self.sandbox, modules, self.person)
+        limits, most = settings.sandbox.limits(), settings.sandbox.most()
+        programs = Programs(self.permissions, modules, limits, most)
+        testing = ToolTesting(self.permissions, programs, self.sandbox)
+        self.checks = Checks(self.permissions, self.sandbox, modules, testing)
+        required = settings.tools.tests_required
+        self.publishing = Publishing(self.registry, self.permissions, self.checks, self.person, tests_required=required)
         self.uses = UseCounter(self.registry.path)
         self.docs = DocsService(self.registry, settings.docs.remote)
         services: list[Service] = [
@@ -64,11 +72,9 @@ class Workspace:
         self._functions = Functions(
             self.registry,
             self.permissions,
+            programs,
             self.sandbox,
             Host(services),
-            modules,
-            settings.sandbox.limits(),
-            settings.sandbox.most(),
             self.uses,
         )
 

@@ -32,6 +32,7 @@ VALUES = (
         "patterns",
         "go_time",
         "expr",
+        "tool_tests",
     ),
 )
 """In their own order: each imports only what stands before it."""
@@ -45,11 +46,14 @@ COMPOSITION = (
         "trust",
         "seeding",
         "rollback",
+        "programs",
         "host",
         "arguments",
         "functions",
+        "testing",
         "agent_rules",
         "kind_checks",
+        "checks",
     ),
     *(
         "publishing",

@@ -30,10 +30,10 @@ class HttpService:
 
     module = "http_client"
 
-    def __init__(self, check: Callable[[Entry, str, str], None]) -> None:
-        """`check` raises Refused unless the tool may do the action on the resource."""
+    def __init__(self, check: Callable[[Entry, str, str], None], client: GuardedHttp | None = None) -> None:
+        """`check` raises Refused unless the tool may do the action on the resource. `client` makes the requests."""
         self._check = check
-        self._client: GuardedHttp | None = None
+        self._client = client
         self._calls: dict[Grant, HttpCall] = {}
         self.handlers: Mapping[str, Handler] = {
             "http.request": self._request,

@@ -28,13 +28,26 @@ local function set_metatable(value, meta)
 end
 
 -- os.time with the reference's defaults: today, and midnight
-local function time(spec)
-  if type(spec) ~= "table" then return called("time", raw_time, spec) end
-  local now, full = os.date("*t"), {}
+local function time_of(spec, at)
+  if type(spec) ~= "table" then
+    if spec == nil and at then return at end
+    return called("time", raw_time, spec)
+  end
+  local now, full = os.date("*t", at), {}
   for _, field in ipairs({ "year", "month", "day", "hour", "min", "sec", "isdst" }) do full[field] = spec[field] end
   for _, field in ipairs({ "year", "month", "day" }) do if full[field] == nil then full[field] = now[field] end end
   if full.hour == nil then full.hour = 0 end
   return called("time", raw_time, full)
+end
+
+-- os of a program; `at` is where its clock stands, in seconds, nil where it goes.
+local function os_of(at)
+  local function date(format, moment)
+    if moment == nil then moment = at end
+    return called("date", os.date, format, moment)
+  end
+  local function time(spec) return time_of(spec, at) end
+  return { time = time, date = at and date or os.date, clock = os.clock, difftime = os.difftime }
 end
 
 local old_math = {
@@ -57,14 +70,14 @@ local function copy(library, more)
   return fresh
 end
 
--- A new set of globals: each tool has one, the modules have one.
-local function globals()
+-- A new set of globals: each tool has one, the modules have one. `at` is as in os_of.
+local function globals(at)
   local env = copy(HARMLESS, {
     print = showing.print, progress = showing.progress, display = showing.display,
     setmetatable = set_metatable, tostring = tostring,
     string = copy(string), table = copy(table), math = copy(math, old_math), utf8 = copy(utf8),
     coroutine = copy(coroutine), channel = copy(channel), errors = copy(errors.library),
-    os = { time = time, date = os.date, clock = os.clock, difftime = os.difftime },
+    os = os_of(at),
   })
   env._G = env
   return env

@@ -22,11 +22,20 @@ local function problems_of(libraries)
   return problems
 end
 
+-- true when the chunk gave what a call needs.
+local function loaded(value, err, program)
+  if value == nil and err ~= nil then return nil, err end
+  if type(value) == "table" and type(value[program.method]) == "function" then return true end
+  local wanted = "{ " .. program.method .. " = " .. program.method .. " }"
+  return nil, errors.invalid("the source must end with `return " .. wanted .. "`, a function of one input")
+end
+
 local function run(program)
   local chunk, problem = load(program.source, program.chunk_name, "t", program.env)
   if not chunk then return nil, errors.new("SYNTAX", problem) end
   if not program.method then return problems_of(program.libraries) end -- only asked whether it compiles
   local value, err = chunk()
+  if program.dry then return loaded(value, err, program) end
   if type(value) ~= "table" then return value, err end
   local method = value[program.method]
   if type(method) == "function" then return method(program.input) end
@@ -40,7 +49,7 @@ end
 return function(message)
   host("settle")
   local program = values.decode(message)
-  program.env, program.chunk_name = globals(), "=" .. program.name
+  program.env, program.chunk_name = globals(program.now), "=" .. program.name
   program.env.require = require_of(program)
   scheduler.set_limit(format("%g", program.seconds))
   ending.set_limit(program.memory)

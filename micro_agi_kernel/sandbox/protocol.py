@@ -122,17 +122,19 @@ def request_of(program: Program) -> bytes:
         "name": program.chunk_name,
         "method": program.method,
         "input": program.input,
+        "dry": program.dry,
         "seconds": program.limits.seconds,
         "memory": program.limits.memory,
         "output": program.limits.output,
         "host_calls": program.limits.host_calls,
+        "now": None if program.now is None else program.now // 1_000_000_000,
         "imports": {**program.imports},
         "libraries": {
             key: {"source": library.source, "name": library.chunk_name, "imports": {**library.imports}}
             for key, library in program.libraries.items()
         },
     }
-    header = dumps({"modules": [*sorted(program.modules)]})
+    header = dumps({"modules": [*sorted(program.modules)], "now": program.now})
     return pack(header) + pack(dumps(source))
 
 

@@ -23,12 +23,15 @@ from house_kit import (
     update,
 )
 
+from micro_agi_kernel.checks import Checks
 from micro_agi_kernel.entries import Changeset, FileChange
 from micro_agi_kernel.errors import Conflict, EntryError, MicroAgiError, Refused
 from micro_agi_kernel.events import EntryPublished
-from micro_agi_kernel.interfaces import CallOutcome, HostService, Program
+from micro_agi_kernel.interfaces import CallOutcome, HostService, Limits, Program
 from micro_agi_kernel.outputs import Output
+from micro_agi_kernel.programs import Programs
 from micro_agi_kernel.publishing import Publishing
+from micro_agi_kernel.testing import ToolTesting
 from micro_agi_kernel.values import MAX_DEPTH
 from micro_agi_kernel.workspace import module_names
 
@@ -235,7 +238,7 @@ async def test_create_tool_takes_a_schema_as_text_and_updates(house: House) -> N
 
 
 async def test_longest_source_and_unicode_are_counted_in_characters(outlaw: House) -> None:
-    source = "--" + "é" * 15_998 + "\n"
+    source = f"{GOOD}\n--".ljust(16_000, "é") + "\n"
     assert len(source) == 16_001
     assert "16001 characters" in await ask(outlaw, wish("create", "app.generated:x", source=source))
     made = await outlaw.run(
@@ -293,7 +296,7 @@ async def test_naughty_strings_come_back_as_they_were(house: House) -> None:
     strings = vectors("naughty_strings.json")
     entry = tool(
         "naughty",
-        "-- " + " ".join(strings).replace("\n", " ").replace("\r", " ")[:9_000] + "\nreturn 1",
+        "-- " + " ".join(strings).replace("\n", " ").replace("\r", " ")[:9_000] + f"\n{GOOD}",
         examples=strings,
     )
     await house.publishing.publish(Changeset(create(entry)), house.context())
@@ -446,7 +449,7 @@ async def test_a_policy_on_generated_tools(house: House, effect: str) -> None:
 
 
 class Interference:
-    """A sandbox that lets another writer in while the source is compiled, once."""
+    """A sandbox that lets another writer in while the source is loaded, once."""
 
     def __init__(self, house: House, meanwhile: Callable[[], object]) -> None:
         self._house = house
@@ -460,8 +463,10 @@ class Interference:
 
 
 def interfered(house: House, meanwhile: Callable[[], object]) -> Publishing:
-    sandbox = Interference(house, meanwhile)
-    return Publishing(house.registry, house.permissions, sandbox, module_names(), house.person)
+    sandbox, permissions, modules = Interference(house, meanwhile), house.permissions, module_names()
+    testing = ToolTesting(permissions, Programs(permissions, modules, Limits(), Limits()), sandbox)
+    checks = Checks(permissions, sandbox, modules, testing)
+    return Publishing(house.registry, permissions, checks, house.person, tests_required=False)
 
 
 async def test_a_policy_that_comes_while_the_source_is_compiled_counts(house: House) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from git_server import git_server
-from house_kit import House, Operation, create, git, policy, tool, update
+from house_kit import GOOD, House, Operation, create, git, policy, tool, update
 from sharing_kit import Enter, Hub, Sharer, fates
 
 from micro_agi_kernel import autosync
@@ -150,9 +150,9 @@ async def test_two_sessions_through_a_real_server(enter: Enter, hub: Hub) -> Non
         async with cells(houses[0]) as one, cells(houses[1]) as two:
             for n in range(3):
                 await asyncio.gather(one.cell(*create(tool(f"one{n}"))), two.cell(*create(tool(f"two{n}"))))
-            await one.cell(*create(tool("same", "return 1")))
+            await one.cell(*create(tool("same", GOOD)))
             await one.idle()
-            await two.cell(*create(tool("same", "return 2")))
+            await two.cell(*create(tool("same", f"{GOOD} -- 2")))
             await two.idle()
             await one.idle()
         ann, bob = (Sharer(house, hub) for house in houses)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house_kit import House, create, delete, id_of, tool, update
+from house_kit import GOOD, House, create, delete, id_of, tool, update
 from sharing_kit import Enter, Hub, Sharer, fates
 
+from micro_agi_kernel.checks import resulting
 from micro_agi_kernel.entries import Changeset, Entry, Operation
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.publishing import resulting
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 
 LIBRARY = id_of("app.generated:lib")
@@ -23,7 +23,7 @@ def library(id: str = str(LIBRARY), **imports: str) -> Entry:
     return Entry(id_of(id), "library.lua", {}, {"source": "return {}", "imports": {**imports}})
 
 
-def using(name: str = "user", lib: str = str(LIBRARY), source: str = "return {}") -> Entry:
+def using(name: str = "user", lib: str = str(LIBRARY), source: str = GOOD) -> Entry:
     entry = tool(name)
     return replace(entry, data={**entry.data, "source": source, "imports": {"lib": lib}})
 
@@ -57,7 +57,7 @@ async def test_what_is_imported_is_there_afterwards(house: House, actor: str) ->
     missing = "not found: app.generated:lib, which app.generated:user imports"
     assert await refusal(house, *create(using()), actor=actor) == missing
     await write(house, *create(library(), using()), actor=actor)  # together
-    assert await refusal(house, *update(using(source="return 1")), *delete(str(LIBRARY)), actor=actor) == missing
+    assert await refusal(house, *update(using(source=f"{GOOD} -- 2")), *delete(str(LIBRARY)), actor=actor) == missing
     await write(house, *delete("app.generated:user", str(LIBRARY)), actor=actor)
     assert "app.lib:none" in await refusal(house, *create(library(inner="app.lib:none"), using()), actor=actor)
 
@@ -75,7 +75,7 @@ async def test_a_library_that_goes_while_its_importer_is_checked(house: House, m
     house.write(*create(library()))
     prepare = house.publishing.prepare
 
-    async def slow(*args: Any) -> str:
+    async def slow(*args: Any) -> Any:
         policy = await prepare(*args)
         if house.registry.snapshot().has(LIBRARY):
             await asyncio.to_thread(house.write, *delete(str(LIBRARY)))
@@ -98,16 +98,19 @@ async def test_many_are_checked_at_once_each_with_its_first_fault(
         return await run(*args)
 
     monkeypatch.setattr(JailedSandbox, "run", counting)
-    entries = [tool(f"t{n}", "return {" if n % 2 else "return {}") for n in range(20)]
+    entries = [tool(f"t{n}", "return {" if n % 2 else GOOD) for n in range(20)]
     entries += [using("lost", "app.lib:none"), using("late", "app.lib:late"), library("app.lib:late"), model()]
     snapshot = house.registry.snapshot()
-    found = await house.publishing.check_entries(entries, snapshot)
+    together = resulting(create(*entries), snapshot)
+    found = await house.checks.sound(entries, snapshot, together)
     assert calls == 1
     broken = {f"app.generated:t{n}" for n in range(1, 20, 2)}
     assert {str(id) for id in found} == {*broken, "app.generated:lost", "app.mine:model"}
     assert found[id_of("app.generated:t1")].kind is ErrorKind.SYNTAX
     gone = resulting(delete("app.lib:late"), snapshot)
-    assert list(await house.publishing.check_entries(entries[-3:-2], snapshot, gone)) == [id_of("app.generated:late")]
+    assert list(await house.checks.sound(entries[-3:-2], snapshot, gone)) == [id_of("app.generated:late")]
+    loaded = (await house.checks.all(entries, snapshot, together)).refusals
+    assert {id: str(refusal) for id, refusal in loaded.items()} == {id: str(refusal) for id, refusal in found.items()}
 
 
 async def test_what_comes_from_a_remote_may_import_what_comes_with_it(enter: Enter, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ async def test_a_namespace_that_grew_is_sharded_after_the_commit(
     try:
         start = workspace.registry.snapshot()
         for n in range(5):
-            made = tool(f"t{n}", comment="A test", input_schema={"type": "object"})
+            made = tool(f"t{n}", "return {handler = print}", comment="A test", input_schema={"type": "object"})
             changeset = Changeset((Operation("create", made.id, made),))
             await workspace.publishing.publish(changeset, CallContext())
         now = workspace.registry.snapshot()

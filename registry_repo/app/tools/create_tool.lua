@@ -130,6 +130,7 @@ local function handler(input)
             source = input.source,
             modules = modules,
             imports = input.imports,
+            tests = input.tests,
             method = "handler",
         },
     }

@@ -1,0 +1,129 @@
+"""What is asked of entries before they are committed, whoever wrote them: kinds, modules, imports, source, tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from micro_agi_kernel.entries import Entry, EntryId, Operation
+from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.interfaces import Library, Program, Sandbox
+from micro_agi_kernel.kind_checks import check_kind
+from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
+from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.programs import State, find_libraries
+from micro_agi_kernel.registry import Snapshot
+from micro_agi_kernel.testing import ClosedHost, ToolTesting
+
+MAX_COMPILED = 1 << 20
+"""Characters of source that one call of the jail compiles: its messages carry 8 MiB, its Lua has 64."""
+
+AT_ONCE = 4
+"""Tools that are loaded and tested at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found."""
+
+    refusals: dict[EntryId, Refused]
+    """The first thing wrong with each entry; what is sound is not in it."""
+    passed: int
+    """Tests."""
+
+
+class Checks:
+    """Asks all of it. What an entry imports is looked for in a `State`."""
+
+    def __init__(
+        self, permissions: Permissions, sandbox: Sandbox, modules: frozenset[str], testing: ToolTesting
+    ) -> None:
+        """`modules` are those that exist."""
+        self._permissions = permissions
+        self._sandbox = sandbox
+        self._modules = modules
+        self._testing = testing
+
+    async def sound(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
+        """The first thing wrong with each, by id, without running any; what is sound is not in it.
+
+        These are the checks of its kind, its modules and imports under the policies of `snapshot`, and its source
+        compiled.
+        """
+        found = await asyncio.to_thread(self._check_kinds, entries, snapshot, state)
+        found |= await self._compile([entry for entry in entries if entry.id not in found])
+        return {entry.id: found[entry.id] for entry in entries if entry.id in found}
+
+    async def all(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> Checked:
+        """The same, and functions are loaded and tested, in the jail and without a network."""
+        refusals = await asyncio.to_thread(self._check_kinds, entries, snapshot, state)
+        rest = [entry for entry in entries if entry.id not in refusals]
+        refusals |= await self._compile([entry for entry in rest if entry.kind != FUNCTION_KIND])
+        tested = await self._test([entry for entry in rest if entry.kind == FUNCTION_KIND], snapshot, state)
+        refusals |= {id: said for id, said in tested.items() if isinstance(said, Refused)}
+        passed = sum(said for said in tested.values() if isinstance(said, int))
+        return Checked({entry.id: refusals[entry.id] for entry in entries if entry.id in refusals}, passed)
+
+    async def _test(self, functions: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, int | Refused]:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(entry: Entry) -> int | Refused:
+            async with turns:
+                return await self._testing.run(entry, snapshot, state)
+
+        results = await asyncio.gather(*map(one, functions))
+        return {entry.id: said for entry, said in zip(functions, results, strict=True)}
+
+    def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
+        found: dict[EntryId, Refused] = {}
+        for entry in entries:
+            try:
+                check_kind(entry)  # a large schema takes a second
+                if entry.kind in LUA_KINDS:
+                    self._permissions.check_modules(entry, self._modules, snapshot)
+                    find_libraries(entry, read_lua(entry), state, self._permissions, snapshot)
+            except EntryError as error:
+                found[entry.id] = Refused(error.kind, str(error))
+            except Refused as refusal:
+                found[entry.id] = refusal
+        return found
+
+    async def _compile(self, entries: Sequence[Entry]) -> dict[EntryId, Refused]:
+        """Compile sources in the jail, without running them: Lua's line and reason of each that is none."""
+        found: dict[EntryId, Refused] = {}
+        for batch in _batches(entry for entry in entries if entry.kind in LUA_KINDS):
+            libraries = {str(entry.id): Library(entry.source or "", entry.id.name) for entry in batch}
+            program = Program("", "", method=None, libraries=libraries)
+            outcome = await self._sandbox.run(program, ClosedHost(), lambda _: None)
+            if outcome.error is not None and len(batch) > 1:  # one of them took all memory or time: which?
+                for entry in batch:
+                    found |= await self._compile([entry])
+            elif outcome.error is not None:
+                found[batch[0].id] = Refused(outcome.error.kind, outcome.error.message)
+            elif isinstance(outcome.value, dict):
+                for entry in batch:
+                    if (problem := outcome.value.get(str(entry.id))) is not None:
+                        text = problem.decode(errors="replace") if isinstance(problem, bytes) else str(problem)
+                        found[entry.id] = Refused(ErrorKind.SYNTAX, text)
+        return found
+
+
+def resulting(operations: Iterable[Operation], snapshot: Snapshot) -> State:
+    """The entries of `snapshot` after `operations`."""
+    written = {operation.id: operation.entry for operation in operations}
+    return lambda id: written[id] if id in written else snapshot.get(id)
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Entries whose sources together go into one call of the jail."""
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        size += len(entry.source or "")
+        if batch and size > MAX_COMPILED:
+            yield batch
+            batch, size = [], len(entry.source or "")
+        batch.append(entry)
+    if batch:
+        yield batch
