@@ -50,7 +50,7 @@ async def to_a_notebook(sandbox: JailedSandbox) -> tuple[float, float, int]:
         nonlocal sent
         sent += 1
 
-    sink = NotebookSink(send)
+    sink = NotebookSink(send, footer=True)
 
     def hear(output: Output) -> None:
         if isinstance(output, Printed):

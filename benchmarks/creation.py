@@ -1,0 +1,135 @@
+"""Making a tool: create, check, test, commit, load, call and revert it. `python benchmarks/creation.py [TOOLS]`
+
+All of it is real: the seed's create_tool and load_tool in the jail, policies, tests, commit. Ratios are to a commit by
+`git` of the same two files (add and commit in a clone), in the same run; they can be compared between machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.interfaces import CallContext
+from micro_agi_kernel.rollback import revert
+from micro_agi_kernel.settings import load_settings
+from micro_agi_kernel.workspace import Workspace
+
+CREATE, LOAD = EntryId.parse("app.tools:create_tool"), EntryId.parse("app.tools:load_tool")
+PAUSE = 0.05
+"""Seconds between two calls, far less than a model takes."""
+
+ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"]} | {
+    f"GIT_{who}_{what}": "ann@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+}
+
+
+def arguments(number: int, tests: int) -> dict[str, Any]:
+    """A tool of 30 lines, unlike the others."""
+    lines = "\n".join(f"  total = total + input.n * {number + k} -- step {k}" for k in range(24))
+    value = sum(number + k for k in range(24))
+    body = f"local function handler(input)\n  local total = 0\n{lines}\n  return total\nend"
+    source = f"{body}\n\nreturn {{handler = handler}}\n"
+    return {
+        "name": f"weigh_{number}",
+        "description": f"Weighs parcel class {number} by table {number * 7}",
+        "input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
+        "source": source,
+        "tests": [{"name": f"times {n}", "input": {"n": n}, "expect": value * n} for n in range(tests)],
+        "intent": "new",
+    }
+
+
+def quantiles(taken: list[float]) -> tuple[float, float]:
+    """p50 and p95 in milliseconds."""
+    ordered = sorted(taken)
+    return statistics.median(ordered) * 1000, ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))] * 1000
+
+
+class Table:
+    def __init__(self, unit: float) -> None:
+        self._unit = unit
+        print(f"{'':44} {'p50 ms':>9} {'p95 ms':>9} {'/ git commit':>13}")
+
+    def row(self, name: str, taken: list[float]) -> None:
+        half, most = quantiles(taken)
+        print(f"{name:44} {half:9.1f} {most:9.1f} {half / self._unit:13.2f}", flush=True)
+
+
+def git_commits(folder: Path, count: int) -> list[float]:
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], cwd=folder, env=ENVIRONMENT, check=True, capture_output=True)
+
+    folder.mkdir()
+    git("init", "-q")
+    taken = []
+    for number in range(count):
+        tool = arguments(number, 2)
+        start = time.perf_counter()
+        (folder / f"{tool['name']}.lua").write_text(tool["source"])
+        (folder / f"{tool['name']}.yaml").write_text(str(tool))
+        git("add", ".")
+        git("commit", "-qm", f"Create {tool['name']}")
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+async def timed(action: Callable[[], Any], taken: list[float]) -> Any:
+    await asyncio.sleep(PAUSE)
+    start = time.perf_counter()
+    result = await action()
+    taken.append(time.perf_counter() - start)
+    return result
+
+
+async def main(tools: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        table = Table(quantiles(git_commits(Path(folder) / "clone", 20))[0])
+        house = Workspace(load_settings({"MICRO_AGI_HOME": folder, "HOME": folder}))
+        context = CallContext()
+        number = 0
+
+        async def round_of(tests: int, count: int) -> dict[str, list[float]]:
+            nonlocal number
+            taken: dict[str, list[float]] = {"create": [], "load": [], "call": [], "revert": []}
+            for _ in range(count):
+                number += 1
+                made, id = arguments(number, tests), f"app.generated:weigh_{number}"
+                done = await timed(lambda made=made: house.call(CREATE, made, context), taken["create"])
+                assert done.ok and done.value.get("created"), done
+                loaded = await timed(lambda id=id: house.call(LOAD, {"id": id}, context), taken["load"])
+                assert loaded.ok and loaded.value["loaded"], loaded
+                ran = await timed(lambda id=id: house.call(EntryId.parse(id), {"n": 1}, context), taken["call"])
+                assert ran.ok, ran
+                commit = done.value["commit"]
+                await timed(
+                    lambda commit=commit: revert(house.registry, house.publishing, context, commit), taken["revert"]
+                )
+            return taken
+
+        try:
+            await round_of(2, 3)
+            for tests in (0, 2, 10):
+                taken = await round_of(tests, tools)
+                table.row(f"create, {tests} tests: checked, tested, committed", taken["create"])
+            table.row("load", taken["load"])
+            table.row("call", taken["call"])
+            table.row("revert", taken["revert"])
+            whole = [sum(each) for each in zip(taken["create"], taken["load"], taken["call"], strict=True)]
+            table.row("create with 10 tests, load and call", whole)
+        finally:
+            await house.close()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 30))
