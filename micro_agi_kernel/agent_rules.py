@@ -2,40 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, EntryId, Operation
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND
-from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.permissions import Permissions, denied
 from micro_agi_kernel.policy import Decision
+from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.values import shorten
 
+_APPROVED = re.compile(r"asked \(.+\), approved by user:\S.*")
+
 
 def judge(
-    permissions: Permissions, snapshot: Snapshot, operations: Iterable[Operation], files: Iterable[str]
-) -> Iterator[tuple[EntryId | None, Decision | Refused]]:
+    permissions: Permissions,
+    snapshot: Snapshot,
+    operations: Iterable[Operation],
+    files: Iterable[str],
+    *,
+    person_decides: bool,
+) -> Iterator[tuple[EntryId | None, Subject, Decision | Refused]]:
     """What is said to each part of an agent's commit on top of `snapshot`: who let it pass, or why it may not.
 
-    The id is None for what concerns no single entry. `files` are the paths of the files to change that are no
-    entry's: neither a page nor `registry.yaml` is for an agent to change.
+    Unless `person_decides`, or has decided, what a policy wants asked may not. The id is None for what concerns no
+    single entry. `files` are the paths of the files to change that are no entry's: neither a page nor `registry.yaml`
+    is for an agent to change.
     """
     built_in = {entry.text("llm_alias") or entry.id.name for entry in snapshot.entries(TOOLS_NAMESPACE)}
-    try:
-        yield None, permissions.agent_may("registry.apply", "registry", snapshot)
-    except Refused as refusal:
-        yield None, refusal
-    for operation in operations:
+    for operation in (None, *operations):
+        id = operation.id if operation is not None else None
+        subject = (f"registry.{operation.action}", str(id)) if operation is not None else ("registry.apply", "registry")
         try:
-            decision = permissions.agent_may(f"registry.{operation.action}", str(operation.id), snapshot)
-            _check_operation(operation, built_in)
+            decision = permissions.agent_may(*subject, snapshot)
+            if decision.effect == "ask" and not person_decides:
+                raise denied(*subject, decision)
+            if operation is not None:
+                _check_operation(operation, built_in)
         except Refused as refusal:
-            yield operation.id, refusal
+            yield id, subject, refusal
         else:
-            yield operation.id, decision
+            yield id, subject, decision
     for path in files:
-        yield None, Refused(ErrorKind.PERMISSION_DENIED, f"an agent may not change files: {shorten(path)}")
+        reason = f"an agent may not change files: {shorten(path)}"
+        yield None, ("registry.apply", "registry"), Refused(ErrorKind.PERMISSION_DENIED, reason)
+
+
+def approval_trailer(policies: Sequence[str], person: str) -> str:
+    """The value of the `Policy:` trailer of what `policies` wanted asked, and `person` approved."""
+    more = f" and {len(policies) - 1} more" if len(policies) > 1 else ""
+    return f"asked ({shorten(policies[0], 100)}{more}), approved by user:{person}"
+
+
+def says_approved(trailer: str) -> bool:
+    """Whether a `Policy:` trailer says that a person approved."""
+    return _APPROVED.fullmatch(trailer) is not None
 
 
 def _check_operation(operation: Operation, built_in: Collection[str]) -> None:

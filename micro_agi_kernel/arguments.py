@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.imports import import_jsonschema
-from micro_agi_kernel.lua_modules._json_schema import problems
+from micro_agi_kernel.lua_modules._json_schema import check_schema, problems
 from micro_agi_kernel.lua_modules._json_text import parse
 from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.values import Json, Value, shorten
@@ -30,7 +32,8 @@ def check_arguments(entry: Entry, input: Value) -> None:
     try:
         found = schema_problems(text, given)
         if found and (less := _without_nulls(given)) != given:
-            found = schema_problems(text, less) and found
+            left = schema_problems(text, less)
+            found = left and ([line for line in found if line in left] or found)  # nulls that do no harm are left out
     except BadSchema as error:
         raise Refused(ErrorKind.INVALID, f"{entry.id}: its input_schema cannot be used: {error}") from error
     if found:
@@ -40,9 +43,21 @@ def check_arguments(entry: Entry, input: Value) -> None:
 
 def schema_problems(schema: str, given: Value) -> list[str]:
     """What is wrong with `given` by the text of a JSON Schema, none when it fits. Raises BadSchema."""
+    with _checking():
+        return problems(schema, True, given, True)
+
+
+def require_usable(schema: str) -> None:
+    """Raise BadSchema unless the text is a JSON Schema that `schema_problems` can use on any input."""
+    with _checking():
+        check_schema(schema)
+
+
+@contextmanager
+def _checking() -> Iterator[None]:
     import_jsonschema()
     try:
-        return problems(schema, True, given, True)
+        yield
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # how Rust below jsonschema tells of a RecursionError
             raise

@@ -1,4 +1,4 @@
-"""What is asked of entries before they are committed, whoever wrote them: kinds, modules, imports, source, tests."""
+"""What is asked of entries before they are committed: kinds, modules, imports, calls, source, tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from micro_agi_kernel.interfaces import Library, Program, Sandbox
 from micro_agi_kernel.kind_checks import check_kind
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
 from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.programs import State, find_libraries
+from micro_agi_kernel.programs import State, check_calls, find_libraries
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.testing import ClosedHost, ToolTesting
 
@@ -34,7 +34,7 @@ class Checked:
 
 
 class Checks:
-    """Asks all of it. What an entry imports is looked for in a `State`."""
+    """Asks all of it. What an entry imports or calls is looked for in a `State`."""
 
     def __init__(
         self, permissions: Permissions, sandbox: Sandbox, modules: frozenset[str], testing: ToolTesting
@@ -56,9 +56,11 @@ class Checks:
         return {entry.id: found[entry.id] for entry in entries if entry.id in found}
 
     async def all(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> Checked:
-        """The same, and functions are loaded and tested, in the jail and without a network."""
+        """The same and what functions call, and they are loaded and tested, in the jail and without a network."""
         refusals = await asyncio.to_thread(self._check_kinds, entries, snapshot, state)
         rest = [entry for entry in entries if entry.id not in refusals]
+        refusals |= await asyncio.to_thread(self.calls, rest, snapshot, state)
+        rest = [entry for entry in rest if entry.id not in refusals]
         refusals |= await self._compile([entry for entry in rest if entry.kind != FUNCTION_KIND])
         tested = await self._test([entry for entry in rest if entry.kind == FUNCTION_KIND], snapshot, state)
         refusals |= {id: said for id, said in tested.items() if isinstance(said, Refused)}
@@ -87,6 +89,19 @@ class Checks:
                 found[entry.id] = Refused(error.kind, str(error))
             except Refused as refusal:
                 found[entry.id] = refusal
+        return found
+
+    def calls(self, entries: Iterable[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
+        """What is wrong with what each function calls; it may have come to be so long after it was written."""
+        found: dict[EntryId, Refused] = {}
+        for entry in entries:
+            if entry.kind == FUNCTION_KIND:
+                try:
+                    check_calls(entry, read_lua(entry), state, self._permissions, snapshot)
+                except EntryError as error:
+                    found[entry.id] = Refused(error.kind, str(error))
+                except Refused as refusal:
+                    found[entry.id] = refusal
         return found
 
     async def _compile(self, entries: Sequence[Entry]) -> dict[EntryId, Refused]:

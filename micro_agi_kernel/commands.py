@@ -12,7 +12,9 @@ import inspect
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.approval import Ask
+from micro_agi_kernel.bisecting import bisect as find_breaking
+from micro_agi_kernel.entries import GENERATED_NAMESPACE, EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import Event, Spent, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Provenance
@@ -21,6 +23,7 @@ from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
 from micro_agi_kernel.session import Emit, Session
 from micro_agi_kernel.tool_costs import ToolCost, tool_costs
+from micro_agi_kernel.tool_page import tool_page
 from micro_agi_kernel.values import money
 
 TOOLS_SHOWN = 20
@@ -46,6 +49,23 @@ async def restore(session: Session, context: CallContext, rev: str, id: str | No
     """Bring back the registry, or the entry ID, as it was at REV."""
     house = session.workspace
     return _listed(await restore_state(house.registry, house.publishing, context, rev, _parsed(id)))
+
+
+async def bisect(session: Session, context: CallContext, id: str, *test: str) -> str:
+    """Find the commit since which the tool ID fails its tests, or the one TEST: its name, or as JSON."""
+    tool = _parsed(id if ":" in id else f"{GENERATED_NAMESPACE}:{id}")
+    assert tool is not None
+    found = await find_breaking(session.workspace, tool, "".join(test).strip())
+    bad, good = found.bad, found.good
+    return "\n".join(
+        (
+            f"{_code(bad.commit[:10])} of {bad.time:%Y-%m-%d %H:%M} broke {_code(str(tool))}: {_code(bad.subject)}",
+            "",
+            f"- it fails: {_code(found.why)}",
+            f"- {_code(good.commit[:10])} was the last that passed",
+            f"- `%revert {bad.commit[:10]} {tool}` undoes it",
+        )
+    )
 
 
 async def cost(session: Session, context: CallContext) -> str:
@@ -81,6 +101,12 @@ def _tool_row(tool: ToolCost) -> str:
     return f"| {_code(str(tool.id))} | {' | '.join(counts)} |"
 
 
+async def tool(session: Session, context: CallContext, name: str) -> str:
+    """Show what the tool NAME takes, where it comes from, what it cost, how it was used, and its source."""
+    house = session.workspace
+    return await asyncio.to_thread(tool_page, house.registry, house.uses, name)
+
+
 async def compact(session: Session, context: CallContext) -> str:
     """Put a summary in place of all that was said before the last prompt."""
     return str(await session.compact(context))
@@ -90,47 +116,58 @@ COMMANDS: dict[str, Command] = {
     "help": show_help,
     "revert": revert,
     "restore": restore,
+    "bisect": bisect,
+    "tool": tool,
     "cost": cost,
     "compact": compact,
 }
 """By name, in the order of the help."""
 
 
-def run_cell(session: Session, text: str, *, cell: int = 0) -> AsyncGenerator[Event, None]:
+def run_cell(session: Session, text: str, *, cell: int = 0, ask: Ask | None = None) -> AsyncGenerator[Event, None]:
     """What a cell does: its command, or an answer to the prompt; the events of `Session.run`."""
     first, *more = text.strip().splitlines() or [""]
     found = _COMMAND.fullmatch(first.rstrip())
     if found is None or (more and found[1] not in COMMANDS):
-        return session.run(text, cell=cell)
+        return session.run(text, cell=cell, ask=ask)
 
     async def work(emit: Emit) -> TurnFinished:
         if more:
             raise Refused(ErrorKind.INVALID, f"%{found[1]} stands alone in its cell")
         origin = Provenance(prompt=text, session=session.id, cell=cell)
         context = CallContext(f"user:{session.workspace.person.name}", emit, provenance=origin)
-        emit(TextDelta(await _run(session, context, found[1], (found[2] or "").split())))
+        emit(TextDelta(await _run(session, context, found[1], found[2] or "")))
         return TurnFinished("ok")
 
     return session.perform(work, text=text, cell=cell)
 
 
-async def _run(session: Session, context: CallContext, name: str, arguments: list[str]) -> str:
+async def _run(session: Session, context: CallContext, name: str, text: str) -> str:
     """The answer of one command. Raises Refused, with one line, for a name or arguments that there are not."""
     run = COMMANDS.get(name)
     if run is None:
         near = difflib.get_close_matches(name.lower(), COMMANDS, n=1, cutoff=0.0)[0]
         raise Refused(ErrorKind.NOT_FOUND, f"no command %{name}; the nearest is {_usage(near)}, %help lists them all")
     try:
-        bound = inspect.signature(run).bind(session, context, *arguments)
+        bound = inspect.signature(run).bind(session, context, *_arguments(run, text))
     except TypeError as error:
         raise Refused(ErrorKind.INVALID, f"write it as {_usage(name)}") from error
     return await run(*bound.args)
 
 
+def _arguments(run: Command, text: str) -> list[str]:
+    """The words of `text`; for a command that takes any number the last is all that is left, spaces and all."""
+    *_, last = parameters = list(inspect.signature(run).parameters.values())
+    takes_rest = last.kind is last.VAR_POSITIONAL
+    return text.split(maxsplit=len(parameters) - 3) if takes_rest else text.split()
+
+
 def _usage(name: str) -> str:
     """`%revert REV [ID]`, from the function's parameters."""
     _, _, *parameters = inspect.signature(COMMANDS[name]).parameters.values()
-    words = [p.name.upper() if p.default is p.empty else f"[{p.name.upper()}]" for p in parameters]
+    needed = (p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters)
+    names = (p.name.upper() for p in parameters)
+    words = [name if is_needed else f"[{name}]" for name, is_needed in zip(names, needed, strict=True)]
     return " ".join((f"%{name}", *words))
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from micro_agi_kernel import models
+from micro_agi_kernel.agent.budget import Budget
 from micro_agi_kernel.agent.compression import Compaction
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.summaries import Compressor
 from micro_agi_kernel.agent.tokens import TokenCounter
 from micro_agi_kernel.errors import ModelError
+from micro_agi_kernel.events import Notice
 from micro_agi_kernel.interfaces import CallContext, Model
 from micro_agi_kernel.models import demo, replay
-from micro_agi_kernel.models.catalog import ModelSpec, find
+from micro_agi_kernel.models.catalog import ModelSpec, find, unknown
+from micro_agi_kernel.models.fallback import FallbackModel
 from micro_agi_kernel.recorder import Recorder
 from micro_agi_kernel.session_log import SessionLog
 from micro_agi_kernel.settings import CompressionSettings, secret
@@ -20,39 +24,45 @@ from micro_agi_kernel.settings import CompressionSettings, secret
 _PLAYERS = frozenset({demo.PROVIDER, replay.PROVIDER})
 """Providers whose models play a script and cannot summarize."""
 
+_SMALL = "gpt-4.1-nano"
+"""Summarizes where nobody else is named, as in the reference."""
+
 
 class Compacting:
     """Makes the Compaction of each turn of one conversation."""
 
     def __init__(
-        self, settings: CompressionSettings, conversation: Conversation, log: SessionLog, check: Callable[[], None]
+        self, settings: CompressionSettings, conversation: Conversation, log: SessionLog, budget: Budget
     ) -> None:
-        """`check` raises MicroAgiError when no model may be asked any more."""
         self._settings = settings
-        self._check = check
+        self._budget = budget
         self._log = log
         self._conversation = conversation
         self._counter: TokenCounter | None = None
         self._opened: tuple[ModelSpec, Model] | None = None
+        self._told = False
 
-    async def of_turn(
-        self, spec: ModelSpec, model: Model, known: Sequence[ModelSpec], context: CallContext
-    ) -> Compaction:
-        """For a turn that `model` of `spec` answers; `known` are the models among which the setting finds its own."""
+    async def of_turn(self, model: FallbackModel, known: Sequence[ModelSpec], context: CallContext) -> Compaction:
+        """For a turn that `model` answers; `known` are the models among which the setting finds its own."""
+        spec = model.spec
         if self._counter is None or self._counter.model != spec.name:
             self._counter = TokenCounter(spec.name)
-        compressors = []
-        wanted = find(known, self._settings.model)
-        if wanted is not None and wanted.name != spec.name and (other := await self._open(wanted)) is not None:
-            compressors.append(self._compressor(wanted, other))
+        compressors: list[Callable[[], Compressor]] = []
         if spec.providers[0].id not in _PLAYERS:
-            compressors.append(self._compressor(spec, model))
+            wanted = self._wanted(spec, known)
+            if wanted is None and self._settings.model and not self._told:
+                self._told = True
+                line = unknown(known, self._settings.model)
+                context.emit(Notice(f"setting compression.model: {line}; {spec.name} summarizes"))
+            if wanted is not None and wanted.name != spec.name and (other := await self._open(wanted)) is not None:
+                compressors.append(partial(self._compressor, wanted, other))
+            compressors.append(lambda: self._compressor(model.spec, model))
         return Compaction(
             self._conversation,
             self._counter,
             compressors,
             context.emit,
-            window=spec.window,
+            window=lambda: model.spec.window,
             threshold=self._settings.threshold,
         )
 
@@ -60,6 +70,16 @@ class Compacting:
         """Give back the connections of the model that summarizes; harmless when repeated."""
         if self._opened is not None:
             await self._opened[1].close()
+
+    def _wanted(self, spec: ModelSpec, known: Sequence[ModelSpec]) -> ModelSpec | None:
+        """Who summarizes rather than the model of `spec`: whom the setting names, else the small one of its server.
+
+        What was said goes to no other server than the one that it was said to, unless the person says so.
+        """
+        if self._settings.model:
+            return find(known, self._settings.model)
+        small = find(known, _SMALL)
+        return small if small is not None and _server(small) == _server(spec) else None
 
     async def _open(self, spec: ModelSpec) -> Model | None:
         """The model of `spec`, connected to nothing yet and kept from turn to turn; None when it is not set up."""
@@ -72,5 +92,15 @@ class Compacting:
         return None if self._opened is None else self._opened[1]
 
     def _compressor(self, spec: ModelSpec, model: Model) -> Compressor:
-        target = self._settings.target
-        return Compressor(Recorder(model, self._log), spec.window, spec.output_tokens, target, self._check)
+        return Compressor(
+            Recorder(model, self._log),
+            spec.window,
+            spec.output_tokens,
+            self._settings.target,
+            self._budget.check,
+            lambda: self._budget.steps_left,
+        )
+
+
+def _server(spec: ModelSpec) -> tuple[str, str | None]:
+    return spec.providers[0].id, spec.providers[0].base_url

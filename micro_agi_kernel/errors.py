@@ -103,6 +103,10 @@ class ModelError(MicroAgiError):
     """The model cannot be reached, refused the request, or broke off in the middle."""
 
 
+class ModelChanged(ModelError):
+    """Another model takes over, and what it can hold is less: the request is to be made anew, by its measures."""
+
+
 class SandboxError(MicroAgiError):
     """The jail cannot be set up as the settings demand."""
 

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.messages import Usage
+from micro_agi_kernel.questions import Answer
 from micro_agi_kernel.values import Json, Value
 
 
@@ -96,6 +97,16 @@ class EntryPublished:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The person was asked whether something may be done, as policies want it, and this came of it."""
+
+    question: str
+    """What it was about: `registry.create on app.generated:x`. Hostile text."""
+    policies: tuple[str, ...]
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """One line from us to the person: a model chosen for them, a retry, a limit reached."""
 
@@ -172,6 +183,7 @@ Event: TypeAlias = (
     | ToolFinished
     | ToolLoaded
     | EntryPublished
+    | Asked
     | Notice
     | UsageReport
     | TurnFinished

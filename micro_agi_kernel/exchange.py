@@ -109,7 +109,7 @@ def _standing(id: EntryId, snapshot: Snapshot) -> Entry | None:
 def _in_our_words(entry: Entry) -> Entry:
     """`entry` as this project spells it, where the reference allows more than one spelling."""
     if entry.kind in LUA_KINDS:
-        return replace(entry, meta=_schema_as_table(entry), data=_imports_in_full(entry))
+        return replace(entry, meta=_schema_as_table(entry), data=_ids_in_full(entry))
     if entry.kind in POLICY_KINDS and isinstance(groups := entry.data.get("groups"), list):
         # A group belongs to the namespace of its policy, which need not be said.
         own = f"{entry.id.namespace}:"
@@ -129,11 +129,16 @@ def _schema_as_table(entry: Entry) -> Mapping[str, Json]:
         return entry.meta  # the checks of its kind say what is wrong
 
 
-def _imports_in_full(entry: Entry) -> Mapping[str, Json]:
-    """The data of a Lua entry with the namespace in every import: a bare name is one of the entry's own."""
-    imports = entry.data.get("imports")
-    if not isinstance(imports, dict):
-        return entry.data
-    own = entry.id.namespace
-    full = {alias: f"{own}:{id}" if isinstance(id, str) and ":" not in id else id for alias, id in imports.items()}
-    return {**entry.data, "imports": full}
+def _ids_in_full(entry: Entry) -> Mapping[str, Json]:
+    """The data of a Lua entry with the namespace in `imports` and `calls`: a bare name is one of the entry's own."""
+
+    def full(id: Json) -> Json:
+        return f"{entry.id.namespace}:{id}" if isinstance(id, str) and ":" not in id else id
+
+    data = dict(entry.data)
+    imports, calls = data.get("imports"), data.get("calls")
+    if isinstance(imports, dict):
+        data["imports"] = {alias: full(id) for alias, id in imports.items()}
+    if isinstance(calls, list):
+        data["calls"] = [full(id) for id in calls]
+    return data

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+from micro_agi_kernel.approval import asks_tool, shown_input
 from micro_agi_kernel.arguments import check_arguments
+from micro_agi_kernel.call_record import CallRecord
 from micro_agi_kernel.entries import Entry, EntryId
-from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.errors import EntryError, Refused
 from micro_agi_kernel.host.service import Grant, Host
-from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program, Sandbox
-from micro_agi_kernel.lua_entries import FUNCTION_KIND
-from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.interfaces import Allowance, CallContext, CallOutcome, Limits, Program, Sandbox
 from micro_agi_kernel.programs import Programs
+from micro_agi_kernel.questions import Question
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.registry.uses import UseCounter
 from micro_agi_kernel.values import Value
 
 
@@ -23,43 +24,43 @@ class Functions:
     def __init__(
         self,
         registry: Registry,
-        permissions: Permissions,
         programs: Programs,
         sandbox: Sandbox,
         host: Host,
-        uses: UseCounter,
+        record: CallRecord,
+        most: Limits,
     ) -> None:
-        """`uses` counts the calls that run."""
+        """All calls below an outermost one have together what one may have at `most`."""
         self._registry = registry
-        self._permissions = permissions
+        self._most = most
         self._programs = programs
         self._sandbox = sandbox
         self._host = host
-        self._uses = uses
+        self._record = record
 
     async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
         """Call the entry at the newest commit. What goes wrong with the entry is in the outcome.
 
         Raises RegistryError and SandboxError: what is wrong with the registry or the jail is for the person to mend.
         """
+        if not context.callers:
+            allowance = Allowance(self._most.host_calls, self._most.seconds, self._most.output)
+            context = replace(context, allowance=allowance)
         try:
-            entry, program = await asyncio.to_thread(self._program, id, input)
+            entry, program, question = await asyncio.to_thread(self._program, id, input, context)
+            if question is not None:
+                await context.approver.approve(question)
         except (Refused, EntryError) as error:
             return CallOutcome(error=error.as_error())
         grant = Grant(entry, program.modules, context)
         async with self._host.for_call(grant) as host:
             outcome = await self._sandbox.run(program, host, context.on_output)
-        self._uses.count(id, ok=outcome.ok)
+        await self._record.ended(entry, outcome, context)
         return outcome
 
-    def _program(self, id: EntryId, input: Value) -> tuple[Entry, Program]:
+    def _program(self, id: EntryId, input: Value, context: CallContext) -> tuple[Entry, Program, Question | None]:
         snapshot = self._registry.snapshot()
-        entry = snapshot.get(id)
-        if entry is None:
-            raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
-        if entry.kind != FUNCTION_KIND:
-            raise Refused(ErrorKind.INVALID, f"not callable: {entry.id} has the kind {entry.kind}, not {FUNCTION_KIND}")
-        for action in ("tool.call", "funcs.call"):  # the second is the reference's name for the first
-            self._permissions.tool_may(entry, action, str(entry.id))
+        entry, program, asked = self._programs.of_call(id, input, context, snapshot, snapshot.get)
         check_arguments(entry, input)
-        return entry, self._programs.of(entry, input, snapshot, snapshot.get)
+        asker = f"tool:{context.callers[-1].id}" if context.callers else context.actor
+        return entry, program, asks_tool(asked, entry, asker, shown_input(input)) if asked else None

@@ -198,7 +198,7 @@ def _waiting(
         else:
             kind = f"{change.entry.kind} " if isinstance(change, Operation) and change.entry is not None else ""
             waiting[subject] = f"{kind}outside of {GENERATED_NAMESPACE}: a person decides"
-    for id, said in judge(workspace.permissions, ours, asked, ()):
+    for id, _, said in judge(workspace.permissions, ours, asked, (), person_decides=False):
         if isinstance(said, Refused):
             for operation in asked:
                 if id is None or id == operation.id:

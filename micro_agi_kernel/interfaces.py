@@ -15,6 +15,7 @@ from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.events import Event, Spent
 from micro_agi_kernel.messages import ModelChunk, ModelRequest
 from micro_agi_kernel.outputs import Output
+from micro_agi_kernel.questions import Question, not_approved
 from micro_agi_kernel.values import Json, Value
 
 MIB = 1 << 20
@@ -77,6 +78,8 @@ class CallOutcome:
     value: Value = None
     error: CallError | None = None
     seconds: float = 0.0
+    shown: int = 0
+    """Bytes printed and displayed."""
 
     @property
     def ok(self) -> bool:
@@ -144,6 +147,35 @@ def _unheard(_: object) -> None:
     """Where nobody listens."""
 
 
+class Approver(Protocol):
+    """Asks the person at the front end."""
+
+    async def approve(self, question: Question) -> None:
+        """Come back when the person has said yes, now or for the whole session.
+
+        Raises Refused when they said no, and where nobody can be asked. While they think, the clocks of the turn, the
+        call and the request stand still; the caller holds no lock. Cancelling takes the question back.
+        """
+
+
+class Nobody:
+    """The Approver where there is nobody to ask."""
+
+    async def approve(self, question: Question) -> None:
+        raise not_approved(question, "nobody")
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What is left for all calls below an outermost one together: calls of calls would multiply any limit."""
+
+    calls: int = 1_000
+    seconds: float = 300.0
+    """Running time; those that run side by side add up."""
+    output: int = 100 * MIB
+    """Bytes printed and displayed."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallContext:
     """On whose behalf an entry is called, and whom to tell what happens."""
@@ -153,10 +185,13 @@ class CallContext:
     emit: Callable[[Event], None] = _unheard
     on_output: Callable[[Output], None] = _unheard
     provenance: Provenance = Provenance()
-    depth: int = 0
-    """Nested calls above this one."""
+    callers: tuple[Entry, ...] = ()
+    """The entries whose calls led to this one, the outermost first."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """Shared by the outermost call and all below it."""
     values: Mapping[str, Json] = field(default_factory=dict)
     """What the entry, and whatever it calls, finds in its module ctx: from the agent's entry, never from a model."""
+    approver: Approver = field(default_factory=Nobody)
 
 
 class Caller(Protocol):
@@ -207,8 +242,8 @@ class ToolCatalog(Protocol):
     def tools(self, namespace: str) -> tuple[Entry, ...]:
         """The tools of exactly this namespace, by id; broken files are left out."""
 
-    def refuses_load(self, entry: Entry) -> CallError | None:
-        """Why the policies forbid an agent to load `entry`; None when they do not."""
+    def asks_load(self, entry: Entry) -> Question | CallError | None:
+        """What the person must be asked before an agent loads `entry`, or why the policies forbid it; None: neither."""
 
 
 class Model(Protocol):
@@ -221,7 +256,8 @@ class Model(Protocol):
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
         """Answer `request`, chunk by chunk; the last chunk is a FinishChunk.
 
-        Raises ModelError when the model cannot be reached or broke off; what was yielded before stands.
+        Raises ModelError when the model cannot be reached or broke off; what was yielded before stands. ModelChanged
+        wants the request made anew, for one that takes over and can hold less.
         """
 
     async def close(self) -> None:

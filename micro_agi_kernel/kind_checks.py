@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from micro_agi_kernel.arguments import require_usable
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.imports import import_jsonschema
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, read_lua
+from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.messages import NOT_AT_TOP
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_spec
 from micro_agi_kernel.policy import check_policy
@@ -29,6 +31,8 @@ MAX_DESCRIPTION = 2_000
 MAX_SCHEMA = 16_000
 MAX_SCHEMA_DEPTH = 32
 
+_SCHEMA = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
+
 _MERGED = ("properties", "$defs")
 """What the files of the metaschema hold, beside what is the same in each."""
 
@@ -40,27 +44,42 @@ def _check_function(entry: Entry) -> None:
         return
     description = entry.text("llm_description") or entry.text("comment")
     if not description.strip() or len(description) > MAX_DESCRIPTION:
-        raise EntryError(f"description: 1 to {MAX_DESCRIPTION} characters are required (meta.llm_description)")
+        most = f"1 to {MAX_DESCRIPTION} characters are required, not {len(description.strip())}"
+        raise EntryError(f"description: {most}: say in one sentence what the tool does")
     _check_schema(entry.meta.get("input_schema"))
 
 
 def _check_lua(entry: Entry) -> None:
     source = read_lua(entry).source
     if len(source) > MAX_SOURCE:
-        raise EntryError(f"source: {len(source)} characters, at most {MAX_SOURCE} are allowed")
+        what = f"{len(source)} characters, at most {MAX_SOURCE} are allowed"
+        raise EntryError(f"source: {what}: leave out what is not needed")
+    if source.startswith("\x1b"):
+        raise EntryError("source: Lua text is required, not compiled code")
+
+
+def _check_library(entry: Entry) -> None:
+    _check_lua(entry)
+    if entry.data.get("calls"):
+        raise EntryError("calls: only a function has them: a library calls what the function that imports it lists")
 
 
 def _check_schema(schema: Json) -> None:
     """Raise EntryError unless `schema` is a JSON Schema (2020-12) for an object, small enough to be sent."""
     if not isinstance(schema, dict) or schema.get("type") != "object":
-        raise EntryError('input_schema: a JSON Schema with "type": "object" is required')
+        raise EntryError('input_schema: a JSON Schema with "type": "object" is required, such as ' + _SCHEMA)
     if wrong := sorted(NOT_AT_TOP & schema.keys()):
-        raise EntryError(f"input_schema: models refuse {wrong[0]} at the top of a schema; put it below properties")
+        instead = "put it below properties, or check that in the source"
+        raise EntryError(f"input_schema: models refuse {wrong[0]} at the top of a schema: {instead}")
     check_json(schema, "input_schema", depth=MAX_DEPTH - MAX_SCHEMA_DEPTH)
-    if len(json.dumps(schema)) > MAX_SCHEMA:
-        raise EntryError(f"input_schema: at most {MAX_SCHEMA} characters are allowed")
+    text = json.dumps(schema)
+    if len(text) > MAX_SCHEMA:
+        raise EntryError(f"input_schema: {len(text)} characters of JSON, at most {MAX_SCHEMA} are allowed")
     try:
+        require_usable(text)  # what holds the arguments of a call to it
         error = schema_error(schema)
+    except BadSchema as why:
+        raise EntryError(f"input_schema: {str(why).removeprefix('schema: ')}") from why
     except (ValueError, OverflowError, RecursionError, re.error) as why:  # a pattern that no engine takes
         raise EntryError(f"input_schema: cannot be checked: {shorten(str(why), 200)}") from why
     if error is not None:
@@ -96,7 +115,7 @@ def _metaschema() -> Validator:
 
 KIND_CHECKS: Mapping[str, Callable[[Entry], None]] = {
     FUNCTION_KIND: _check_function,
-    LIBRARY_KIND: _check_lua,
+    LIBRARY_KIND: _check_library,
     "security.policy": check_policy,
     "security.policy.expr": check_policy,
 }

@@ -17,6 +17,9 @@ from micro_agi_kernel.values import Json, check_json
 LONGEST = 16 * LINE
 """Bytes of a line that is read; our own are shorter, whatever is escaped in them."""
 
+LONGEST_FIRST = 1 << 16
+"""The same for the first line, which says what the file is: whatever else it is may be of any length."""
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Line: TypeAlias = Mapping[str, Any]
@@ -28,17 +31,33 @@ def lines_of(path: Path) -> Iterator[Line]:
     try:
         with path.open("rb") as file:
             while content := file.readline(LONGEST):  # what is longer falls into pieces, which are no JSON
-                try:
-                    text = content.decode()
-                    line = json.loads(text, parse_constant=_refuse)
-                    line = _mended(line) if "\\u" in text else line
-                    check_json(line, "it")
-                except (ValueError, RecursionError, EntryError):
-                    continue
-                if isinstance(line, dict):
+                if (line := _object_in(content)) is not None:
                     yield line
     except OSError as error:
         raise Refused(ErrorKind.UNAVAILABLE, f"cannot read {path}: {error.strerror}") from error
+
+
+def first_line_of(path: Path) -> Line:
+    """The first line of a file when it is an object of JSON, and not long; else one without fields.
+
+    Raises Refused when the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return _object_in(file.readline(LONGEST_FIRST)) or {}
+    except OSError as error:
+        raise Refused(ErrorKind.UNAVAILABLE, f"cannot read {path}: {error.strerror}") from error
+
+
+def _object_in(content: bytes) -> Line | None:
+    try:
+        text = content.decode()
+        line = json.loads(text, parse_constant=_refuse)
+        line = _mended(line) if "\\u" in text else line
+        check_json(line, "it")
+    except (ValueError, RecursionError, EntryError):
+        return None
+    return line if isinstance(line, dict) else None
 
 
 def _refuse(constant: str) -> None:

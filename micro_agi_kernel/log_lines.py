@@ -61,6 +61,11 @@ class Keys:
         short = "|".join(re.escape(form) for form in known if len(form) < LONG_KEY)
         self._words = re.compile(f"{_BEFORE_A_WORD}(?:{short})(?![A-Za-z0-9_-])") if short else None
 
+    def begun_in(self, text: str) -> int:
+        """The most characters at the end of `text` with which a key may begin."""
+        sizes = (size for key in self._known for size in range(1, len(key)) if text.endswith(key[:size]))
+        return max(sizes, default=0)
+
     def hidden_in(self, text: str) -> str:
         """`text` with `***` in the place of each key."""
         for key in self._whole:

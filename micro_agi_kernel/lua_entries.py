@@ -1,10 +1,11 @@
-"""A Lua entry as a call needs it: source, method, imports and limits, whoever wrote them."""
+"""A Lua entry as a call needs it: source, method, imports, calls and limits, whoever wrote them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError
@@ -18,6 +19,9 @@ DEFAULT_METHOD = "handler"
 
 MAX_IMPORTS = 32
 """Libraries of one entry: far above any tool."""
+
+MAX_CALLS = 32
+"""Functions that one entry may list in `calls`: far above any tool."""
 
 LIMITS = {"timeout": 0.001, "memory": 1, "output": 1, "host_calls": 1}
 """What `meta.limits` may name, as the settings do, and the least of each: seconds, MiB, MiB, a number."""
@@ -36,6 +40,8 @@ class LuaEntry:
     method: str
     imports: Mapping[str, EntryId]
     """Libraries, by the name that the source requires them by."""
+    calls: tuple[EntryId, ...]
+    """Functions that it may call with the module funcs, and then no others."""
     limits: Mapping[str, float]
     """Some of LIMITS; within what the settings allow, they stand for the settings."""
 
@@ -49,11 +55,12 @@ def read_lua(entry: Entry) -> LuaEntry:
         raise EntryError(f"method: the name of a function in the returned table, not {shorten(repr(method))}")
     modules = entry.data.get("modules", [])
     if not isinstance(modules, list) or not all(isinstance(module, str) for module in modules):
-        raise EntryError("modules: a list of module names is required")
+        raise EntryError('modules: a list of module names is required, such as ["time", "json"]')
     imports = _imports(entry.data.get("imports", {}))
     if clash := sorted(imports.keys() & entry.modules):
         raise EntryError(f"imports: {clash[0]!r} is also among modules; choose another alias")
-    return LuaEntry(entry.source, method, imports, _limits(entry.meta.get("limits", {})))
+    calls = _calls(entry.data.get("calls", []), entry.id)
+    return LuaEntry(entry.source, method, imports, calls, _limits(entry.meta.get("limits", {})))
 
 
 def _imports(value: Json) -> dict[str, EntryId]:
@@ -74,6 +81,20 @@ def _imports(value: Json) -> dict[str, EntryId]:
         except EntryError as error:
             raise EntryError(f"imports.{alias}: {error}") from error
     return imports
+
+
+def _calls(value: Json, caller: EntryId) -> tuple[EntryId, ...]:
+    if not isinstance(value, list) or not all(isinstance(id, str) for id in value):
+        raise EntryError('calls: a list of the ids of functions is required, such as ["app.generated:add"]')
+    if len(value) > MAX_CALLS:
+        raise EntryError(f"calls: at most {MAX_CALLS} are allowed")
+    try:
+        calls = tuple(dict.fromkeys(EntryId.parse(cast(str, id)) for id in value))
+    except EntryError as error:
+        raise EntryError(f"calls: {error}") from error
+    if caller in calls:
+        raise EntryError(f"calls: {caller} cannot call itself; use a local function of its source")
+    return calls
 
 
 def _limits(value: Json) -> dict[str, float]:

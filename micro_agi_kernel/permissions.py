@@ -2,15 +2,21 @@
 
 Two scopes exist. `app:agent_security` is asked for what the agent writes; undefined means allowed.
 `app:tool_security` is asked for what a tool does; undefined means allowed, but for the actions of
-ONLY_ON_ALLOW, which nothing but an allow opens.
+ONLY_ON_ALLOW, which nothing but an allow opens. "ask" is for whoever can ask the person (`approval`); to all others,
+and for an action of ONLY_ON_ALLOW, it is a no.
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.policy import Actor, Decision, Scope, load_scope
+from micro_agi_kernel.policy import Actor, Decision, Policy, Scope, load_scope
 from micro_agi_kernel.registry import Registry, Snapshot
+from micro_agi_kernel.values import shorten
 
 AGENT_SCOPE = "app:agent_security"
 TOOL_SCOPE = "app:tool_security"
@@ -27,12 +33,23 @@ MAX_SHOWN = 300
 HOST_MODULES = frozenset({"ctx", "docs", "funcs", "registry", "security"})
 """Modules that reach into the host; granted by where an entry lies, never by a policy."""
 
+FUNCS = "funcs"
+"""Of these, an entry that lists functions in `calls` has this one wherever it lies, for exactly those functions."""
+
+GLOBALS = frozenset({"channel", "coroutine", "errors", "math", "os", "string", "table", "utf8"})
+"""The tables that a tool has without `require` (sandbox/globals.lua)."""
+
+_ALIKE = 0.5
+"""From 0 to 1, as difflib measures it: with this "http" still finds http_client."""
+
 
 class Permissions:
     """Answers from the policies that stand in a snapshot. Scopes are loaded once per commit."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, added: Mapping[str, tuple[Policy, ...]] | None = None) -> None:
+        """`added`: policies beside those of the registry, by the name of their scope."""
         self._registry = registry
+        self._added = added or {}
         self._scopes: dict[tuple[str, str], Scope] = {}
 
     def scope(self, name: str, snapshot: Snapshot) -> Scope:
@@ -42,49 +59,90 @@ class Permissions:
         if scope is None:
             namespace = name.partition(":")[0]  # no other can hold a policy of the scope
             scope = load_scope(name, snapshot.entries(namespace), snapshot.problems(namespace))
+            if scope.policies or name != AGENT_SCOPE:  # that one without any of the registry's refuses all
+                scope = replace(scope, policies=(*scope.policies, *self._added.get(name, ())))
             # Threads share this: a new table each time, so that no one ever sees the scope of another commit.
             kept = {k: s for k, s in self._scopes.items() if k[0] == snapshot.commit}
             self._scopes = {**kept, key: scope}
         return scope
 
     def agent_may(self, action: str, resource: str, snapshot: Snapshot) -> Decision:
-        """The decision on a registry write by the agent. Raises Refused when it is denied.
+        """The decision on a registry write by the agent, which may be "ask". Raises Refused when it is denied.
 
         A scope that is empty or partly unreadable refuses every write (ScopeError).
         """
         scope = self.scope(AGENT_SCOPE, snapshot)
         scope.require_sound()
         decision = scope.evaluate(AGENT_ACTOR, action, resource)
-        if decision.effect in ("deny", "ask"):
+        if decision.effect == "deny":
             raise denied(action, resource, decision)
         return decision
 
     def tool_may(self, tool: Entry, action: str, resource: str, snapshot: Snapshot | None = None) -> None:
-        """Raise Refused unless `tool` may do `action` on `resource` under the policies of `snapshot`, or the newest."""
+        """Raise Refused unless `tool` may do `action` on `resource` under the policies of `snapshot`, or the newest.
+
+        It may not what a person must be asked about.
+        """
+        decision = self.tool_may_ask(tool, action, resource, snapshot)
+        if decision.effect == "ask":
+            raise denied(action, resource, decision)
+
+    def tool_may_ask(self, tool: Entry, action: str, resource: str, snapshot: Snapshot | None = None) -> Decision:
+        """The same, but the decision may be "ask". Policies see the tool's namespace and modules as the actor's, and
+        the meta of its entry as that of the request."""
         scope = self.scope(TOOL_SCOPE, snapshot or self._registry.snapshot())
         actor = Actor(f"tool:{tool.id}", {"namespace": tool.id.namespace, "modules": list(tool.modules)})
-        decision = scope.evaluate(actor, action, resource)
-        if decision.effect in ("deny", "ask") or (decision.effect == "undefined" and action in ONLY_ON_ALLOW):
+        decision = scope.evaluate(actor, action, resource, tool.meta)
+        if decision.effect == "deny" or (decision.effect in ("ask", "undefined") and action in ONLY_ON_ALLOW):
             raise denied(action, resource, decision)
+        return decision
 
     def check_modules(self, tool: Entry, known: frozenset[str], snapshot: Snapshot | None = None) -> frozenset[str]:
         """The modules that `tool` lists, all of which it may require. Raises Refused for the first it may not.
 
-        `known` are the modules that exist; `snapshot` is as in `tool_may`. Those of the host are for entries that
-        no agent can write.
+        `known` are the modules that exist; `snapshot` is as in `tool_may`. The refusal says what there is instead.
         """
         for module in tool.modules:
-            if module in HOST_MODULES:
-                if tool.id.namespace != GENERATED_NAMESPACE:
-                    continue
-                raise Refused(
-                    ErrorKind.PERMISSION_DENIED,
-                    f"policy denied: lua.module on {module} (it is for entries that no agent can write)",
-                )
+            try:
+                if module not in known:
+                    raise Refused(ErrorKind.NOT_FOUND, f"modules: {_no_module(module, known - HOST_MODULES)}")
+                self.check_module(tool, module, snapshot)
+            except Refused as refusal:
+                granted = ", ".join(name for name in sorted(known) if self._may_require(tool, name, snapshot))
+                reason = f"{refusal}; there are: {granted}" if granted else str(refusal)
+                raise Refused(refusal.kind, reason, retryable=False) from refusal
+        return frozenset(tool.modules) | ({FUNCS} if _calls(tool) else set())
+
+    def check_module(self, tool: Entry, module: str, snapshot: Snapshot | None = None) -> None:
+        """Raise Refused unless `tool` may require `module`; no agent can write an entry that may have the host's."""
+        if module not in HOST_MODULES:
             self.tool_may(tool, "lua.module", module, snapshot)
-            if module not in known:
-                raise Refused(ErrorKind.NOT_FOUND, f"no module {module!r}; there are: {', '.join(sorted(known))}")
-        return frozenset(tool.modules)
+        elif tool.id.namespace == GENERATED_NAMESPACE and not (module == FUNCS and _calls(tool)):
+            why = "list in calls what it calls" if module == FUNCS else "it is for entries that no agent can write"
+            reason = f"policy denied: lua.module on {module} ({why})"
+            raise Refused(ErrorKind.PERMISSION_DENIED, reason)
+
+    def _may_require(self, tool: Entry, module: str, snapshot: Snapshot | None) -> bool:
+        try:
+            self.check_module(tool, module, snapshot)
+        except Refused:
+            return False
+        return True
+
+
+def _calls(tool: Entry) -> bool:
+    return bool(tool.data.get("calls"))
+
+
+def _no_module(name: str, known: Collection[str]) -> str:
+    """That there is no module of the name, and what its author may have meant."""
+    module, _, field = name.partition(".")
+    if module in GLOBALS:
+        return f"{module!r} is a global table, no module: use it without require and leave it out"
+    if module in known and field.isidentifier():
+        return f'there is no module {shorten(name)!r}: list {module!r} and take its field, require("{module}").{field}'
+    near = difflib.get_close_matches(shorten(name), known, 1, _ALIKE)
+    return f"there is no module {shorten(name)!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
 
 
 def denied(action: str, resource: str, decision: Decision) -> Refused:

@@ -1,22 +1,38 @@
-"""An entry as a program of the jail: its source, and the modules, libraries and limits that it may have."""
+"""An entry as a program of the jail: its source, and the modules, libraries, limits and calls that it may have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
 
-from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
+from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
-from micro_agi_kernel.interfaces import MIB, Library, Limits, Program
-from micro_agi_kernel.lua_entries import LIBRARY_KIND, LuaEntry, read_lua
+from micro_agi_kernel.interfaces import MIB, CallContext, Library, Limits, Program
+from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, LuaEntry, read_lua
 from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.policy import Decision
+from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.values import Value
 
 MAX_LIBRARIES = 64
 """Libraries of one call, those that libraries import among them: far above any tool."""
 
+MAX_CALLED = 64
+"""Functions that one entry calls, those that these call among them: far above any tool."""
+
+MAX_DEPTH = 8
+"""Calls nest below a call."""
+
+CALL_ACTIONS = ("tool.call", "funcs.call")
+"""What policies are asked of a call; the second is the reference's name for the first."""
+
+Asked: TypeAlias = tuple[Subject, Decision]
+
 State = Callable[[EntryId], Entry | None]
-"""The entries that are imported, by id; of a snapshot, or of what a changeset makes of one. It raises EntryError."""
+"""Entries by id: of a snapshot, or of what a changeset makes of one. It raises EntryError."""
 
 
 class Programs:
@@ -43,6 +59,35 @@ class Programs:
             imports=_keys(lua.imports),
             libraries=find_libraries(entry, lua, state, self._permissions, snapshot),
         )
+
+    def of_call(
+        self, id: EntryId, input: Value, context: CallContext, snapshot: Snapshot, state: State
+    ) -> tuple[Entry, Program, list[Asked]]:
+        """The entry `id` of `state`, as it is called in `context`, with what is left there; and what of that a person
+        must be asked.
+
+        Raises Refused and EntryError.
+        """
+        entry = _function(id, context.callers[-1].id if context.callers else None, state)
+        asked = self._asked(entry, snapshot, context)
+        program = self.of(entry, input, snapshot, state)
+        left, limits = context.allowance, program.limits
+        # Tenths of seconds: a child in waiting has its limit already, and would not fit each remainder. What runs
+        # beside this call may have used up all since it was let in.
+        seconds = max(1, math.ceil(left.seconds * 10)) / 10
+        limits = replace(limits, seconds=min(limits.seconds, seconds), output=min(limits.output, max(1, left.output)))
+        return entry, replace(program, limits=limits), asked
+
+    def _asked(self, entry: Entry, snapshot: Snapshot, context: CallContext) -> list[Asked]:
+        """What the policies want asked of a call. Its actor is who calls, if that is an entry, then who is called."""
+        asked: dict[Subject, Decision] = {}
+        for actor in (*context.callers[-1:], entry):
+            for action in CALL_ACTIONS:
+                subject = (action, str(entry.id))
+                decision = self._permissions.tool_may_ask(actor, *subject, snapshot)
+                if decision.effect == "ask":
+                    asked.setdefault(subject, decision)
+        return [*asked.items()]
 
     def _limits_of(self, lua: LuaEntry) -> Limits:
         """What the entry asks for, within what the settings allow."""
@@ -83,6 +128,79 @@ def find_libraries(
         found[str(id)] = Library(library.source, id.name, _keys(library.imports))
         wanted += library.imports.values()
     return found
+
+
+def check_calls(caller: Entry, lua: LuaEntry, state: State, permissions: Permissions, snapshot: Snapshot) -> None:
+    """Raise Refused or EntryError unless `caller` may call all that it lists, under the policies of `snapshot`."""
+    for id in lua.calls:
+        _function(id, caller.id, state)
+        for action in CALL_ACTIONS:
+            permissions.tool_may_ask(caller, action, str(id), snapshot)
+    called_below(caller.id, lua, state)
+
+
+def called_below(caller: EntryId, lua: LuaEntry, state: State) -> frozenset[EntryId]:
+    """All that `caller` calls by the lists of `calls`, directly or not.
+
+    Raises Refused and EntryError when calls go in a circle, nest deeper than MAX_DEPTH, or reach too many.
+    """
+    found: dict[EntryId, int] = {}
+    _depth(lua.calls, (caller,), state, found)
+    return frozenset(found)
+
+
+def _depth(calls: Iterable[EntryId], chain: tuple[EntryId, ...], state: State, found: dict[EntryId, int]) -> int:
+    """How deep calls nest below the last of `chain`, which lists `calls`; `found` has it of all below."""
+    depth = 0
+    for id in calls:
+        if id in chain:
+            raise Refused(ErrorKind.INVALID, f"calls go in a circle: {shown_chain((*chain, id))}")
+        if id not in found and len(chain) <= MAX_DEPTH:
+            entry = state(id)
+            lists = _read(entry).calls if entry is not None and entry.kind == FUNCTION_KIND else ()
+            found[id] = _depth(lists, (*chain, id), state, found)
+        if len(found) > MAX_CALLED:
+            raise Refused(ErrorKind.INVALID, f"{chain[0]}: more than {MAX_CALLED} functions, with those that they call")
+        if len(chain) + found.get(id, 0) > MAX_DEPTH:
+            raise too_deep((*chain, id))
+        depth = max(depth, 1 + found[id])
+    return depth
+
+
+def too_deep(chain: Iterable[EntryId]) -> Refused:
+    """What is said of a chain of calls that is too long, a circle among them."""
+    return Refused(ErrorKind.INVALID, f"calls nest deeper than {MAX_DEPTH}: {shown_chain(chain)}")
+
+
+def shown_chain(chain: Iterable[EntryId]) -> str:
+    """`a -> b -> c`; of a chain that comes back to where it was, its first circle alone."""
+    seen: list[EntryId] = []
+    for id in chain:
+        seen.append(id)
+        if id in seen[:-1]:
+            seen = seen[seen.index(id) :]
+            break
+    return " -> ".join(map(str, seen))
+
+
+def _function(id: EntryId, caller: EntryId | None, state: State) -> Entry:
+    """The function `id`, which `caller` may reach, whatever the policies say. Raises Refused and EntryError.
+
+    A generated tool reaches generated tools. What others may do that it may not, it must not do through them: so of
+    these it reaches only those that say `meta.callable: true`, and none of the built-in tools.
+    """
+    entry = state(id)
+    if entry is None:
+        raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}" + (f", which {caller} calls" if caller else ""))
+    if entry.kind != FUNCTION_KIND:
+        raise Refused(ErrorKind.INVALID, f"not callable: {id} has the kind {entry.kind}, not {FUNCTION_KIND}")
+    if caller and caller.namespace == GENERATED_NAMESPACE != id.namespace:
+        if id.namespace == TOOLS_NAMESPACE:
+            raise Refused(ErrorKind.PERMISSION_DENIED, f"{caller} may not call {id}: tools cannot call built-in ones")
+        if entry.meta.get("callable") is not True:
+            reason = f"{caller} may not call {id}: its entry does not say meta.callable: true"
+            raise Refused(ErrorKind.PERMISSION_DENIED, reason)
+    return entry
 
 
 def _read(entry: Entry) -> LuaEntry:

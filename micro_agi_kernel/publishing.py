@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from micro_agi_kernel.agent_rules import judge
+from micro_agi_kernel.agent_rules import approval_trailer, judge
+from micro_agi_kernel.approval import asks_write
 from micro_agi_kernel.checks import Checks, resulting
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, EntryId
 from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
@@ -23,6 +24,9 @@ from micro_agi_kernel.events import EntryPublished
 from micro_agi_kernel.interfaces import CallContext, Published
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
 from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.policy import Decision
+from micro_agi_kernel.programs import called_below
+from micro_agi_kernel.questions import Question, Subject
 from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Upkeep, Version
 from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.resources import resource
@@ -34,6 +38,9 @@ SERVICE_EMAIL = "noreply@micro-agi.invalid"
 MAX_TRIES = 5
 """How often a changeset is prepared again because other writers were faster."""
 
+
+STOP_SECONDS = 2.0
+"""How long an interrupt waits for a commit that has begun, which takes milliseconds: then it is known whether it is."""
 
 _WHY_SHARDED = "a commit costs what the folders above it hold, so its entries go into 64 folders."
 
@@ -50,6 +57,8 @@ class Verdict:
     """For the `Policy:` trailer; "" where no policy was asked."""
     passed: int
     """Tests."""
+    question: Question | None = None
+    """What the person must be asked first."""
 
 
 class Publishing:
@@ -70,6 +79,7 @@ class Publishing:
         self, changeset: Changeset, context: CallContext, *, base: str | None = None, body: str = ""
     ) -> Published:
         """Check and commit `changeset`; see interfaces.Publisher. What changes nothing leaves no commit."""
+        approved: Question | None = None
         for _ in range(MAX_TRIES):
             # In this order: `read` may be older than what the checks see, never newer.
             read = await asyncio.to_thread(self._registry.snapshot, base) if base else None
@@ -77,18 +87,28 @@ class Publishing:
             verdict = await self.prepare(changeset, context.actor, checked)
             if _only_updates(changeset) and await asyncio.to_thread(_stands_already, changeset, checked):
                 return Published(checked.commit, checked.number)
+            if verdict.question not in (None, approved):  # what was approved is written, or it is asked again
+                assert verdict.question is not None
+                await context.approver.approve(verdict.question)
+                approved = verdict.question
             stopped = threading.Event()
+            message = _message(changeset, context, verdict, body)
+            writing = asyncio.ensure_future(
+                asyncio.to_thread(self._commit, changeset, message, context.actor, read or checked, checked, stopped)
+            )
+            writing.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to ask
             try:
-                message = _message(changeset, context, verdict, body)
-                version = await asyncio.to_thread(
-                    self._commit, changeset, message, context.actor, read or checked, checked, stopped
-                )
+                await asyncio.shield(writing)
             except _Moved:
                 continue
             except asyncio.CancelledError:
                 stopped.set()  # the thread may still wait for the lock
+                await asyncio.wait([writing], timeout=STOP_SECONDS)
                 raise
-            context.emit(EntryPublished(version.commit, version.subject, changeset.operations))
+            finally:
+                if writing.done() and writing.exception() is None:
+                    version = writing.result()
+                    context.emit(EntryPublished(version.commit, version.subject, changeset.operations))
             return Published(version.commit, version.number)
         raise Conflict("the registry changes faster than this change can be checked; try again")
 
@@ -126,26 +146,34 @@ class Publishing:
         Raises Refused, with the line that the model (or the person) reads.
         """
         entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
-        policy = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else ""
+        said = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else []
         checked = await self._checks.all(entries, snapshot, resulting(changeset.operations, snapshot))
         for refusal in checked.refusals.values():
             raise refusal
         if actor == AGENT and self._tests_required:
             for entry in entries:
                 if entry.kind == FUNCTION_KIND and not entry.data.get("tests"):
-                    line = "tests: at least one is required here (setting tools.tests_required)"
+                    why = "at least one is required here (setting tools.tests_required)"
+                    line = f"tests: {why}: an input with one of expect, schema or error"
                     raise Refused(ErrorKind.INVALID, line, retryable=False)
-        return Verdict(policy, checked.passed)
+        if not said:
+            return Verdict("", checked.passed)
+        asked = [(subject, decision) for subject, decision in said if decision.effect == "ask"]
+        if not asked:
+            policy = max((decision for _, decision in said), key=lambda decision: decision.effect == "undefined")
+            return Verdict(policy.trailer, checked.passed)
+        question = await asyncio.to_thread(asks_write, asked, changeset, snapshot, actor, checked.passed)
+        return Verdict(approval_trailer(question.policies, self._person.name), checked.passed, question)
 
-    def _ask_policies(self, changeset: Changeset, snapshot: Snapshot) -> str:
-        """The verdict on an agent's changeset. Raises the first refusal."""
-        decisions = []
+    def _ask_policies(self, changeset: Changeset, snapshot: Snapshot) -> list[tuple[Subject, Decision]]:
+        """What they say to each part of an agent's changeset. Raises the first refusal."""
+        decisions: list[tuple[Subject, Decision]] = []
         files = (file.path for file in changeset.files)
-        for _, said in judge(self._permissions, snapshot, changeset.operations, files):
+        for _, subject, said in judge(self._permissions, snapshot, changeset.operations, files, person_decides=True):
             if isinstance(said, Refused):
                 raise said
-            decisions.append(said)
-        return max(decisions, key=lambda decision: decision.effect == "undefined").trailer
+            decisions.append((subject, said))
+        return decisions
 
     def _commit(
         self,
@@ -157,11 +185,12 @@ class Publishing:
         stopped: threading.Event,
         merging: str | None = None,
     ) -> Version:
+        touched = {operation.id for operation in changeset.operations} | _read_with(changeset, checked)
+
         def recheck(head: Snapshot) -> None:
-            """What lies outside of app.generated, or is imported, may have been read by the checks, or spoil it."""
+            """What lies outside of app.generated, or is imported or called, was read by the checks, or may spoil it."""
             if stopped.is_set():
                 raise Refused(ErrorKind.CANCELED, "interrupted by the user")
-            touched = {operation.id for operation in changeset.operations} | _imported(changeset)
             operations, files = checked.changes_to(head)
             if files or any(id in touched or id.namespace != GENERATED_NAMESPACE for _, id in operations):
                 raise _Moved
@@ -176,11 +205,18 @@ class Publishing:
         return version
 
 
-def _imported(changeset: Changeset) -> set[EntryId]:
-    """What the entries of a changeset that was checked import themselves."""
-    entries = (operation.entry for operation in changeset.operations)
-    lua = (read_lua(entry) for entry in entries if entry is not None and entry.kind in LUA_KINDS)
-    return {id for each in lua for id in each.imports.values()}
+def _read_with(changeset: Changeset, checked: Snapshot) -> set[EntryId]:
+    """What the entries of a changeset that was checked import themselves, and all that they call."""
+    found: set[EntryId] = set()
+    state = resulting(changeset.operations, checked)
+    for operation in changeset.operations:
+        entry = operation.entry
+        if entry is not None and entry.kind in LUA_KINDS:
+            lua = read_lua(entry)
+            found |= {*lua.imports.values()}
+            with contextlib.suppress(Refused, EntryError):  # of a pull only a part may be taken
+                found |= called_below(entry.id, lua, state)
+    return found
 
 
 def _only_updates(changeset: Changeset) -> bool:
@@ -199,12 +235,15 @@ def _message(changeset: Changeset, context: CallContext, verdict: Verdict, body:
     origin, spent = context.provenance, context.provenance.spent()
     entry = changeset.operations[0].entry if len(changeset.operations) == 1 else None
     source = entry.source if entry is not None else None
+    lua = read_lua(entry) if entry is not None and entry.kind in LUA_KINDS else None
     return CommitMessage(
         actor=context.actor,
         body=body or (entry.text("comment") if entry is not None else ""),
         policy=verdict.policy,
         tests=f"{verdict.passed} passed" if verdict.passed else "",
         modules=entry.modules if entry is not None else (),
+        imports=tuple(map(str, lua.imports.values())) if lua is not None else (),
+        calls=tuple(map(str, lua.calls)) if lua is not None else (),
         model=origin.model,
         prompt=origin.prompt,
         session=origin.session,

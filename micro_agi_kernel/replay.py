@@ -19,10 +19,11 @@ from micro_agi_kernel.workspace import Workspace
 
 
 def refusals(
-    workspace: Workspace, rules: Snapshot, step: Step
+    workspace: Workspace, rules: Snapshot, step: Step, *, approved: bool
 ) -> Iterator[tuple[EntryId | None, EntryError | Refused]]:
     """What the policies and modules of `rules`, the state before the step, forbid an agent of it.
 
+    `approved`: a person said yes to what a policy wants asked. A profile of today was not asked then.
     Raises RegistryError when an entry cannot be read because an object is lost: then it cannot be judged.
     """
     operations = []
@@ -33,13 +34,15 @@ def refusals(
         except EntryError as error:
             yield id, error
         operations.append(Operation(action, id, entry))
-    for subject, said in judge(workspace.permissions, rules, operations, step.files):
+    permissions = workspace.recorded
+    for subject, _, said in judge(permissions, rules, operations, step.files, person_decides=approved):
         if isinstance(said, Refused):
             yield subject, said
     for operation in operations:
         if operation.entry is not None and operation.entry.kind in LUA_KINDS:
             try:
-                workspace.permissions.check_modules(operation.entry, frozenset(operation.entry.modules), rules)
+                for module in operation.entry.modules:
+                    permissions.check_module(operation.entry, module, rules)
             except Refused as refusal:
                 yield operation.id, refusal
 
@@ -53,7 +56,7 @@ def may_join_our_line(workspace: Workspace, step: Step) -> bool:
     message = workspace.registry.objects.commit(step.commit).message
     if step.said.actor != AGENT:
         return not claims_service(message) and not any(check_trailers(step))
-    if not step.operations or any(check_trailers(step)) or any(refusals(workspace, step.before, step)):
+    if not step.operations or any(check_trailers(step)) or any(refusals(workspace, step.before, step, approved=False)):
         return False
     try:
         signature_of(workspace.registry, step.commit)

@@ -11,24 +11,26 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from micro_agi_kernel import models
-from micro_agi_kernel.agent.budget import Bounds, Budget
+from micro_agi_kernel.agent.budget import Bounds, Budget, TimeLimit
 from micro_agi_kernel.agent.compression import Compressed
 from micro_agi_kernel.agent.context import AgentContext
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.spec import TRAIT_KIND, TRAIT_TYPE, AgentSpec
 from micro_agi_kernel.agent.turn import Turn, TurnLimits
+from micro_agi_kernel.approval import Approvals, Ask, Standing
 from micro_agi_kernel.arguments import preload_checks
 from micro_agi_kernel.autosync import AutoSync
 from micro_agi_kernel.compacting import Compacting
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
-from micro_agi_kernel.interfaces import CallContext, Provenance
+from micro_agi_kernel.interfaces import Approver, CallContext, Nobody, Provenance
 from micro_agi_kernel.messages import ModelRequest
 from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, Pricing, read_specs
 from micro_agi_kernel.models.endpoint import OPENAI_KEY
 from micro_agi_kernel.models.fallback import FallbackModel
 from micro_agi_kernel.models.replay import named_logs
+from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.recorder import Recorder
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.session_log import SessionLog
@@ -53,7 +55,9 @@ class Session:
         self._settings = settings
         limits = settings.limits
         self.budget = Budget(
-            Bounds(limits.seconds, limits.tokens, limits.cost, limits.session_tokens, limits.session_cost),
+            Bounds(
+                limits.seconds, limits.tokens, limits.cost, limits.session_tokens, limits.session_cost, limits.steps
+            ),
             lambda model, usage: self._prices.get(model, Pricing()).cost(usage),
         )
         self._prices: dict[str, Pricing] = {}
@@ -63,24 +67,32 @@ class Session:
         self._model: FallbackModel | None = None
         self._choice: models.Choice | None = None
         self._busy = asyncio.Lock()
+        self._approver: Approver = Nobody()
+        self._always: set[Subject] = set()
+        """What the person approved for the rest of the session."""
         self._preloading: asyncio.Task[None] | None = None
         self._sync = AutoSync(workspace, settings)
         self._log = SessionLog(
             settings.sessions, self.id, self._known_keys, lambda line: workspace.notices.append(line)
         )
-        self._compacting = Compacting(settings.compression, self._conversation, self._log, self.budget.check)
+        self._compacting = Compacting(settings.compression, self._conversation, self._log, self.budget)
 
-    def run(self, text: str, *, cell: int = 0) -> AsyncGenerator[Event, None]:
+    def run(self, text: str, *, cell: int = 0, ask: Ask | None = None) -> AsyncGenerator[Event, None]:
         """Answer one prompt: its events, the last of which is TurnFinished.
+
+        `ask` asks the person what policies want them asked; it is called when all events until then were taken, and
+        none comes before its answer. None: the answer is no.
 
         Leaving early (the iterating task is cancelled, or the generator is closed) stops the turn at
         once: the model's connection is closed, the running tool is killed, the conversation stays sendable.
         """
-        return self.perform(lambda emit: self._answer(text, cell, emit), text=text, cell=cell)
+        return self.perform(lambda emit: self._answer(text, cell, emit), text=text, cell=cell, ask=ask)
 
-    async def perform(self, work: Work, *, text: str = "", cell: int = 0) -> AsyncGenerator[Event, None]:
+    async def perform(
+        self, work: Work, *, text: str = "", cell: int = 0, ask: Ask | None = None
+    ) -> AsyncGenerator[Event, None]:
         """What `run` does, with other work than asking the model; a MicroAgiError of it is the turn's error."""
-        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        events: asyncio.Queue[Event | Standing | None] = asyncio.Queue()
 
         def emit(event: Event) -> None:
             event = self.budget.count(event)
@@ -89,11 +101,16 @@ class Session:
 
         async with self._busy:
             self._log.prompt(cell, text)
+            pass_on = events.put_nowait if ask is not None else None
+            self._approver = Approvals(pass_on, self._always, emit, self.budget.clock_stopped)
             turn = asyncio.create_task(self._turn(work, cell, emit))
             turn.add_done_callback(lambda _: events.put_nowait(None))
             try:
                 while (event := await events.get()) is not None:
-                    yield event
+                    if not isinstance(event, Standing):
+                        yield event
+                    elif ask is not None:
+                        await event.settle(ask, self._always)
             finally:
                 turn.cancel()
                 await asyncio.wait([turn])
@@ -146,24 +163,37 @@ class Session:
     async def _answer(self, text: str, cell: int, emit: Emit) -> TurnFinished:
         agent, model = await self._ready(emit)
         origin = Provenance(model.name, text, self.id, cell, lambda: self.budget.since_commit)
-        limits = TurnLimits(self._settings.limits.steps, model.spec.window, model.spec.output_tokens)
-        context = CallContext(emit=emit, provenance=origin)
+        context = CallContext(emit=emit, approver=self._approver, provenance=origin)
         recorder, talk = Recorder(model, self._log), self._conversation
         compaction = (
-            await self._compacting.of_turn(model.spec, model, self._specs, context)
-            if self._settings.compression.enabled
-            else None
+            await self._compacting.of_turn(model, self._specs, context) if self._settings.compression.enabled else None
         )
+
+        def limits() -> TurnLimits:
+            return TurnLimits(model.spec.window, model.spec.output_tokens)
+
         turn = Turn(recorder, agent, talk, self.workspace, limits, self.budget, context, compaction)
         return await turn.run(text)
 
     async def compact(self, context: CallContext) -> Compressed:
-        """Compress the conversation now, however long it is and whatever the setting says."""
+        """Compress the conversation now, however long it is and whatever the setting says.
+
+        Raises LimitReached, with the conversation as it was, when a limit of the turn or the session is reached.
+        """
         agent, model = await self._ready(context.emit)
-        compaction = await self._compacting.of_turn(model.spec, model, self._specs, context)
+        compaction = await self._compacting.of_turn(model, self._specs, context)
         toolset, _ = await asyncio.to_thread(agent.refresh)
         tools = tuple(tool.spec for tool in toolset.values())
-        return await compaction.compact(lambda: ModelRequest(self._conversation.request(agent.spec.prompt), tools))
+        clock = self.budget.turn_clock()
+        try:
+            async with clock:
+                return await compaction.compact(
+                    lambda: ModelRequest(self._conversation.request(agent.spec.prompt), tools)
+                )
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            raise TimeLimit(f"{self.budget.time_line}; go on with another cell") from error
 
     async def _ready(self, emit: Emit) -> tuple[AgentContext, FallbackModel]:
         """The agent and its model, as the registry and the settings have them now."""
@@ -191,7 +221,8 @@ class Session:
         specs += named_logs((self._settings.model, agent.model), self._settings.sessions)
         self._specs = specs
         self._prices = {spec.name: spec.pricing for spec in specs}
-        return models.choose(specs, self._settings.model or None, agent.model, secret)
+        begun = self._choice is not None and not self._choice.fallback
+        return models.choose(specs, self._settings.model or None, agent.model, secret, begun=begun)
 
     def _read_models(self) -> tuple[ModelSpec, ...]:
         return read_specs(self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE}))[0]
@@ -213,7 +244,7 @@ class Session:
         if self._model is None or self._choice != choice:
             if self._model is not None:
                 await self._model.close()
-            self._model, self._choice = models.open_choice(choice, secret), choice
+            self._model, self._choice = await asyncio.to_thread(models.open_choice, choice, secret), choice
             if choice.fallback:
                 emit(Notice(choice.reason))
         return self._model

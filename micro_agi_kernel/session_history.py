@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from micro_agi_kernel.entries import Operation
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import (
+    Asked,
     EntryPublished,
     Event,
     Notice,
@@ -35,6 +36,7 @@ from micro_agi_kernel.log_fields import (
     Line,
     commit_of,
     count_of,
+    first_line_of,
     id_of,
     lines_of,
     number_of,
@@ -45,6 +47,7 @@ from micro_agi_kernel.log_fields import (
 )
 from micro_agi_kernel.messages import ToolCall, Usage
 from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS
+from micro_agi_kernel.questions import Answer
 from micro_agi_kernel.session_log import FORMAT, SUFFIX
 from micro_agi_kernel.values import Value, decode_base64, shorten
 
@@ -72,11 +75,19 @@ class Step:
     tools: frozenset[str]
     """Names of those that the model could call."""
     text: str = ""
+    reasoning: str = ""
     calls: tuple[ToolCall, ...] = ()
     finish: str | None = None
     """None: the answer is not whole."""
     usage: Usage = field(default_factory=Usage)
     error: str = ""
+
+
+class Failure(NamedTuple):
+    """How a turn ended that did not end well: what Jupyter calls its ename, and one line."""
+
+    name: str
+    line: str
 
 
 @dataclass(slots=True)
@@ -90,6 +101,14 @@ class Turn:
     events: list[Event] = field(default_factory=list)
     status: str = "cut"
     """"ok", "error", "interrupted"; "cut" when the log ends within the turn."""
+
+    @property
+    def failure(self) -> Failure | None:
+        end = self.events[-1] if self.events else None
+        if isinstance(end, TurnFinished):
+            return Failure(end.error_name or "Error", end.error) if end.status == "error" else None
+        cut = self.status == "cut"
+        return Failure("Cut", "the log ends here") if cut else Failure("Interrupted", "the cell was stopped")
 
 
 def find_log(folder: Path, named: str) -> Path:
@@ -111,7 +130,7 @@ def find_log(folder: Path, named: str) -> Path:
 
 def read_header(path: Path) -> Header:
     """The header of a log. Raises Refused when the file cannot be read, or is no log that this version reads."""
-    first = next(lines_of(path), {})
+    first = first_line_of(path)
     if first.get("kind") != "Session":
         raise Refused(ErrorKind.INVALID, f"{path} is no session log")
     if first.get("format") != FORMAT:
@@ -172,7 +191,7 @@ class _Reading:
 
 def _answer(step: Step, line: Line) -> None:
     """Fill `step` with its answer."""
-    step.text, step.error = text_of(line, "text"), text_of(line, "error")
+    step.text, step.reasoning, step.error = (text_of(line, name) for name in ("text", "reasoning", "error"))
     step.calls = tuple(
         ToolCall(text_of(call, "id"), text_of(call, "name"), text_of(call, "arguments"))
         for call in objects_of(line, "calls")
@@ -211,6 +230,11 @@ def _event(kind: str, line: Line) -> Event | None:
         case "EntryPublished":
             operations = tuple(_operations(line))
             return EntryPublished(commit_of(line, "commit"), text_of(line, "subject"), operations)
+        case "Asked":
+            policies = line.get("policies")
+            named = tuple(map(str, policies)) if isinstance(policies, list) else ()
+            answer = cast(Answer, one_of(line, "answer", "yes", "always", "nobody", "no"))
+            return Asked(text_of(line, "question"), named, answer)
         case "Notice":
             return Notice(text_of(line, "text"))
         case "UsageReport":

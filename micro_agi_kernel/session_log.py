@@ -15,12 +15,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from micro_agi_kernel import __version__
 from micro_agi_kernel.events import Event, ReasoningDelta, TextDelta, ToolFinished, ToolOutput
@@ -49,6 +49,9 @@ _OF_A_LINE = 256
 _PIECE = 8_192
 """Characters of an answer or an output that are gathered to one line."""
 
+_PIECEWISE = frozenset({"TextDelta", "ReasoningDelta", "ToolOutput"})
+"""Kinds of lines whose text goes on in the next one of their source."""
+
 _GATHERING = 0.05
 """Seconds for which the thread that writes gathers lines: the lines of a turn follow one another closely."""
 
@@ -75,6 +78,8 @@ class SessionLog:
         self._hurry = threading.Event()
         self._broken = False
         self._hidden = Keys()
+        self._begun: dict[tuple[str, str], str] = {}
+        """What may be the beginning of a key, at the end of what each source said last."""
         self._queued = 0
         """Bytes that were ever to be written."""
         self._written = 0
@@ -159,7 +164,7 @@ class SessionLog:
         self._gathering, self._pieces, self._gathered = None, [], 0
         if source is not None and text:
             kind, call_id = source
-            self._write_later(kind, ({"call_id": call_id} if call_id else {}) | {"text": text})
+            self._write_later(kind, *_piece(call_id, text))
 
     def _put(self, kind: str, item: object = None, **more: object) -> None:
         self._flush()
@@ -222,10 +227,30 @@ class SessionLog:
                 else:
                     size, kind, when, parts = work
                     done += size
-                    lines.append(line_of(kind, when, parts, self._hidden))
+                    lines += self._lines_of(kind, when, parts)
         finally:
             self._write(lines)
             self._written += done
+
+    def _lines_of(self, kind: str, when: datetime, parts: tuple[object, ...]) -> Iterator[bytes]:
+        """The lines of one work.
+
+        Sources may speak in turns, in the middle of a key too: its beginning waits for the rest of it, at most until
+        something else happens.
+        """
+        if kind not in _PIECEWISE:
+            begun, self._begun = self._begun, {}
+            for (name, call_id), text in begun.items():
+                yield line_of(name, when, _piece(call_id, text), self._hidden)
+            yield line_of(kind, when, parts, self._hidden)
+            return
+        [said] = cast("tuple[Mapping[str, str]]", parts)
+        source = kind, said.get("call_id", "")
+        text = self._hidden.hidden_in(self._begun.pop(source, "") + said["text"])
+        if size := self._hidden.begun_in(text):
+            text, self._begun[source] = text[:-size], text[-size:]
+        if text:
+            yield line_of(kind, when, _piece(source[1], text), self._hidden)
 
     def _write(self, lines: list[bytes]) -> None:
         if not lines:
@@ -240,6 +265,10 @@ class SessionLog:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _piece(call_id: str, text: str) -> tuple[Mapping[str, str]]:
+    return (({"call_id": call_id} if call_id else {}) | {"text": text},)
 
 
 def _message(message: Message) -> Mapping[str, object]:

@@ -5,8 +5,9 @@ Order, weakest first: the defaults below < config file (TOML) < environment < ar
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from micro_agi_kernel.values import shorten
 
 FrontEnd = Literal["auto", "notebook", "terminal", "batch"]
 Require = Literal["limits", "full"]
+Profile = Literal["reference", "guarded"]
 
 PROJECT_REGISTRY = Path(".micro-agi", "registry.git")
 """Where a project keeps a registry of its own."""
@@ -62,7 +64,7 @@ class TurnSettings:
     """Bounds of a turn, and of all turns of a session; 0 is no limit, but for steps."""
 
     steps: int = 25
-    """Model requests in one turn."""
+    """Model requests in one turn that were answered, second tries and those that compress among them."""
     seconds: float = 600.0
     """Wall time of one turn."""
     tokens: int = 0
@@ -120,8 +122,9 @@ class CompressionSettings:
     """Part of the window from which on a request is too long."""
     target: int = 4_000
     """Bytes of a summary; at least 50."""
-    model: str = "gpt-4.1-nano"
-    """Name or class of the model that summarizes; the running one takes its place where it cannot run or fails."""
+    model: str = ""
+    """Name or class of the model that summarizes; the running one takes its place where it cannot run or fails.
+    Empty: gpt-4.1-nano where the running one has the same server, else the running one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +140,11 @@ class Settings:
     """All that a person can choose. Field paths are the names in the file and in the environment."""
 
     model: str = ""
-    """Name or class of the model; empty: the agent's own, or the demo when that cannot be reached."""
+    """Name or class of the model; empty: the agent's own, or the demo while that has no key."""
     registry: str = ""
     """Path of the bare repository; empty: `registry.git` in the data folder."""
+    profile: Profile = "reference"
+    """"guarded": the person is asked before the agent writes or loads a tool, and before a tool goes to a new host."""
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     limits: TurnSettings = field(default_factory=TurnSettings)
     compression: CompressionSettings = field(default_factory=CompressionSettings)
@@ -175,12 +180,9 @@ _ZERO_IS_NO_LIMIT = {f"limits.{name}" for name in ("seconds", "tokens", "cost", 
 _RANGES = {"compression.threshold": (0, 1), "compression.target": (50, 1_000_000)}
 """A part of the window; bytes, of which fewer say nothing and more are no summary."""
 
-_SECTIONS = (
-    *("MICRO_AGI_SANDBOX_", "MICRO_AGI_LIMITS_", "MICRO_AGI_DOCS_", "MICRO_AGI_RENDER_"),
-    *("MICRO_AGI_COMPRESSION_", "MICRO_AGI_SIGNING_", "MICRO_AGI_SYNC_", "MICRO_AGI_TOOLS_"),
-)
-"""A variable that begins so and is no setting is a mistake; of others we cannot tell."""
-
+_PLACES = ("MICRO_AGI_HOME", "MICRO_AGI_CONFIG")
+_OF_TESTS = ("MICRO_AGI_FULL", "MICRO_AGI_REFERENCE_DOCS", "MICRO_AGI_LUA_TESTS")
+"""Variables that are no settings. Any other that begins like ours is a mistake, maybe in the name of a limit."""
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -200,19 +202,29 @@ def load_settings(environment: Mapping[str, str] | None = None, **arguments: obj
     """
     environment = os.environ if environment is None else environment
     settings = Settings(home=_home(environment), config=_config(environment), project=_project())
+    given: list[tuple[str, object, str]] = []
     for name, value in _flatten(_read_config(settings.config, environment)):
-        settings = _with(settings, name, value, f"config file, {name if name.isprintable() else repr(name)}")
+        given.append((name, value, f"config file, {name if name.isprintable() else repr(name)}"))
     variables = {f"MICRO_AGI_{name.upper().replace('.', '_')}": name for name in _names(Settings)}
     for variable in sorted(environment):
         if variable in variables and environment[variable]:
-            settings = _with(settings, variables[variable], environment[variable], f"environment, {variable}")
-        elif variable not in variables and variable.startswith(_SECTIONS):
-            known = ", ".join(sorted(name for name in variables if name.startswith(_SECTIONS)))
-            raise SettingsError(f"unknown setting (environment, {variable}); there are: {known}")
-    for name, value in arguments.items():
-        if value is not None:
-            settings = _with(settings, name, value, f"argument {name}")
+            given.append((variables[variable], environment[variable], f"environment, {variable}"))
+        elif variable not in variables:
+            _check_unknown(variable, (*variables, *_PLACES))
+    given += [(name, value, f"argument {name}") for name, value in arguments.items() if value is not None]
+    for name, value, source in given:
+        settings = _with(settings, name, value, source)
+    if settings.profile == "guarded" and "sandbox.require" not in [name for name, *_ in given]:
+        settings = _with(settings, "sandbox.require", "full", "profile")
     return settings
+
+
+def _check_unknown(variable: str, known: Iterable[str]) -> None:
+    """Raise SettingsError when a variable that is none of `known` looks like one of ours."""
+    if variable.startswith("MICRO_AGI_") and variable not in (*_PLACES, *_OF_TESTS):
+        near = difflib.get_close_matches(variable, known, n=1, cutoff=0.0)[0]
+        shown = variable if variable.isprintable() else repr(variable)
+        raise SettingsError(f"unknown setting (environment, {shown}); the nearest is {near}: docs/settings.md has all")
 
 
 def secret(name: str) -> str | None:

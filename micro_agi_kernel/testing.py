@@ -1,20 +1,24 @@
-"""Loading and testing a tool before it is committed: in the jail, with no host but the network of its test."""
+"""Loading and testing a tool before it is committed: in the jail, with no host but the network of its test.
+
+What a tool calls runs with it: in the jail too, on the same network and by the same clock.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from micro_agi_kernel.arguments import check_arguments, schema_problems
-from micro_agi_kernel.entries import Entry
+from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.host.funcs import FuncsService
 from micro_agi_kernel.host.http_client import HttpService
 from micro_agi_kernel.host.service import Grant, Host, Service
 from micro_agi_kernel.imports import importing
-from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program, Sandbox
+from micro_agi_kernel.interfaces import Allowance, CallContext, CallOutcome, Program, Sandbox
 from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.programs import Programs, State
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
     from micro_agi_kernel.host.http.guarded import GuardedHttp
 
 TEST_SECONDS = 5.0
-"""Running time of one test, and of loading a tool; a limit of the entry or the settings may be lower."""
+"""Running time of one test, of all that the tool calls in it, and of loading a tool; a limit of the entry or the
+settings may be lower."""
 
 _SHOWN = 3
 """Failing tests that are told."""
@@ -67,33 +72,74 @@ class ToolTesting:
             problem = shorten(" ".join(loaded.error.message.split()), _MAX_PROBLEM)
             kind = loaded.error.kind
             return Refused(
-                kind, problem if kind == ErrorKind.SYNTAX else f"it cannot be loaded: {kind.value}: {problem}"
+                kind, problem if kind == ErrorKind.SYNTAX else f"source: cannot be loaded: {kind}: {problem}"
             )
-        failed = [line for test in tests if (line := await self._failure(entry, program, test))]
+        failed = [line for test in tests if (line := await self._failure(entry, program, test, (snapshot, state)))]
         if failed:
             more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
             line = " ".join(f"tests: {len(failed)} of {len(tests)} failed: {'; '.join(failed[:_SHOWN])}{more}".split())
             return Refused(ErrorKind.INVALID, line)
         return len(tests)
 
-    async def _failure(self, entry: Entry, program: Program, test: ToolTest) -> str | None:
+    def _check(self, tool: Entry, action: str, resource: str) -> None:
+        self._permissions.tool_may_ask(tool, action, resource)  # nobody is asked: no request leaves a test
+
+    async def _failure(
+        self, entry: Entry, program: Program, test: ToolTest, pinned: tuple[Snapshot, State]
+    ) -> str | None:
         """What is wrong with the result of `test`; None when it is as it should be."""
         try:
             given = as_value(test.input)
             await asyncio.to_thread(check_arguments, entry, given)
-            outcome = await self._outcome(entry, replace(program, input=given, now=test.now), test.http)
+            needed = program.modules & {HttpService.module, FuncsService.module}
+            client = await asyncio.to_thread(_client_of, test.http) if needed else None
+            caller = _TestCaller(self._programs, self._sandbox, pinned, test.now, self._check, client)
+            context = CallContext(allowance=Allowance(seconds=program.limits.seconds))
+            outcome = await caller.run(entry, replace(program, input=given), context)
         except (Refused, EntryError) as error:
             outcome = CallOutcome(error=error.as_error())
         wrong = await asyncio.to_thread(_difference, test, outcome)
         return f"{test.name!r} {wrong}" if wrong else None
 
-    async def _outcome(self, entry: Entry, program: Program, stubs: Sequence[Stub]) -> CallOutcome:
-        services: list[Service] = []
-        if HttpService.module in program.modules:
-            services.append(HttpService(self._permissions.tool_may, await asyncio.to_thread(_client_of, stubs)))
-        grant = Grant(entry, program.modules, CallContext())
-        async with Host(services).for_call(grant) as host:
-            return await self._sandbox.run(program, host, lambda _: None)
+
+class _TestCaller:
+    """The Caller of one test: it counts nothing, tells nobody, and has no host but that of the test."""
+
+    def __init__(
+        self,
+        programs: Programs,
+        sandbox: Sandbox,
+        pinned: tuple[Snapshot, State],
+        now: int | None,
+        check: Callable[[Entry, str, str], None],
+        client: GuardedHttp | None,
+    ) -> None:
+        """`pinned` are the policies and the entries; `check` asks for what requests do; `client` has the stubs."""
+        self._programs = programs
+        self._sandbox = sandbox
+        self._pinned = pinned
+        self._now = now
+        services: list[Service] = [FuncsService(self)]
+        if client is not None:
+            services.append(HttpService(check, client))
+        self._host = Host(services)
+
+    async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
+        try:
+            entry, program = await asyncio.to_thread(self._program, id, input, context)
+        except (Refused, EntryError) as error:
+            return CallOutcome(error=error.as_error())
+        return await self.run(entry, program, context)
+
+    def _program(self, id: EntryId, input: Value, context: CallContext) -> tuple[Entry, Program]:
+        entry, program, _ = self._programs.of_call(id, input, context, *self._pinned)
+        check_arguments(entry, input)
+        return entry, program
+
+    async def run(self, entry: Entry, program: Program, context: CallContext) -> CallOutcome:
+        """Run an entry whose permission was asked."""
+        async with self._host.for_call(Grant(entry, program.modules, context)) as host:
+            return await self._sandbox.run(replace(program, now=self._now), host, context.on_output)
 
 
 def _client_of(stubs: Sequence[Stub]) -> GuardedHttp:
@@ -107,6 +153,7 @@ def _difference(test: ToolTest, outcome: CallOutcome) -> str | None:
     error = f"{outcome.error.kind.value}: {outcome.error.message}" if outcome.error is not None else None
     wanted = _shown(as_value(test.wanted))
     got = f"the error {shorten(error, _MAX_VALUE)}" if error is not None else _shown(outcome.value)
+    got += " (nothing was returned)" if error is None and outcome.value is None else ""
     match test.kind:
         case "error":
             if error is None or str(test.wanted) not in error:
@@ -119,7 +166,9 @@ def _difference(test: ToolTest, outcome: CallOutcome) -> str | None:
                 return f"expected a result that fits the schema, got {got}"
             try:
                 problems = schema_problems(json.dumps(test.wanted), as_value(as_json(outcome.value, "the result")))
-            except (BadSchema, EntryError) as error:
+            except BadSchema as error:
+                return f"has a schema that cannot be used: {str(error).removeprefix('schema: ')}"
+            except EntryError as error:
                 problems = [str(error)]
             if problems:
                 return f"expected a result that fits the schema, got {got}: {'; '.join(problems)}"

@@ -34,7 +34,7 @@ def tool_costs(registry: Registry, uses: UseCounter, limit: int) -> list[ToolCos
     known = dict.fromkeys([*uses.latest(GENERATED_NAMESPACE, limit), *_written(registry)])
     ids = [id for id in known if snapshot.has(id)][:limit]
     used = uses.of(ids)
-    return [ToolCost(id, *_making(registry, id), used.get(id, Uses())) for id in ids]
+    return [ToolCost(id, *making(registry, id), used.get(id, Uses())) for id in ids]
 
 
 def _written(registry: Registry) -> Iterator[EntryId]:
@@ -43,7 +43,8 @@ def _written(registry: Registry) -> Iterator[EntryId]:
             yield from (id for _, id in version.operations if id.namespace == GENERATED_NAMESPACE)
 
 
-def _making(registry: Registry, id: EntryId) -> tuple[int, Cost]:
+def making(registry: Registry, id: EntryId) -> tuple[int, Cost]:
+    """The commits of an agent that made one tool, and what these cost; see ToolCost. Blocks."""
     commits, cost = 0, Cost()
     for version in registry.versions(MOST_COMMITS, id=id):
         if version.actor == AGENT:

@@ -61,10 +61,12 @@ def read_tests(entry: Entry) -> tuple[ToolTest, ...]:
     """The tests of an entry. Raises EntryError with what their author must mend."""
     listed = entry.data.get("tests", [])
     if not isinstance(listed, list) or len(listed) > MAX_TESTS:
-        raise EntryError(f"tests: a list of at most {MAX_TESTS} tests is required")
+        raise EntryError(
+            f'tests: a list of at most {MAX_TESTS}, such as [{{"input": {{"n": 2}}, "expect": 4}}], is required'
+        )
     check_json(listed, "tests")
-    if len(json.dumps(listed)) > MAX_SIZE:
-        raise EntryError(f"tests: at most {MAX_SIZE} characters of JSON are allowed in all")
+    if (size := len(json.dumps(listed))) > MAX_SIZE:
+        raise EntryError(f"tests: {size} characters of JSON, at most {MAX_SIZE} are allowed: take smaller inputs")
     return tuple(_read_test(item, f"tests[{number}]") for number, item in enumerate(listed, 1))
 
 
@@ -74,16 +76,17 @@ def _read_test(item: Json, where: str) -> ToolTest:
     _check_fields(item, _FIELDS, where)
     name = item.get("name", where)
     if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= MAX_NAME:
-        raise EntryError(f"{where}: name: one line of at most {MAX_NAME} characters")
+        raise EntryError(f"{where}: name: one line of 1 to {MAX_NAME} characters is required")
     if "input" not in item:
-        raise EntryError(f"{where}: input is missing; {{}} is no arguments")
+        raise EntryError(f"{where}: input is missing: what the handler gets, {{}} for no arguments")
     kinds = [kind for kind in _KINDS if kind in item]
     if len(kinds) != 1:
-        raise EntryError(f"{where}: exactly one of expect, schema and error is required, not {len(kinds)}")
+        given = " and ".join(kinds) or "none"
+        raise EntryError(f"{where}: exactly one of expect, schema and error is required, not {given}")
     kind = kinds[0]
     wanted = item[kind]
     if kind == "error" and (not isinstance(wanted, str) or not wanted):
-        raise EntryError(f"{where}: error: a part of the error's text is required")
+        raise EntryError(f'{where}: error: a part of the error\'s kind and message is required, such as "INVALID"')
     if kind == "schema" and not isinstance(wanted, dict | bool):
         raise EntryError(f"{where}: schema: a JSON Schema is required")
     return ToolTest(name, item["input"], kind, wanted, _read_stubs(item.get("http", []), where), _read_now(item, where))
@@ -112,15 +115,15 @@ def _read_stub(item: Json, where: str) -> Stub:
     method, url = item.get("method", "GET"), item.get("url")
     status, body, headers = item.get("status", 200), item.get("body", ""), item.get("headers") or {}
     if not isinstance(method, str) or not _TOKEN.fullmatch(method):
-        raise EntryError(f"{where}: method: such as GET")
+        raise EntryError(f"{where}: method: a word such as GET is required, not {shorten(repr(method))}")
     if not isinstance(url, str):
         raise EntryError(f"{where}: url: the whole URL of the request is required, with its query")
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
-        raise EntryError(f"{where}: status: a number from 200 to 599")
+        raise EntryError(f"{where}: status: a whole number from 200 to 599 is required, not {shorten(repr(status))}")
     if not isinstance(body, str):
         raise EntryError(f"{where}: body: text is required; JSON as its text")
     if not isinstance(headers, dict):
-        raise EntryError(f"{where}: headers: names and texts are required")
+        raise EntryError(f'{where}: headers: an object of texts is required, such as {{"content-type": "text/csv"}}')
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not isinstance(value, str) or not _HEADER.fullmatch(value):
             raise EntryError(f"{where}: headers: {shorten(name)!r} is no name of a header with one line of text")

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from pathlib import Path
 
+from micro_agi_kernel.agent_rules import says_approved
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import EntryError, MicroAgiError, Refused, RegistryError
 from micro_agi_kernel.lua_entries import LUA_KINDS
@@ -30,10 +31,11 @@ BATCH = 500
 
 
 async def verify_registry(
-    settings: Settings, *, mend: bool = False, progress: Progress = silent
+    settings: Settings, *, mend: bool = False, tests: bool = False, progress: Progress = silent
 ) -> AsyncIterator[Finding]:
     """Every finding about the registry of the settings, as they come; with `mend`, what can be is repaired first.
 
+    With `tests` every function is loaded, and the tests that live with it are run.
     A registry that cannot be opened is a finding too.
     """
     path, _ = choose_registry(settings)
@@ -55,7 +57,7 @@ async def verify_registry(
     try:
         async for finding in _from_thread(_guarded(_check(workspace, settings, progress, broken))):
             yield finding
-        async for finding in _compile(workspace, progress):
+        async for finding in _compile(workspace, progress, tests):
             yield finding
     except RegistryError as error:
         yield Finding("fail", "objects", str(error))
@@ -128,7 +130,8 @@ class _Replay:
         if step.said.actor == AGENT:
             self._judged += 1
             try:
-                for id, refusal in refusals(self._workspace, self._rules, step):
+                approved = says_approved(step.said.trailers.get("Policy", ""))
+                for id, refusal in refusals(self._workspace, self._rules, step, approved=approved):
                     self._wrong += 1
                     yield step.finding("fail", "policies", f"should not have been written: {refusal}", id)
             except RegistryError as error:
@@ -165,11 +168,12 @@ class _Replay:
             yield Finding("ok", "signatures", f"{self._signed} of {self._judged} commits by the agent are signed")
 
 
-async def _compile(workspace: Workspace, progress: Progress) -> AsyncIterator[Finding]:
-    """The kind checks of every entry, and every source compiled, as they would be if it were written today."""
+async def _compile(workspace: Workspace, progress: Progress, tests: bool) -> AsyncIterator[Finding]:
+    """The kind checks of every entry, and every source compiled, as they would be if it were written today; and the
+    tests, with `tests`."""
     snapshot = await asyncio.to_thread(workspace.registry.snapshot)
     ids = await asyncio.to_thread(snapshot.ids)
-    wrong = sources = 0
+    wrong = sources = failing = passed = 0
     for start in range(0, len(ids), BATCH):
         progress("sources", start, len(ids))
         entries = await asyncio.to_thread(_readable, snapshot, ids[start : start + BATCH])
@@ -179,10 +183,21 @@ async def _compile(workspace: Workspace, progress: Progress) -> AsyncIterator[Fi
             message = f"{id} cannot be called under the policies of today: {why}"
             yield Finding("warn", "sources", message, id=id)
         open_ones = [entry for entry in entries if entry.id not in closed and entry.type != MODEL_TYPE]
+        adrift = await asyncio.to_thread(workspace.checks.calls, open_ones, snapshot, snapshot.get)
+        for id, refusal in adrift.items():  # what it called is gone or changed, which is no fault of its own
+            yield Finding("warn", "sources", f"{id} cannot call all that it lists: {refusal}", id=id)
         faults = await workspace.checks.sound(open_ones, snapshot, snapshot.get)
         wrong += len(faults)
         for id, fault in sorted(faults.items()):
             yield Finding("fail", "sources", f"{id}: {fault}", id=id)
+        if tests:
+            sound = [entry for entry in open_ones if entry.id not in {*faults, *adrift}]
+            tested = await workspace.checks.all(sound, snapshot, snapshot.get)
+            failing, passed = failing + len(tested.refusals), passed + tested.passed
+            for id, fault in sorted(tested.refusals.items()):
+                yield Finding("fail", "tests", f"{id}: {fault}", id=id)
+    if tests and not failing:
+        yield Finding("ok", "tests", f"{passed} tests pass")
     if not wrong:
         yield Finding("ok", "sources", f"{len(ids)} entries are what their kind demands, {sources} sources compile")
 

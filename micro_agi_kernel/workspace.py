@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable
 
 from micro_agi_kernel import __version__, lua_modules
+from micro_agi_kernel.approval import asks_request, asks_tool
+from micro_agi_kernel.call_record import CallRecord
 from micro_agi_kernel.checks import Checks
-from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.entries import AGENT, Entry, EntryId
 from micro_agi_kernel.errors import CallError, MicroAgiError, Refused
 from micro_agi_kernel.functions import Functions
 from micro_agi_kernel.host.ctx import CtxService
@@ -24,12 +26,13 @@ from micro_agi_kernel.host.security import SecurityService
 from micro_agi_kernel.host.service import Host, Service
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
 from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.profiles import policies_of
 from micro_agi_kernel.programs import Programs
 from micro_agi_kernel.publishing import Publishing, install_seed
+from micro_agi_kernel.questions import Question
 from micro_agi_kernel.registry import Person, Registry, Snapshot
 from micro_agi_kernel.registry.sharing.hook import refresh_hook
 from micro_agi_kernel.registry.signing import Signer
-from micro_agi_kernel.registry.uses import UseCounter
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.settings import Settings, person, secret
 from micro_agi_kernel.testing import ToolTesting
@@ -50,7 +53,9 @@ class Workspace:
         self.notices: list[str] = []
         """Lines for the person about what happened to the registry by itself; whoever shows one takes it out."""
         self.registry = registry or open_registry(settings, self.notices.append)
-        self.permissions = Permissions(self.registry)
+        self.recorded = Permissions(self.registry)
+        """What the registry itself says: its history is judged by that."""
+        self.permissions = Permissions(self.registry, policies_of(settings.profile))
         self.sandbox = open_sandbox(settings)
         modules = module_names()
         limits, most = settings.sandbox.limits(), settings.sandbox.most()
@@ -59,24 +64,30 @@ class Workspace:
         self.checks = Checks(self.permissions, self.sandbox, modules, testing)
         required = settings.tools.tests_required
         self.publishing = Publishing(self.registry, self.permissions, self.checks, self.person, tests_required=required)
-        self.uses = UseCounter(self.registry.path)
+        record = CallRecord(self.registry)
+        self.uses = record.uses
         self.docs = DocsService(self.registry, settings.docs.remote)
         services: list[Service] = [
             CtxService(),
             self.docs,
-            HttpService(self.permissions.tool_may),
-            RegistryService(self.registry, self.permissions, self.publishing),
+            HttpService(self._asks_request),
+            RegistryService(self.registry, self.permissions, self.publishing, self.uses),
             SecurityService(self.registry, self.permissions),
             FuncsService(self),
         ]
         self._functions = Functions(
             self.registry,
-            self.permissions,
             programs,
             self.sandbox,
             Host(services),
-            self.uses,
+            record,
+            most,
         )
+
+    def _asks_request(self, tool: Entry, action: str, resource: str) -> Question | None:
+        """What the person must be asked before a request. Raises Refused when the policies forbid it."""
+        decision = self.permissions.tool_may_ask(tool, action, resource)
+        return asks_request(tool, resource, decision) if decision.effect == "ask" else None
 
     def take_notices(self) -> list[str]:
         """The notices that nobody has shown yet."""
@@ -112,12 +123,15 @@ class RegistryTools:
     def _at(self) -> Snapshot:
         return self._snapshot or self._workspace.registry.snapshot()
 
-    def refuses_load(self, entry: Entry) -> CallError | None:
+    def asks_load(self, entry: Entry) -> Question | CallError | None:
+        subject = ("tool.load", str(entry.id))
         try:
-            self._workspace.permissions.tool_may(entry, "tool.load", str(entry.id))
+            decision = self._workspace.permissions.tool_may_ask(entry, *subject)
         except Refused as refusal:
             return refusal.as_error()
-        return None
+        if decision.effect != "ask":
+            return None
+        return asks_tool([(subject, decision)], entry, AGENT, entry.text("llm_description") or entry.text("comment"))
 
 
 def open_registry(settings: Settings, notify: Callable[[str], None] = _unheard) -> Registry:

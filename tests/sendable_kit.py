@@ -27,5 +27,11 @@ def check_sendable(body: Mapping[str, Any]) -> None:
             assert not seen & set(open_calls) and len(set(open_calls)) == len(open_calls)
             seen |= set(open_calls)
             for call in calls:
-                assert isinstance(json.loads(call["function"]["arguments"]), dict)
+                arguments = json.loads(call["function"]["arguments"], parse_constant=_refuse)
+                assert isinstance(arguments, dict)
+                json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
     assert not open_calls
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

@@ -18,7 +18,7 @@ PACKAGE = ROOT.name
 MODULES = {".".join((PACKAGE, *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")}
 
 VALUES = (
-    *("errors", "values", "yaml_files", "entries", "lua_entries", "messages", "outputs", "events"),
+    *("errors", "values", "yaml_files", "entries", "lua_entries", "messages", "outputs", "questions", "events"),
     *(
         "interfaces",
         "log_lines",
@@ -33,6 +33,8 @@ VALUES = (
         "go_time",
         "expr",
         "tool_tests",
+        "lua_tokens",
+        "code_hash",
     ),
 )
 """In their own order: each imports only what stands before it."""
@@ -43,12 +45,15 @@ ENGINES = frozenset({"registry", "policy", "sandbox", "lua_modules", "models", "
 COMPOSITION = (
     *(
         "permissions",
+        "approval",
+        "profiles",
         "trust",
         "seeding",
         "rollback",
         "programs",
         "host",
         "arguments",
+        "call_record",
         "functions",
         "testing",
         "agent_rules",
@@ -67,7 +72,7 @@ COMPOSITION = (
         "syncing",
         "autosync",
     ),
-    *("compacting", "session", "tool_costs", "commands", "frontends", "__main__"),
+    *("compacting", "session", "tool_costs", "tool_page", "bisecting", "commands", "frontends", "__main__"),
 )
 """Lowest first; each imports engines, values and what stands before it."""
 

@@ -53,7 +53,7 @@ def test_a_display_is_its_text_or_what_it_is(data: dict[str, Value], text: str) 
 
 
 def test_a_transcript_shows_them_behind_bars_and_without_escapes(capsys: pytest.CaptureFixture[str]) -> None:
-    transcript = ConsoleTranscript()
+    transcript = ConsoleTranscript(footer=True)
     transcript.handle(ToolOutput("c", "one"))
     transcript.handle(ToolProgress("c", 1, 2, "\x1b[31m red"))
     transcript.handle(ToolDisplay("c", {"text/plain": "  [tool] ok\n\x1b]0;title\x07"}))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from micro_agi_kernel.errors import MicroAgiError
@@ -16,6 +19,10 @@ class LimitReached(MicroAgiError):
     """A setting bounds what the turn, or the session, may take, and that is taken."""
 
 
+class TimeLimit(LimitReached):
+    """The wall time of a turn is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What a turn and a session may take; 0 is no limit. The names are those of the settings below `limits`."""
@@ -25,6 +32,7 @@ class Bounds:
     cost: float = 0.0
     session_tokens: int = 0
     session_cost: float = 0.0
+    steps: int = 0
 
 
 class Budget:
@@ -38,6 +46,9 @@ class Budget:
         self._turn = Spent()
         self._since_commit = Spent()
         self._started = time.monotonic()
+        self._clock: asyncio.Timeout | None = None
+        self._stops = 0
+        self._left = 0.0
 
     @property
     def by_model(self) -> dict[str, Spent]:
@@ -62,6 +73,29 @@ class Budget:
     def begin_turn(self) -> None:
         self._turn, self._since_commit, self._started = Spent(), Spent(), time.monotonic()
 
+    def turn_clock(self) -> asyncio.Timeout:
+        """A new clock, which raises TimeoutError after the seconds that a turn may take."""
+        self._clock, self._stops = asyncio.timeout(self.bounds.seconds or None), 0
+        return self._clock
+
+    @contextmanager
+    def clock_stopped(self) -> Iterator[None]:
+        """The clock of the turn stands still, while a person is asked; several may ask at once."""
+        clock, now = self._clock, asyncio.get_running_loop().time
+        if clock is None or not self.bounds.seconds or clock.expired():
+            yield
+            return
+        if not self._stops:
+            self._left = (clock.when() or 0.0) - now()
+            clock.reschedule(None)
+        self._stops += 1
+        try:
+            yield
+        finally:
+            self._stops -= 1
+            if not self._stops:
+                clock.reschedule(now() + self._left)
+
     def count(self, event: Event) -> Event:
         """`event`; a report of usage is counted, and comes back with its cost."""
         if isinstance(event, EntryPublished):
@@ -80,10 +114,20 @@ class Budget:
         if line := self.reached():
             raise LimitReached(line)
 
+    @property
+    def steps_left(self) -> float:
+        """Requests that the turn may still make."""
+        return self.bounds.steps - self._turn.steps if self.bounds.steps else math.inf
+
+    @property
+    def time_line(self) -> str:
+        """What happened to a turn whose time is over."""
+        return f"stopped after {self.bounds.seconds:g} s (setting limits.seconds)"
+
     def reached(self) -> str | None:
         """Why no further model step may be made, in one line that names the setting; None when one may."""
         bounds, turn, session = self.bounds, self._turn, self.session
-        again, anew = "go on with another cell", "raise it, or start a new session"
+        again, anew = "go on with another cell", "start a new session, or raise it and restart the kernel"
         if 0 < bounds.session_cost <= session.cost:
             took, most = money(session.cost), money(bounds.session_cost)
             return f"this session took {took} of {most} (setting limits.session_cost); {anew}"
@@ -94,4 +138,7 @@ class Budget:
             return f"stopped after {money(turn.cost)} (setting limits.cost); {again}"
         if 0 < bounds.tokens <= turn.tokens:
             return f"stopped after {turn.tokens:,} tokens (setting limits.tokens); {again}"
+        if self.steps_left <= 0:
+            shown = "1 step" if turn.steps == 1 else f"{turn.steps} steps"
+            return f"stopped after {shown} (setting limits.steps); {again}"
         return None

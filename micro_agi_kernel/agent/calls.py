@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -17,7 +17,16 @@ from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.results import error_json, failure, outcome_json, summary, to_text
 from micro_agi_kernel.entries import TOOLS_NAMESPACE, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind
-from micro_agi_kernel.events import Event, ToolDisplay, ToolFinished, ToolLoaded, ToolOutput, ToolProgress, ToolStarted
+from micro_agi_kernel.events import (
+    EntryPublished,
+    Event,
+    ToolDisplay,
+    ToolFinished,
+    ToolLoaded,
+    ToolOutput,
+    ToolProgress,
+    ToolStarted,
+)
 from micro_agi_kernel.interfaces import CallContext, Caller
 from micro_agi_kernel.messages import ToolCall, ToolResult
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
@@ -39,7 +48,7 @@ class ToolCalls:
         caller: Caller,
         context: CallContext,
         *,
-        result_characters: int,
+        result_characters: Callable[[], int],
     ) -> None:
         """`result_characters`: what of one result goes to the model; `context.emit` is told what happens."""
         self._agent = agent
@@ -88,15 +97,20 @@ class ToolCalls:
 
     async def _run_call(self, call: ToolCall, tool: BoundTool | None) -> None:
         started = time.monotonic()
+        commits: list[EntryPublished] = []
         self._emit(ToolStarted(call.id, call.name, call.arguments))
         try:
-            value = await self._value_of(call, tool)
-            loaded = self._load(value) if tool is not None and tool.id == LOAD_TOOL else None
+            value = await self._value_of(call, tool, commits)
+            loaded = await self._load(value) if tool is not None and tool.id == LOAD_TOOL else None
         except BaseException as error:  # a start has its end, whatever becomes of the turn
             stopped = isinstance(error, asyncio.CancelledError)
             status: Literal["interrupted", "error"] = "interrupted" if stopped else "error"
             why = status if stopped else summary(str(error))
             self._emit(ToolFinished(call.id, call.name, status, why, time.monotonic() - started))
+            if commits:  # the call is answered with them; without any, whoever stopped the turn says why
+                done = ", ".join(f"{commit.commit[:10]} ({commit.subject})" for commit in commits)
+                error_value = error_json(CallError(ErrorKind.CANCELED, f"stopped, after it had committed {done}"))
+                self._conversation.result(ToolResult(call.id, call.name, json.dumps(error_value), ok=False))
             raise
         if isinstance(loaded, CallError):
             value = error_json(loaded)
@@ -106,8 +120,8 @@ class ToolCalls:
         if isinstance(loaded, BoundTool):
             self._emit(ToolLoaded(loaded.id, loaded.spec.name))
 
-    async def _value_of(self, call: ToolCall, tool: BoundTool | None) -> Json:
-        """What the call gives: the tool's value, or the error that the model reads."""
+    async def _value_of(self, call: ToolCall, tool: BoundTool | None, commits: list[EntryPublished]) -> Json:
+        """What the call gives: the tool's value, or the error that the model reads. `commits` gets what it wrote."""
         if tool is None:
             return error_json(CallError(ErrorKind.NOT_FOUND, f"no tool {shorten(call.name)!r} is loaded"))
         try:
@@ -116,23 +130,29 @@ class ToolCalls:
             return error_json(CallError(ErrorKind.INVALID, f"the arguments are no JSON: {error}"))
         if not isinstance(arguments, dict):
             return error_json(CallError(ErrorKind.INVALID, "the arguments are no JSON object"))
+
+        def emit(event: Event) -> None:
+            if isinstance(event, EntryPublished):
+                commits.append(event)
+            self._emit(event)
+
         context = replace(
-            self._context, values=tool.context, on_output=lambda output: self._emit(_event_of(call, output))
+            self._context, emit=emit, values=tool.context, on_output=lambda output: emit(_event_of(call, output))
         )
         return outcome_json(await self._caller.call(tool.id, arguments, context))
 
-    def _load(self, value: Json) -> BoundTool | CallError | None:
+    async def _load(self, value: Json) -> BoundTool | CallError | None:
         """Add the tool that load_tool named. Its word is checked here: the tool is Lua, the agent is not."""
         if not isinstance(value, dict) or value.get("loaded") is not True:
             return None
         try:
-            return self._agent.load(EntryId.parse(str(value.get("id"))))
+            return await self._agent.load(EntryId.parse(str(value.get("id"))), self._context.approver)
         except EntryError as error:
             return CallError(ErrorKind.INVALID, str(error))
 
     def _finish(self, call: ToolCall, value: Json, started: float) -> None:
         reason = failure(value)
-        content = to_text(value, self._result_characters)
+        content = to_text(value, self._result_characters())
         self._conversation.result(ToolResult(call.id, call.name, content, ok=reason is None))
         status: Literal["ok", "error"] = "ok" if reason is None else "error"
         self._emit(ToolFinished(call.id, call.name, status, reason or "", time.monotonic() - started, value))

@@ -12,7 +12,7 @@ from micro_agi_kernel.agent.budget import LimitReached
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.summaries import Compressor, summarize
 from micro_agi_kernel.agent.tokens import TokenCounter
-from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.errors import MicroAgiError, ModelChanged
 from micro_agi_kernel.events import Event
 from micro_agi_kernel.messages import AssistantMessage, Message, ModelRequest, SystemMessage, ToolResult, UserMessage
 
@@ -68,13 +68,26 @@ class Compressed:
     after: int
     summarized: int = 0
     """Messages that the summary stands for."""
+    by: str = ""
+    """The model that read them and wrote it."""
     dropped: int = 0
     """Whole turns that went without a summary, the oldest first."""
     problem: str = ""
     """Why there is no summary, in one line."""
+    window: int = 0
+    """That of the model, in tokens, where what is left is longer."""
 
     def __str__(self) -> str:
         """One line for the person."""
+        if not self.window:
+            return self._done()
+        done = f"{self._done()}; " if self.summarized or self.dropped or self.problem else ""
+        return (
+            f"{done}the request has about {self.after:,} tokens, more than the model's window of {self.window:,}: "
+            "shorten what you ask, or choose a model with a larger window"
+        )
+
+    def _done(self) -> str:
         sizes = f"{self.before:,} → {self.after:,} tokens"
         if self.dropped:
             turns = "the oldest turn was" if self.dropped == 1 else f"the {self.dropped} oldest turns were"
@@ -83,7 +96,7 @@ class Compressed:
         if self.problem:
             return f"the conversation was not compressed: {self.problem}"
         if self.summarized:
-            return f"conversation compressed: {sizes}"
+            return f"conversation compressed: {sizes} (by {self.by})"
         return (
             "there is nothing to compress: the last turn stays as it is, and before it is no more than a summary's text"
         )
@@ -96,59 +109,78 @@ class Compaction:
         self,
         conversation: Conversation,
         counter: TokenCounter,
-        compressors: Sequence[Compressor],
+        compressors: Sequence[Callable[[], Compressor]],
         emit: Callable[[Event], None],
         *,
-        window: int,
+        window: Callable[[], int],
         threshold: float,
     ) -> None:
         """`compressors`: whom to ask, the next where one fails. `threshold`: the part of `window` (tokens of prompt and
-        answer) from which on a request is too long.
+        answer) from which on a request is too long. Both are asked for when needed: another model may take over.
         """
         self.counter = counter
         self._conversation = conversation
         self._compressors = compressors
         self._emit = emit
         self._window = window
-        self._limit = int(window * threshold)
-        self._tried = False
+        self._threshold = threshold
+        self._tried = 0
+        """The window for which a summary was wanted last."""
+        self._told = 0
+        """The window of which was told that the request is longer."""
+
+    @property
+    def _limit(self) -> int:
+        return int(self._window() * self._threshold)
 
     async def make_room(self, request: Callable[[], ModelRequest]) -> Compressed | None:
         """Compress when the next request, which `request` makes from the conversation as it is, would be too long.
 
-        None when nothing was done. It is tried once in a turn: what can be summarized has been then, and a model that
-        does not answer would not do so at each step.
+        None when nothing was done. For one window it is tried once in a turn: what can be summarized has been then, and
+        a model that does not answer would not do so at each step.
         """
         before = await self.counter.count(request(), enough=self._limit)
         if before <= self._limit:
             return None
-        done = Compressed(before, before) if self._tried else await self.compact(request)
+        done = Compressed(before, before) if self._tried == self._window() else await self.compact(request)
         if done.after > self._most(request()):
             done = await self._drop(request, done)
-        return done if done.summarized or done.dropped or done.problem else None
+        if done.after > self._window() != self._told:
+            self._told = self._window()
+            done = replace(done, window=self._told)
+        return done if done.summarized or done.dropped or done.problem or done.window else None
 
     async def compact(self, request: Callable[[], ModelRequest]) -> Compressed:
         """Compress now, however long the conversation is. What goes wrong is in the result.
 
         Raises LimitReached, with the conversation as it was, when a model may not be asked any more.
         """
-        self._tried = True
+        self._tried = self._window()
         before = await self.counter.count(request())
         problem = "there is no model that can summarize"
         for compressor in self._compressors:
             try:
-                count = await compress(self._conversation, compressor, self._emit)
+                count, by = await self._summarize(compressor)
             except LimitReached:
                 raise
             except MicroAgiError as error:
                 problem = str(error)
             else:
-                return Compressed(before, await self.counter.count(request()), count)
+                return Compressed(before, await self.counter.count(request()), count, by)
         return Compressed(before, before, problem=problem)
+
+    async def _summarize(self, compressor: Callable[[], Compressor]) -> tuple[int, str]:
+        """What `compress` does, and who did it."""
+        while True:
+            try:
+                using = compressor()
+                return await compress(self._conversation, using, self._emit), using.model.name
+            except ModelChanged:  # with less room: in other parts
+                continue
 
     def _most(self, request: ModelRequest) -> int:
         """Prompt tokens that the window has room for beside the answer, if that leaves any."""
-        return max(self._window - request.max_tokens, self._limit)
+        return max(self._window() - request.max_tokens, self._limit)
 
     async def _drop(self, request: Callable[[], ModelRequest], done: Compressed) -> Compressed:
         """Leave out the oldest turns until the request fits; none when it would not even with the last turn alone."""

@@ -12,14 +12,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from micro_agi_kernel.agent.spec import AgentSpec, ListedTool
-from micro_agi_kernel.entries import Entry, EntryId
-from micro_agi_kernel.errors import CallError, EntryError, ErrorKind
-from micro_agi_kernel.interfaces import ToolCatalog
+from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
+from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
+from micro_agi_kernel.interfaces import Approver, ToolCatalog
 from micro_agi_kernel.messages import NOT_AT_TOP, ToolSpec
 from micro_agi_kernel.values import Json, check_json
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _MAX_NAME = 64
+
+_OWN = f"{GENERATED_NAMESPACE}:*"
+"""May be listed before the agent has made a tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +48,25 @@ class AgentContext:
         self.spec = spec
         self._catalog = catalog
         self._loaded: list[EntryId] = []
+        self._unfound: tuple[str, ...] = ()
+        self._told: set[str] = set()
 
-    def load(self, id: EntryId) -> BoundTool | CallError:
-        """Add a tool to the agent, or say why not."""
+    async def load(self, id: EntryId, approver: Approver) -> BoundTool | CallError:
+        """Add a tool to the agent, or say why not; `approver` is asked when a policy wants it."""
         catalog = self._catalog.pinned()
         entry = catalog.get(id)
         if entry is None:
             return CallError(ErrorKind.NOT_FOUND, f"not found: {id}")
         if not entry.is_tool:
             return CallError(ErrorKind.INVALID, f"not a tool (meta.type != 'tool'): {id}")
-        if refusal := catalog.refuses_load(entry):
-            return refusal
+        said = catalog.asks_load(entry)
+        if isinstance(said, CallError):
+            return said
+        if said is not None and id not in self._loaded:
+            try:
+                await approver.approve(said)
+            except Refused as refusal:
+                return refusal.as_error()
         toolset = _toolset(self._entries(catalog))
         if had := next((tool for tool in toolset.values() if tool.id == id), None):
             return had
@@ -76,7 +87,15 @@ class AgentContext:
         found = {entry.id for entry, _ in entries}
         gone = tuple(id for id in self._loaded if id not in found)
         self._loaded = [id for id in self._loaded if id in found]
+        names = {listed.name for _, listed in entries} | {_OWN}
+        self._unfound = tuple(listed.name for listed in self.spec.tools if listed.name not in names)
         return _toolset(entries), gone
+
+    def take_unfound(self) -> tuple[str, ...]:
+        """What its entry lists and the last refresh did not find; each once in a conversation."""
+        untold = tuple(name for name in self._unfound if name not in self._told)
+        self._told.update(untold)
+        return untold
 
     def _entries(self, catalog: ToolCatalog) -> list[tuple[Entry, ListedTool]]:
         """The agent's own tools, then those loaded, in the order of their loading; each as it is listed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -61,6 +62,8 @@ class Compressor:
     """Bytes of a summary."""
     check: Callable[[], None] = lambda: None
     """Asked before each request; raises MicroAgiError when none may be made."""
+    steps_left: Callable[[], float] = lambda: math.inf
+    """Requests that may still be made."""
 
     @property
     def answer_tokens(self) -> int:
@@ -100,6 +103,11 @@ async def summarize(text: str, compressor: Compressor, emit: Callable[[Event], N
         )
     whole, task = text, _WHOLE
     while len(pieces := await asyncio.to_thread(_pieces, text, room)) > 1:
+        if len(pieces) >= (left := compressor.steps_left()):
+            raise ModelError(
+                f"{compressor.model.name} would need {len(pieces) + 1} steps for it, and there are {left:.0f} "
+                "(setting limits.steps)"
+            )
         share = max(MINIMUM, size // len(pieces))
         parts = [cut(await _ask(compressor, _PART, piece, share, emit), share + tolerance(share)) for piece in pieces]
         before, text, task = len(text), "\n\n".join(parts), _JOIN

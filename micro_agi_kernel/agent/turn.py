@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from micro_agi_kernel.agent.budget import Budget
+from micro_agi_kernel.agent.budget import Budget, TimeLimit
 from micro_agi_kernel.agent.calls import ToolCalls
 from micro_agi_kernel.agent.compression import Compaction
 from micro_agi_kernel.agent.context import AgentContext, Toolset
@@ -19,10 +19,10 @@ from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.endings import TokenLimit, cut_by_server, shortfall
 from micro_agi_kernel.agent.results import error_json
 from micro_agi_kernel.agent.runner import Step, run_step
-from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError
+from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError, ModelChanged
 from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Caller, Model
-from micro_agi_kernel.messages import ModelRequest, ToolResult
+from micro_agi_kernel.messages import AssistantMessage, ModelRequest, ToolResult
 
 RESULT_SHARE = 0.25
 """Part of the model's window that one tool result may fill."""
@@ -33,9 +33,8 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """Bounds of a turn: model requests, and tokens of the model in use."""
+    """Tokens that the model in use can take and give."""
 
-    steps: int
     window: int
     output_tokens: int
 
@@ -53,13 +52,14 @@ class Turn:
         agent: AgentContext,
         conversation: Conversation,
         caller: Caller,
-        limits: TurnLimits,
+        limits: Callable[[], TurnLimits],
         budget: Budget,
         context: CallContext,
         compaction: Compaction | None = None,
     ) -> None:
         """`budget` is what the session may take; it counts what `context.emit` is told.
 
+        `limits` are asked for at each step, since another model may have taken over.
         Without `compaction` a request may be too long for the model.
         """
         self._model = model
@@ -69,12 +69,14 @@ class Turn:
         self._budget = budget
         self._emit: Callable[[Event], None] = context.emit
         self._compaction = compaction
-        self._calls = ToolCalls(agent, conversation, caller, context, result_characters=limits.result_characters)
+        self._calls = ToolCalls(
+            agent, conversation, caller, context, result_characters=lambda: limits().result_characters
+        )
 
     async def run(self, prompt: str) -> TurnFinished:
         """Answer `prompt`. Cancelling leaves a conversation that can be sent."""
         self._conversation.say(prompt)
-        clock = asyncio.timeout(self._budget.bounds.seconds or None)
+        clock = self._budget.turn_clock()
         try:
             async with clock:
                 return await self._steps()
@@ -89,23 +91,23 @@ class Turn:
 
     async def _steps(self) -> TurnFinished:
         """Model and tools in turns, until the model calls none or a limit is reached."""
-        for number in range(self._limits.steps):
+        after_tools = False
+        while True:
             self._budget.check()
             toolset = await self._refresh_tools()
             await self._make_room(toolset)
             self._budget.check()  # making room may have asked a model
-            step, limit = await self._ask(toolset)
+            try:
+                step, limit = await self._ask(toolset)
+            except ModelChanged:  # there is less room now
+                continue
             if not step.calls:
-                return self._end(step, limit, after_tools=number > 0)
+                return self._end(step, limit, after_tools=after_tools)
+            after_tools = True
             if step.cut:
                 self._calls.refuse(step.calls, self._cut())
             else:
                 await self._calls.run(step.calls, toolset)
-        return TurnFinished(
-            "error",
-            f"stopped after {self._limits.steps} steps (setting limits.steps); go on with another cell",
-            "StepLimit",
-        )
 
     def _end(self, step: Step, limit: TokenLimit, *, after_tools: bool) -> TurnFinished:
         """The end of a turn whose last answer is `step`: an error when that answers nothing."""
@@ -120,17 +122,19 @@ class Turn:
 
     def _out_of_time(self) -> TurnFinished:
         """The end of a turn whose time is over: the calls that it stopped are answered with why."""
-        line = f"stopped after {self._budget.bounds.seconds:g} s (setting limits.seconds)"
+        line = self._budget.time_line
         error = json.dumps(error_json(CallError(ErrorKind.TIMEOUT, f"the turn was {line}")))
         for call in self._conversation.open_calls():
             self._conversation.result(ToolResult(call.id, call.name, error, ok=False))
-        return TurnFinished("error", f"{line}; go on with another cell", "TimeLimit")
+        return TurnFinished("error", f"{line}; go on with another cell", TimeLimit.__name__)
 
     async def _refresh_tools(self) -> Toolset:
         toolset, gone = await asyncio.to_thread(self._agent.refresh)
         for id in gone:
             self._conversation.tell(f"The tool {id} is no longer in the registry.")
             self._emit(Notice(f"{id} is no longer in the registry"))
+        for name in self._agent.take_unfound():
+            self._emit(Notice(f"{self._agent.spec.id} lists {name}, and the registry has no such tool"))
         return toolset
 
     async def _make_room(self, toolset: Toolset) -> None:
@@ -144,19 +148,29 @@ class Turn:
 
         It is asked once more, with room for its largest, when a call was cut or the limit came before the first word.
         """
-        limit, largest = self._limit, TokenLimit(self._limits.output_tokens, "output_tokens of the model's entry")
-        step = await self._step(toolset, limit.tokens, self._emit)
+        limit, largest = self._limit, TokenLimit(self._limits().output_tokens, "output_tokens of the model's entry")
+        step, seen = await self._step(toolset, limit.tokens), ""
         before_a_word = step.reason == "length" and step.is_wordless and not cut_by_server(step, limit)
         if (step.cut or (before_a_word and largest.tokens > limit.tokens)) and not self._budget.reached():
             if before_a_word:
                 name = self._model.name
                 self._emit(Notice(f"{name} used all {limit} on thoughts; asking once more with {largest}"))
-            # What was shown stays, and is not shown again in the words of the second answer.
-            quiet, shown = (self._emit_but_text, step.text) if step.text.strip() else (self._emit, "")
-            step, limit = await self._step(toolset, largest.tokens, quiet), largest
-            step.text = shown or step.text
-        self._conversation.answer(step.message)
+            seen = step.text if step.text.strip() else ""
+            step, limit = await self._step(toolset, largest.tokens, seen), largest
+        self._conversation.answer(replace(step.message, text=self._shown(seen, step)))
         return step, limit
+
+    def _shown(self, seen: str, step: Step) -> str:
+        """What the person has of the answer `step`, when the words `seen` were of an earlier try.
+
+        Beside calls most models say the same again: it is not shown. Without calls it is the answer.
+        """
+        if not seen or step.calls or not step.text.strip():
+            return seen or step.text
+        more = step.text[len(seen) :] if step.text.startswith(seen) else f"\n\n{step.text}"
+        if more:
+            self._emit(TextDelta(more))
+        return seen + more
 
     @property
     def _limit(self) -> TokenLimit:
@@ -167,13 +181,14 @@ class Turn:
         if not isinstance(event, TextDelta):
             self._emit(event)
 
-    async def _step(self, toolset: Toolset, max_tokens: int, emit: Callable[[Event], None]) -> Step:
+    async def _step(self, toolset: Toolset, max_tokens: int, seen: str = "") -> Step:
+        """One request. When the person has `seen` words of an earlier try, those that come are not shown yet."""
         step, request = Step(), self._request(toolset, max_tokens)
         try:
-            await run_step(self._model, request, step, emit)
+            await run_step(self._model, request, step, self._emit_but_text if seen else self._emit)
             self._calls.answered_by(self._model.name)
         except BaseException:  # an interrupt too: what the person saw stays in the conversation
-            self._conversation.answer(replace(step.message, calls=(), interrupted=True))
+            self._conversation.answer(AssistantMessage(seen or step.text, interrupted=True))
             raise
         if self._compaction is not None and step.finish is not None:
             self._compaction.counter.learn(request, step.finish.usage)
@@ -190,5 +205,5 @@ class Turn:
         )
 
     def _cut(self) -> CallError:
-        limit = self._limits.output_tokens
+        limit = self._limits().output_tokens
         return CallError(ErrorKind.INVALID, f"your answer was cut at {limit} tokens inside this call; make it shorter")

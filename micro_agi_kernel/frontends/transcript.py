@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import assert_never
 
 from micro_agi_kernel.events import (
+    Asked,
     EntryPublished,
     Event,
     Notice,
@@ -23,8 +24,10 @@ from micro_agi_kernel.events import (
     UsageReport,
 )
 from micro_agi_kernel.frontends.output_text import ShownOutput
+from micro_agi_kernel.frontends.question_text import ANSWERS, question_text
 from micro_agi_kernel.frontends.text import one_line
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
+from micro_agi_kernel.questions import Question
 from micro_agi_kernel.values import money
 
 SHOWN = 32_768
@@ -41,10 +44,10 @@ class Transcript(ABC):
     """The fold that all front ends share; a subclass says how an answer and a line are shown."""
 
     shows_commits = False
-    shows_footer = True
-    """Whether a last line says what the turn took; an instance has what the setting render.footer says."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, footer: bool) -> None:
+        """`footer`: whether a last line says what the turn took (setting render.footer)."""
+        self._footer = footer
         self._answering = False
         self._outputs: dict[str, ShownOutput] = {}
         self._shown = 0
@@ -69,16 +72,25 @@ class Transcript(ABC):
             case EntryPublished(commit, subject):
                 if self.shows_commits:
                     self._line(f"commit {commit[:7]} {subject}")
+            case Asked(question, answer=answer):
+                self._line(f"asked: {question}: {ANSWERS[answer]}")
             case Notice(text):
                 self._line(f"note: {text}")
             case TurnFinished():
-                if self.shows_footer and (event.spent.tokens or event.spent.cost):
+                if self._footer and event.spent.tokens:
                     self._line(_footer(event.spent))
                 self.finish(event.registry)
             case ToolStarted() | ReasoningDelta() | UsageReport():
                 pass
             case _:
                 assert_never(event)
+
+    def ask(self, question: Question) -> None:
+        """Show what the person is asked; the answer is asked for next."""
+        if self._answering:
+            self._answering = False
+            self.close_answer()
+        self.show_question(question_text(question))
 
     def _tell(self, call_id: str, output: Output) -> None:
         if call_id not in self._outputs:
@@ -128,6 +140,10 @@ class Transcript(ABC):
     @abstractmethod
     def answer(self, text: str) -> None:
         """Show the next piece of the open item."""
+
+    def show_question(self, text: str) -> None:
+        """Show safe text on lines of its own, and now."""
+        self.print(text, new_line=True)
 
     def close_answer(self) -> None:  # noqa: B027 (a hook that not every front end needs)
         """The open item is complete."""

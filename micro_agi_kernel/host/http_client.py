@@ -13,6 +13,7 @@ from micro_agi_kernel.host.http.call import HttpCall
 from micro_agi_kernel.host.service import Grant, Handler, Payload
 from micro_agi_kernel.imports import importing
 from micro_agi_kernel.interfaces import MIB
+from micro_agi_kernel.questions import Question
 from micro_agi_kernel.values import Value
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class HttpService:
 
     module = "http_client"
 
-    def __init__(self, check: Callable[[Entry, str, str], None], client: GuardedHttp | None = None) -> None:
-        """`check` raises Refused unless the tool may do the action on the resource. `client` makes the requests."""
+    def __init__(self, check: Callable[[Entry, str, str], Question | None], client: GuardedHttp | None = None) -> None:
+        """`check` raises Refused unless the tool may do the action on the resource; it gives what the person must be
+        asked before. `client` makes the requests."""
         self._check = check
         self._client = client
         self._calls: dict[Grant, HttpCall] = {}
@@ -105,7 +107,9 @@ class HttpService:
 
     def _allows(self, grant: Grant) -> Callable[[str, str], Awaitable[None]]:
         async def allows(action: str, resource: str) -> None:
-            await asyncio.to_thread(self._check, grant.entry, action, resource)  # it may read the registry
+            question = await asyncio.to_thread(self._check, grant.entry, action, resource)  # it may read the registry
+            if question is not None:
+                await self._call(grant).approved(question, grant.context.approver)
 
         return allows
 

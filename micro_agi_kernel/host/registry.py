@@ -15,6 +15,7 @@ from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
 from micro_agi_kernel.interfaces import Published, Publisher
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import Head, Registry, Snapshot, Version, operation_between
+from micro_agi_kernel.registry.uses import UseCounter, Uses
 from micro_agi_kernel.rollback import restore
 from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
 
@@ -22,8 +23,13 @@ MAX_OPERATIONS = 1_000
 MAX_HISTORY = 200
 MAX_ANSWER = 8 << 20
 """Characters of the entries in one answer: what the pipe to a tool carries."""
+MAX_SIMILAR = 5
+"""Tools that are named as similar to one."""
+MAX_TITLE, MAX_COMMENT = 80, 300
 MAX_FOUND = 100_000
 """Entries of one answer: more than the pipe to a tool carries, so that only a smaller limit cuts a list short."""
+_TOLD = ("Policy", "Tests", "Cost", "Model", "Prompt", "Session", "Cell")
+"""Trailers of a commit that the history of an entry shows."""
 
 
 class RegistryService:
@@ -31,18 +37,21 @@ class RegistryService:
 
     module = "registry"
 
-    def __init__(self, registry: Registry, permissions: Permissions, publisher: Publisher) -> None:
+    def __init__(self, registry: Registry, permissions: Permissions, publisher: Publisher, uses: UseCounter) -> None:
         self._registry = registry
+        self._uses = uses
         self._permissions = permissions
         self._publisher = publisher
         self.handlers: Mapping[str, Handler] = {
             "registry.get": in_thread(self._get),
             "registry.snapshot": in_thread(self._snapshot),
             "registry.find": in_thread(self._find),
+            "registry.similar": in_thread(self._similar),
             "registry.entries": in_thread(self._entries),
             "registry.version": in_thread(self._version),
             "registry.versions": in_thread(self._versions),
             "registry.history": in_thread(self._history),
+            "registry.uses": in_thread(self._used),
             "registry.delta": in_thread(self._delta),
             "registry.apply": self._apply,
             "registry.apply_version": self._apply_version,
@@ -71,6 +80,21 @@ class RegistryService:
         if payload.get("heads") is True:
             return {"entries": [_head(head) for head in readable[:limit]], "total": len(readable)}
         return _values(snapshot.several(head.id for head in readable[:limit]))
+
+    def _similar(self, payload: Payload, grant: Grant) -> Value:
+        """Tools that may already do what an entry is meant for, as `Snapshot.similar` finds them."""
+        snapshot = self._registry.snapshot()
+        found = snapshot.similar(_entry(payload.get("entry")))
+        readable = [each for each in found if self._may_read(each.head.id, grant, snapshot)]
+        return [
+            {
+                "id": str(each.head.id),
+                "title": shorten(each.head.title, MAX_TITLE),
+                "comment": shorten(each.head.comment, MAX_COMMENT),
+                "why": each.why,
+            }
+            for each in readable[:MAX_SIMILAR]
+        ]
 
     def _entries(self, payload: Payload, grant: Grant) -> Value:
         snapshot, policies = self._at(payload), self._registry.snapshot()
@@ -104,7 +128,15 @@ class RegistryService:
         id = EntryId.parse(text(payload, "id"))
         self._permissions.tool_may(grant.entry, "registry.get", str(id))
         limit = count(payload, "limit", 20, MAX_HISTORY)
-        return [self._row(version, grant) for version in self._registry.versions(limit, id=id)]
+        rows = [(version, self._row(version, grant)) for version in self._registry.versions(limit, id=id)]
+        return [{**row, **_said(version, id)} for version, row in rows]
+
+    def _used(self, payload: Payload, grant: Grant) -> Value:
+        """How often an entry was called on this machine, and how often that failed."""
+        id = EntryId.parse(text(payload, "id"))
+        self._permissions.tool_may(grant.entry, "registry.get", str(id))
+        uses = self._uses.of([id]).get(id, Uses())
+        return {"calls": uses.calls, "failed": uses.failed}
 
     def _delta(self, payload: Payload, grant: Grant) -> Value:
         """What turns one commit's entries into those of another, as Lua's Changes spells it."""
@@ -157,7 +189,7 @@ class RegistryService:
             return False
         return True
 
-    def _row(self, version: Version, grant: Grant) -> Value:
+    def _row(self, version: Version, grant: Grant) -> dict[str, Value]:
         """A version as Lua reads it; its subject names an entry only to who may read that."""
         named = [id for _, id in version.operations] if len(version.operations) == 1 else []
         return {
@@ -167,6 +199,13 @@ class RegistryService:
             "actor": version.actor,
             "time": version.time.isoformat(),
         }
+
+
+def _said(version: Version, id: EntryId) -> dict[str, Value]:
+    """What a commit did to an entry, and what it says of how that came about."""
+    said: dict[str, Value] = {key.lower(): version.trailers[key] for key in _TOLD if key in version.trailers}
+    action = next((action for action, changed in version.operations if changed == id), None)
+    return {"action": action, **said} if action is not None else said
 
 
 def _values(entries: Iterable[Entry]) -> list[Value]:

@@ -46,9 +46,7 @@ class SecurityService:
             text(payload, "resource"),
             _meta(payload),
         )
-        # A question to a person has no answer here: until one can be asked, "ask" refuses.
-        result = "deny" if decision.effect == "ask" else decision.effect
-        return {"result": result, "policy": decision.policy}
+        return {"result": decision.effect, "policy": decision.policy}
 
 
 def _meta(payload: Payload) -> dict[str, Json]:

@@ -111,7 +111,9 @@ def check_form(schema: Any, work: Work, draft: int, where: str = "") -> None:
         if keyword in values:
             fits, kind = values[keyword]
             if not fits(value):
-                raise _bad(place, f"it must be {kind}")
+                raise _bad(
+                    place, f"it must be {kind}" + (f", not {shorten(value)!r}" if isinstance(value, str) else "")
+                )
         if keyword == "items" and isinstance(value, list) and draft == 2020:
             raise _bad(place, "use prefixItems, or name draft 7 in $schema")
         for name, part in _parts(keyword, value, place):

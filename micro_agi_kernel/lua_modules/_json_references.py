@@ -76,9 +76,22 @@ def look_up(validator: Any, reference: str, *, recursive: bool = False) -> Any:
             _check_indexes(validator._resolver.lookup(f"{document}#").contents, pointer)
     # The others come from a pointer into a text or a number, an index that is none, and a broken URI.
     except (Unresolvable, TypeError, ValueError) as error:
-        problem = "leads to nothing in the schema, and other documents are not fetched"
+        problem = "leads to nothing in the schema: define it there, in $defs; other documents are not fetched"
         raise BadSchema(f"schema: $ref {shorten(reference)!r} {problem}") from error
     return found
+
+
+def check_references(validator: Any) -> None:
+    """Raise BadSchema if a `$ref` anywhere in the schema leads nowhere; who validates sees only where it comes by."""
+    waiting = [(validator.schema, validator._resolver)]
+    while waiting:
+        schema, resolver = waiting.pop()
+        work.spend(1)
+        reference = schema.get("$ref") if isinstance(schema, dict) else None
+        if isinstance(reference, str):
+            look_up(validator.evolve(schema=schema, _resolver=resolver), reference)
+        for part in resource_of(validator, schema).subresources():
+            waiting.append((part.contents, resolver.in_subresource(part)))
 
 
 def _need(calls: int) -> None:

@@ -16,7 +16,7 @@ from micro_agi_kernel.imports import import_jsonschema
 from micro_agi_kernel.lua_modules._json_form import check_form
 from micro_agi_kernel.lua_modules._json_keywords import OURS, counted, not_allowed
 from micro_agi_kernel.lua_modules._json_messages import describe
-from micro_agi_kernel.lua_modules._json_references import resource_of
+from micro_agi_kernel.lua_modules._json_references import check_references, resource_of
 from micro_agi_kernel.lua_modules._json_text import parse
 from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema, EmptyTable, loosened, work
 from micro_agi_kernel.values import Value, shorten
@@ -51,6 +51,12 @@ def problems(schema: str, schema_is_table: bool, data: Value, data_is_table: boo
         return [*found, "and more"] if next(errors, None) else found
     except RecursionError as error:
         raise BadSchema("schema: references or parts of it nest too deeply, or without an end") from error
+
+
+def check_schema(schema: str) -> None:
+    """Raise BadSchema unless the text of a JSON Schema can be used on any data: no `$ref` of it leads nowhere."""
+    problems(schema, True, {}, True)
+    check_references(_compiled(schema, True)[0])
 
 
 @lru_cache(maxsize=8)

@@ -62,7 +62,8 @@ class Work(local):
         try:
             return compile_pattern(pattern)
         except ValueError as error:
-            raise BadSchema(f"schema: the pattern {shorten(pattern)!r}: {error}") from error
+            hint = "patterns are RE2's, without look-around and back-references"
+            raise BadSchema(f"schema: the pattern {shorten(pattern)!r}: {error}; {hint}") from error
 
     def matches(self, pattern: str, text: str) -> bool:
         """Whether `pattern` matches somewhere in `text`."""

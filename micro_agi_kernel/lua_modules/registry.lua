@@ -125,6 +125,12 @@ function registry.get(id)
   return host("registry.get", {id = found})
 end
 
+function registry.uses(id)
+  local found, err = id_of(id)
+  if err then return nil, err end
+  return host("registry.uses", {id = found})
+end
+
 function registry.find(filter)
   return find(filter, {})
 end
@@ -219,6 +225,12 @@ local function entry_of(value)
     return nil, invalid("meta and data of the entry " .. id .. " must be tables")
   end
   return {id = id, kind = kind, meta = object(meta), data = object(data)}
+end
+
+function registry.similar(entry)
+  local found, err = entry_of(entry)
+  if err then return nil, err end
+  return host("registry.similar", {entry = found})
 end
 
 function Changes:create(entry)

@@ -9,12 +9,14 @@ MODULE = LuaModule(
         {
             "registry.get",
             "registry.find",
+            "registry.similar",
             "registry.entries",
             "registry.snapshot",
             "registry.apply",
             "registry.version",
             "registry.versions",
             "registry.history",
+            "registry.uses",
             "registry.delta",
             "registry.apply_version",
         }

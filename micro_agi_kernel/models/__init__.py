@@ -16,8 +16,8 @@ from typing import Protocol, cast
 
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.interfaces import Model
-from micro_agi_kernel.models.catalog import TOOL_USE, ModelSpec, Provider, find, of_class
-from micro_agi_kernel.models.endpoint import SET_UP, Secrets
+from micro_agi_kernel.models.catalog import TOOL_USE, ModelSpec, Provider, find, of_class, unknown
+from micro_agi_kernel.models.endpoint import SET_UP, KeyMissing, Secrets
 from micro_agi_kernel.models.fallback import FallbackModel
 
 DEMO = "demo"
@@ -82,39 +82,53 @@ def obstacle(spec: ModelSpec, secrets: Secrets) -> str | None:
 
     A model that only writes text (a compressor) needs no more than that `open_model` takes it.
     """
-    if not spec.calls_tools:
-        return (
-            f"{spec.name} cannot call tools, by which the agent works: choose another model, or add {TOOL_USE} to "
-            f"the capabilities of {spec.id} if it can"
-        )
     try:
-        open_model(spec, secrets)
+        _check(spec, secrets)
     except ModelError as error:
         return str(error)
     return None
 
 
-def choose(specs: Sequence[ModelSpec], wanted: str | None, agent_model: str | None, secrets: Secrets) -> Choice:
+def _check(spec: ModelSpec, secrets: Secrets) -> None:
+    """Raise ModelError when there is an obstacle, KeyMissing when it is no more than that."""
+    if not spec.calls_tools:
+        raise ModelError(
+            f"{spec.name} cannot call tools, by which the agent works: choose another model, or add {TOOL_USE} to "
+            f"the capabilities of {spec.id} if it can"
+        )
+    open_model(spec, secrets)
+
+
+def choose(
+    specs: Sequence[ModelSpec], wanted: str | None, agent_model: str | None, secrets: Secrets, *, begun: bool = False
+) -> Choice:
     """Which model runs: the one of the setting, else the agent's when its key or server is there, else the demo.
 
     `wanted` and `agent_model` are names or classes; of a class, the first model that can run, by priority. The others
-    of the class (for a name: of its classes) that can run stand in for it, but never the demo. Raises ModelError
-    when `wanted` is unknown or calls no tools, or when there is neither a usable model nor a demo.
+    of the class (for a name: of its classes) that can run stand in for it, but never the demo, which has its part only
+    while no model has answered: `begun`. Raises ModelError when a name is unknown or its model calls no tools, when
+    more is wrong with the agent's than a missing key, or when there is neither a usable model nor a demo.
     """
     if wanted:
         spec = _first_usable(specs, wanted, secrets)
         if spec is None:
-            raise ModelError(f"no model or class is called {wanted!r}: there are {_names(specs)}")
+            raise ModelError(unknown(specs, wanted))
         if not spec.calls_tools:
-            raise ModelError(str(obstacle(spec, secrets)))
+            _check(spec, secrets)
         return _choice(specs, spec, wanted, f"{spec.name}: the setting `model` names {wanted!r}", secrets)
-    spec = _first_usable(specs, agent_model, secrets) if agent_model else None
-    if agent_model and spec is not None:
-        why_not = obstacle(spec, secrets)
-        if why_not is None:
+    why_not = "the agent names no model"
+    if agent_model:
+        spec = _first_usable(specs, agent_model, secrets)
+        if spec is None:
+            raise ModelError(f"the agent's entry: {unknown(specs, agent_model)}")
+        try:
+            _check(spec, secrets)
+        except KeyMissing as error:
+            if begun:
+                raise
+            why_not = str(error)
+        else:
             return _choice(specs, spec, agent_model, f"{spec.name}: the agent's model", secrets)
-    else:
-        why_not = f"no model is called {agent_model!r}" if agent_model else "the agent names no model"
     demo = find(specs, DEMO)
     if demo is None:
         raise ModelError(f"no model can run ({why_not}), and the registry has no model {DEMO!r}: {SET_UP}")
@@ -134,10 +148,6 @@ def _choice(specs: Sequence[ModelSpec], spec: ModelSpec, wanted: str, reason: st
     members = of_class(specs, *classes)
     others = (o for o in members if o.name not in {spec.name, DEMO} and obstacle(o, secrets) is None)
     return Choice(spec, reason, others=tuple(others))
-
-
-def _names(specs: Sequence[ModelSpec]) -> str:
-    return ", ".join(spec.name for spec in specs) or "none"
 
 
 @cache

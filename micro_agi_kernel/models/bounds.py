@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -26,6 +27,26 @@ _INFLOW = "micro_agi.inflow"
 def room_for(spec: ModelSpec, request: ModelRequest) -> int:
     """Characters that the words, thoughts and calls of an answer to `request` can have."""
     return min(max(spec.output_tokens, request.max_tokens) * PER_TOKEN, MOST)
+
+
+async def while_it_speaks(
+    events: AsyncIterator[object], idle: float, said: Callable[[], int]
+) -> AsyncGenerator[object, None]:
+    """`events`, while `said` grows at least every `idle` seconds. Raises TimeoutError.
+
+    The client's own clock begins anew with every byte, and comments and empty events are bytes too.
+    """
+    loop = asyncio.get_running_loop()
+    until, before = loop.time() + idle, said()
+    while True:
+        try:
+            async with asyncio.timeout_at(until):
+                event = await anext(events)
+        except StopAsyncIteration:
+            return
+        yield event
+        if said() != before:
+            until, before = loop.time() + idle, said()
 
 
 class TooMuch(Exception):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.messages import Usage
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, shorten
 
 MODEL_TYPE = "llm.model"
 
@@ -20,6 +21,10 @@ STRUCTURED_OUTPUT = "structured_output"
 
 MOST = 1_000_000_000
 """Bound of every number in an entry: far above any window or price, and no overflow anywhere."""
+
+
+_LISTED = 300
+"""Characters of a list of names in an error line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,20 @@ def of_class(specs: Iterable[ModelSpec], *classes: str) -> tuple[ModelSpec, ...]
     names = {name.removeprefix("class:") for name in classes}
     members = (spec for spec in specs if names & {*spec.classes})
     return tuple(sorted(members, key=lambda spec: (-spec.priority, spec.name)))
+
+
+def unknown(specs: Sequence[ModelSpec], wanted: str) -> str:
+    """That nothing is called `wanted`, with the nearest name and what else there is, in one line."""
+    line = f"no model or class is called {shorten(wanted)!r}"
+    if not specs:
+        return f"{line}: there is none at all"
+    names = [spec.name for spec in specs]
+    classes = sorted({name for spec in specs for name in spec.classes})
+    known = {name.lower(): name for name in (*(f"class:{name}" for name in classes), *classes, *names)}
+    if near := difflib.get_close_matches(wanted.lower(), known, n=1):
+        line += f", the nearest is {known[near[0]]!r}"
+    line += f": there are the models {shorten(', '.join(names), _LISTED)}"
+    return f"{line} and the classes {shorten(', '.join(classes), _LISTED)}" if classes else line
 
 
 def _providers(entry: Entry, name: str) -> tuple[Provider, ...]:

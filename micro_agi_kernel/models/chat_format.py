@@ -9,7 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from micro_agi_kernel.messages import (
@@ -34,6 +34,9 @@ CUT = "[interrupted]"
 
 _EFFORTS = ((0, "minimal"), (24, "low"), (59, "medium"), (89, "high"))
 _CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
+_OF_AN_ID = 128
+"""Characters by which ids are told apart until they are made valid; the rest is let go at once."""
+
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -77,7 +80,11 @@ class Answer:
         """The server's finish reason; None while (and if) there is none."""
         self.usage = Usage()
         self._room = room
+        self.said = 0
+        """Events that brought something of the answer."""
         self._thoughts = InlineThoughts()
+        self._halves = {"words": "", "thoughts": ""}
+        """The first half of a surrogate pair, whose second one the next piece may bring."""
         self._calls: list[_OpenCall] = []
         self._at_index: dict[int, _OpenCall] = {}
 
@@ -93,23 +100,26 @@ class Answer:
         choices = event.get("choices")
         choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
         delta = _mapping(choice.get("delta"))
-        if reasoning := _text(delta.get("reasoning_content")) or _text(delta.get("reasoning")):
+        ends = _text(choice.get("finish_reason"))
+        if reasoning := self._joined("thoughts", delta, "reasoning_content", "reasoning", last=ends):
             self._thoughts.are_told_apart()
             yield ReasoningChunk(reasoning)
-        if text := _text(delta.get("content")) or _text(delta.get("refusal")):
+        if text := self._joined("words", delta, "content", "refusal", last=ends):
             yield from self._thoughts.add(text)
-        self._room -= len(reasoning) + len(text) or 1
         fragments = delta.get("tool_calls")
-        for fragment in fragments if isinstance(fragments, list) else ():
+        fragments = fragments[: MOST_CALLS + 1] if isinstance(fragments, list) else []
+        for fragment in fragments:
             self._add_fragment(_mapping(fragment))
-        if reason := _text(choice.get("finish_reason")):
-            self.finish = reason[:32]
+        self._room -= len(reasoning) + len(text) or 1
+        self.said += bool(reasoning or text or fragments)
+        if ends:
+            self.finish = ends[:32]
             yield from self._thoughts.end()
 
     def add_usage(self, event: object) -> None:
         """Take in what an event says of the usage, and nothing else of it."""
         if usage := _mapping(_mapping(event).get("usage")):
-            self.usage = _usage(usage)
+            self.usage = _most(self.usage, _usage(usage))
 
     def calls(self, messages: Iterable[Message]) -> Iterator[ToolCall]:
         """The calls in the order in which they were begun, with names and ids valid in the conversation `messages`.
@@ -118,9 +128,18 @@ class Answer:
         """
         return valid_calls((ToolCall(call.id, call.name, "".join(call.arguments)) for call in self._calls), messages)
 
+    def _joined(self, kind: str, delta: Mapping[str, Any], *names: str, last: str) -> str:
+        """The text under the first of `names` that has one, with the half of a character that came before it."""
+        piece = next((text for name in names if isinstance(text := delta.get(name), str) and text), "")
+        text = self._halves[kind] + piece
+        whole = text if last or not "\ud800" <= text[-1:] <= "\udbff" else text[:-1]
+        self._halves[kind] = text[len(whole) :]
+        return whole_characters(whole)
+
     def _add_fragment(self, fragment: Mapping[str, Any]) -> None:
         function = _mapping(fragment.get("function"))
-        id, name, arguments = _text(fragment.get("id")), _text(function.get("name")), function.get("arguments")
+        id, name, arguments = fragment.get("id"), _text(function.get("name")), function.get("arguments")
+        id = id[:_OF_AN_ID] if isinstance(id, str) else ""
         call = self._call_of(fragment.get("index"), id, name)
         call.id = call.id or id
         if name != call.name:  # some servers repeat the name in each fragment
@@ -195,14 +214,17 @@ def _assistant(text: str, calls: tuple[ToolCall, ...]) -> dict[str, object]:
 
 
 def _object_text(arguments: str) -> str:
-    """`arguments` when they are a JSON object; else the same text inside one.
+    """`arguments` when they are an object of strict JSON; else the same text inside one.
 
     Several servers parse the arguments of past calls, and one malformed call would make the conversation
     unsendable for good.
     """
     try:
-        if isinstance(json.loads(arguments), dict):
-            return whole_characters(arguments)
+        value = json.loads(arguments)
+        if isinstance(value, dict):
+            # NaN, what is beyond any number, and halves of surrogate pairs, which escapes bring in, fail here.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+            return arguments
     except (ValueError, RecursionError):
         pass
     return json.dumps({"malformed_arguments": whole_characters(arguments)}, ensure_ascii=False)
@@ -223,10 +245,17 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     of_prompt, of_completion = (_mapping(usage.get(f"{part}_tokens_details")) for part in ("prompt", "completion"))
     cached = (of_prompt.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
-    reasoning = (of_completion.get("reasoning_tokens"), usage.get("reasoning_tokens"))
-    return Usage(
-        prompt, completion, min(prompt, max(map(_count, cached))), min(completion, max(map(_count, reasoning)))
-    )
+    reasoning = max(_count(of_completion.get("reasoning_tokens")), _count(usage.get("reasoning_tokens")))
+    total = _count(usage.get("total_tokens"))
+    if total == prompt + completion + reasoning or (reasoning > completion and total != prompt + completion):
+        completion = min(completion + reasoning, MOST)  # it stands beside the completion, and is no part of it
+    return Usage(prompt, completion, min(prompt, max(map(_count, cached))), min(completion, reasoning))
+
+
+def _most(one: Usage, other: Usage) -> Usage:
+    """The larger of each count: reports grow with the stream, and at some servers the last one is empty."""
+    pairs = zip(astuple(one), astuple(other), strict=True)
+    return Usage(*(max(pair) for pair in pairs))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -237,5 +266,7 @@ def _text(value: object) -> str:
     return whole_characters(value) if isinstance(value, str) else ""
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST else 0
+def _count(value: Any) -> int:
+    """A number of tokens; at most MOST, and none for what is no number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(min(value, MOST)) if is_number and value > 0 else 0

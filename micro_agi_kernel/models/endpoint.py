@@ -26,6 +26,10 @@ NO_KEY = "none"
 SET_UP = f"set {OPENAI_KEY}, or {OPENAI_BASE} for a local server"
 
 
+class KeyMissing(ModelError):
+    """Nobody set the key yet, nor the address of a server that wants none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A server, and the key for it."""
@@ -54,7 +58,7 @@ class Endpoint:
 
 
 def endpoint_of(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Endpoint:
-    """The server that `spec` runs on. Raises ModelError when a key is missing or may not be sent there."""
+    """The server that `spec` runs on. Raises KeyMissing, and ModelError when the key may not be sent there."""
     users_url = (secrets(OPENAI_BASE) or "").strip()
     if users_url:
         _check_url(users_url, OPENAI_BASE)
@@ -68,7 +72,7 @@ def endpoint_of(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Endpoi
     endpoint = Endpoint(url, key, key_name)
     if key is None and endpoint.is_default:
         wanted = SET_UP if key_name in {OPENAI_KEY, NO_KEY} else f"set {key_name}"
-        raise ModelError(f"{spec.name} needs a key: {wanted}")
+        raise KeyMissing(f"{spec.name} needs a key: {wanted}")
     return endpoint
 
 
@@ -84,7 +88,7 @@ def _of_entry(spec: ModelSpec, url: str, key_name: str, trusted: bool, secrets: 
         )
     key = _key(secrets, key_name)
     if key is None:
-        raise ModelError(f"{spec.name} needs a key: set {shorten(key_name)}")
+        raise KeyMissing(f"{spec.name} needs a key: set {shorten(key_name)}")
     return Endpoint(url, key, key_name, of_entry=True)
 
 

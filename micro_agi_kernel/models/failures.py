@@ -85,6 +85,11 @@ class Explainer:
         what = f"{self.endpoint.shown} sent more than an answer of {self.spec.name} can be, and was stopped"
         return Failure(what, "ask for less, or choose another model")
 
+    def silence(self, *, streaming: bool) -> Failure:
+        """Nothing came for too long; `streaming`: the server had begun to answer."""
+        what = f"{self.endpoint.shown} did not answer in time"
+        return Failure(what, "try again, or choose another model", down=not streaming)
+
     def of(self, error: openai.APIError, *, streaming: bool) -> Failure:
         """The failure behind `error`; `streaming`: the server had begun to answer."""
         import openai
@@ -92,9 +97,7 @@ class Explainer:
         server = self.endpoint.shown
         match error:
             case openai.APITimeoutError():
-                return Failure(
-                    f"{server} did not answer in time", "try again, or choose another model", down=not streaming
-                )
+                return self.silence(streaming=streaming)
             case openai.APIConnectionError() if streaming:
                 return self.broke_off()
             case openai.APIConnectionError():
@@ -128,16 +131,16 @@ class Explainer:
             case 403:
                 return Failure(f"{server} does not permit the use of {model}{said}", f"check {key_name}")
             case 404:
-                advice = (
-                    f"name one that it has in a model entry (examples/local_server.md), or check {self.endpoint.origin}"
-                )
-                return Failure(f"{server} does not know the model {model!r}{said}", advice)
+                return self._not_found(said)
             case _ if 300 <= status < 400:
                 return Failure(f"{server} redirects (HTTP {status})", f"set {self.endpoint.origin} to where it leads")
             case _ if (
                 status == 413 or error.code == "context_length_exceeded" or (status != 429 and _TOO_LONG.search(said))
             ):
-                return Failure(f"the conversation is too long for {self.spec.name}", "start a new one")
+                return Failure(
+                    f"the conversation is too long for {self.spec.name}",
+                    "go on with another cell, run %compact, or start a new session",
+                )
             case 402:
                 return self._no_credit(said)
             case 429 if error.code == "insufficient_quota":
@@ -153,6 +156,15 @@ class Explainer:
                 return Failure(
                     f"{server} refused the request (HTTP {status}){said}", "change the prompt, or choose another model"
                 )
+
+    def _not_found(self, said: str) -> Failure:
+        """Servers say the same of a model and of a path that they do not have."""
+        server, model, origin = self.endpoint.shown, self.provider.model, self.endpoint.origin
+        named = "name one that it has in a model entry (examples/local_server.md)"
+        if self.endpoint.url.rstrip("/").endswith("/v1"):
+            return Failure(f"{server} does not know the model {model!r}{said}", f"{named}, or check {origin}")
+        what = f"{server} has nothing there, or does not know the model {model!r}{said}"
+        return Failure(what, f"check {origin} (most end in /v1), or {named}")
 
     def _no_credit(self, said: str) -> Failure:
         what = f"the account at {self.endpoint.shown} has no credit left{said}"
@@ -184,5 +196,5 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         until, now = parsedate_to_datetime(headers["retry-after"]), parsedate_to_datetime(headers["date"])
         return max(0.0, (until - now).total_seconds())
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from micro_agi_kernel.errors import ModelError
+from micro_agi_kernel.errors import ModelChanged, ModelError
 from micro_agi_kernel.interfaces import Model
 from micro_agi_kernel.messages import ModelChunk, ModelRequest, RetryChunk
 from micro_agi_kernel.models.catalog import ModelSpec
@@ -24,6 +24,8 @@ class FallbackModel:
         self._open = open
         self._opened: dict[str, Model] = {}
         self._spec = self._specs[0]
+        self._down: set[str] = set()
+        """Those that failed since one answered."""
 
     @property
     def name(self) -> str:
@@ -31,7 +33,7 @@ class FallbackModel:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the registry says of the model that answers: its window, its prices."""
+        """What the registry says of the model that is asked first: its window, its prices."""
         return self._spec
 
     async def close(self) -> None:
@@ -40,21 +42,31 @@ class FallbackModel:
             await model.close()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
-        """Answer `request`, with a RetryChunk for each change of the model. Raises ModelError when none answers."""
-        order = (self._spec, *(spec for spec in self._specs if spec is not self._spec))
+        """Answer `request`, with a RetryChunk for each change of the model. Raises ModelError when none answers.
+
+        Raises ModelChanged instead of asking one that can hold less: it is asked first from then on.
+        """
+        others = (spec for spec in self._specs if spec is not self._spec and spec.name not in self._down)
+        order = (self._spec, *others)
         for spec, following in zip(order, (*order[1:], None), strict=True):
             try:
                 async with aclosing(self._model(spec).stream(request)) as chunks:
                     async for chunk in chunks:
                         if not isinstance(chunk, RetryChunk):
                             self._spec = spec
+                            self._down.clear()
                         yield chunk
                 return
             except ProviderDown as error:
                 line = str(error)
             if following is None:
+                self._down.clear()
                 raise ModelError(line)
+            self._down.add(spec.name)
             yield RetryChunk(f"{line}; going on with {following.name}")
+            if following.window < spec.window or following.output_tokens < min(spec.output_tokens, request.max_tokens):
+                self._spec = following
+                raise ModelChanged(line)
 
     def _model(self, spec: ModelSpec) -> Model:
         if spec.name not in self._opened:

@@ -19,7 +19,7 @@ from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.imports import importing
 from micro_agi_kernel.interfaces import Model
 from micro_agi_kernel.messages import CallChunk, FinishChunk, ModelChunk, ModelRequest, RetryChunk
-from micro_agi_kernel.models.bounds import TooMuch, bound, inflow_of, room_for
+from micro_agi_kernel.models.bounds import TooMuch, bound, inflow_of, room_for, while_it_speaks
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
 from micro_agi_kernel.models.chat_format import Answer, request_body
 from micro_agi_kernel.models.endpoint import NO_KEY, Endpoint, Secrets, endpoint_of
@@ -41,7 +41,8 @@ class Patience:
 
     connect: float = 10.0
     idle: float = 120.0
-    """Between two pieces of an answer; a local server may load its model before the first one."""
+    """Between two pieces of an answer, of which comments and empty events are none; a local server may load its model
+    before the first one."""
     idle_reasoning: float = 600.0
     """The same for a reasoning model, which may send nothing while it thinks; the client's own default."""
     tail: float = 5.0
@@ -68,6 +69,7 @@ def preload() -> None:
 
 def _import_client() -> None:
     with importing:
+        import httpx  # noqa: F401  # the client looks at it once it is there, and a tool's HTTP might have it half there
         import openai  # noqa: F401
 
 
@@ -92,6 +94,7 @@ class OpenAIModel:
         self._sleep = sleep
         self._jitter = jitter
         self._client: openai.AsyncOpenAI | None = None
+        self._idle = patience.idle_reasoning if provider.reasoning else patience.idle
 
     @property
     def name(self) -> str:
@@ -145,7 +148,8 @@ class OpenAIModel:
         """One request: the chunks of a whole answer, or those that came and then a Failure."""
         answer = Answer(room_for(self._spec, request))
         failure: Failure | None = None
-        async with aclosing(self._events(request_body(self._spec, self._provider, request))) as events:
+        body = request_body(self._spec, self._provider, request)
+        async with aclosing(self._events(body, lambda: answer.said)) as events:
             async for event in events:
                 if isinstance(event, Failure):
                     failure = event
@@ -174,8 +178,10 @@ class OpenAIModel:
         except TimeoutError:
             pass
 
-    async def _events(self, body: dict[str, object]) -> AsyncGenerator[object, None]:
+    async def _events(self, body: dict[str, object], said: Callable[[], int]) -> AsyncGenerator[object, None]:
         """The events of the server's stream as plain JSON; a Failure is the last one when it broke off.
+
+        `said` grows with what an event brought of the answer.
 
         Plain JSON, not the client's types: those are built without any check, at several times the cost.
         """
@@ -190,11 +196,13 @@ class OpenAIModel:
                 "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=openai.AsyncStream[object]
             )
             inflow = inflow_of(stream.response)
-            async for event in stream:
+            async for event in while_it_speaks(aiter(stream), self._idle, said):
                 empty, inflow.seen = False, 0
                 yield event
             if empty and not stream.response.headers.get("content-type", "").startswith("text/event-stream"):
                 failure = self._explain.no_stream()
+        except TimeoutError:
+            failure = self._explain.silence(streaming=True)
         except openai.APIError as error:
             failure = self._explain.of(error, streaming=stream is not None)
         except (ValueError, RecursionError):  # no JSON, no UTF-8, nested without end: the client lets all three through
@@ -220,12 +228,11 @@ class OpenAIModel:
         hooks: dict[str, list[Callable[..., Any]]] = {"response": [bound]}
         if self._endpoint.of_entry:
             hooks["request"] = [_send_only_what_is_needed]
-        idle = self._patience.idle_reasoning if self._provider.reasoning else self._patience.idle
         return openai.AsyncOpenAI(
             api_key=self._endpoint.key or NO_KEY,
             base_url=self._endpoint.url,
             max_retries=0,
-            timeout=openai.Timeout(idle, connect=self._patience.connect),
+            timeout=openai.Timeout(self._idle, connect=self._patience.connect),
             http_client=openai.DefaultAsyncHttpxClient(
                 follow_redirects=False,  # it would carry the conversation to a server that nobody named
                 event_hooks=hooks,

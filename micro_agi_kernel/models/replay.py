@@ -1,8 +1,8 @@
 """The replay model: plays the model's side of a recorded session, so that its prompts can be run again offline.
 
 An answer is found by the prompt and the step within it, in the order of the log. A tool result that is not the
-recorded one is a note, since clocks and commits differ; another prompt, or a call of a tool that is missing, ends the
-turn with the difference in one line.
+recorded one is a note, since clocks differ; another prompt, or a call of a tool that is missing, ends the turn with the
+difference in one line, and so does the end of a turn that was stopped or failed.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
+import re
 from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError, ModelError
@@ -25,6 +28,7 @@ from micro_agi_kernel.messages import (
     ModelChunk,
     ModelRequest,
     NoteChunk,
+    ReasoningChunk,
     TextChunk,
     ToolResult,
     UserMessage,
@@ -37,6 +41,10 @@ from micro_agi_kernel.values import Json, shorten
 
 PROVIDER = "micro_agi.replay:provider"
 PREFIX = "replay:"
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+_ANY = object()
+"""Stands for the id of any commit."""
 
 _AROUND = 24
 """Characters of two long texts that are shown on each side of their first difference."""
@@ -94,13 +102,28 @@ class ReplayModel:
         for note in notes:
             yield NoteChunk(note)
         _check_tools(step, request)
+        if step.reasoning:
+            yield ReasoningChunk(step.reasoning)
         if step.text:
             yield TextChunk(step.text)
         if step.finish is None:
-            raise ModelError(f"the recorded answer ends here: {step.error or 'it was interrupted'}")
+            raise ModelError(f"the recorded answer ends here: {step.error}")
         for call in valid_calls(step.calls, request.messages):
             yield CallChunk(call)
         yield FinishChunk(step.finish, step.usage)
+
+
+class _Played(NamedTuple):
+    """A recorded turn, as the replay goes through it."""
+
+    prompt: str
+    steps: list[Step]
+    end: str
+    """Why it ended before its time; empty: it did not."""
+
+    @property
+    def is_answered(self) -> bool:
+        return any(step.finish is not None for step in self.steps)
 
 
 class _Recording:
@@ -112,44 +135,56 @@ class _Recording:
         except MicroAgiError as error:
             raise ModelError(str(error)) from error
         self._results = {e.call_id: e for turn in turns for e in turn.events if isinstance(e, ToolFinished)}
-        self._turns = [steps for turn in turns if (steps := _played(turn))]
-        self._at = 0
-        """The turn that is played, or comes next; `_step` of its steps are played."""
+        self._turns = [played for played in map(_played, turns) if played.steps or played.end]
+        self._at = -1
+        """The turn that is played; `_step` of its steps are played."""
         self._step = 0
 
     def find(self, request: ModelRequest) -> tuple[Step, tuple[str, ...]]:
         """The step that answers `request`, and a line for each tool result that is not the recorded one."""
         said, since = _newest(request.messages)
-        if not since and not (self._step and self._repeats(said)):
+        if not since and not self._repeats(said):
             self._at, self._step = self._begin(said), 0
-        steps = self._turns[self._at] if self._at < len(self._turns) else []
-        if self._step >= len(steps) or steps[self._step].first == bool(since) or steps[self._step].prompt != said:
+        turn = self._turns[self._at] if self._at >= 0 else _Played("", [], "")
+        steps, here = turn.steps, turn.prompt == said
+        if here and self._step == len(steps) and turn.end:
+            raise ModelError(f"the recorded turn ended here: {turn.end}")
+        if not here or self._step >= len(steps) or steps[self._step].first == bool(since):
             raise ModelError("the recorded turn did not go on like this: run the prompts again in a new session")
         self._step += 1
         return steps[self._step - 1], tuple(self._differences(since))
 
     def _begin(self, said: str) -> int:
         """The turn that a new prompt begins: the next one, or the newest again."""
-        following = self._at + 1 if self._step else self._at
+        following = self._at + 1
+        while following < len(self._turns) and self._is_passed_over(following, said):
+            following += 1
         for at in (following, self._at):
-            if at < len(self._turns) and self._turns[at][0].prompt == said:
+            if 0 <= at < len(self._turns) and self._turns[at].prompt == said:
                 return at
         if following >= len(self._turns):
             raise ModelError(f"the recorded session has no more prompts; what came is {shorten(said)!r}")
-        recorded, came = _difference(self._turns[following][0].prompt, said)
+        recorded, came = _difference(self._turns[following].prompt, said)
         raise ModelError(f"another prompt was recorded here: recorded {recorded!r}, came {came!r}")
+
+    def _is_passed_over(self, at: int, said: str) -> bool:
+        """Whether no answer came to that turn, and it is not run again now, or the person asked the same again."""
+        turn, *following = self._turns[at : at + 2]
+        return not turn.is_answered and (turn.prompt != said or any(later.prompt == said for later in following))
 
     def _repeats(self, said: str) -> bool:
         """Whether the next step asks the same again: an answer was cut, and the agent asked for a longer one."""
-        steps = self._turns[self._at]
-        return self._step < len(steps) and steps[self._step].first and steps[0].prompt == said
+        if not self._step:
+            return False
+        turn = self._turns[self._at]
+        return self._step < len(turn.steps) and turn.steps[self._step].first and turn.prompt == said
 
     def _differences(self, since: tuple[Message, ...]) -> Iterator[str]:
         """Compare the results of the newest answer's calls with those of the step before."""
         results = _results_of_newest(since)
         if not results:
             return
-        recorded = self._turns[self._at][self._step - 2].calls
+        recorded = self._turns[self._at].steps[self._step - 2].calls
         for result, call in zip(results, recorded, strict=False):
             finished = self._results.get(call.id)
             if finished is not None and not _same(finished.value, result.content):
@@ -157,13 +192,16 @@ class _Recording:
                 yield f"{result.name} gave another result than recorded: recorded {was}, came {came}"
 
 
-def _played(turn: Turn) -> list[Step]:
-    """The steps that the replay goes through; none when nothing came of the turn, so that the person asked again.
+def _played(turn: Turn) -> _Played:
+    """A model that compressed the conversation was asked in other words; its steps are not among those played.
 
-    A model that compressed the conversation was asked in other words.
+    Nor is an answer that never came, in whose place the same turn has another: another model took over.
     """
+    end = turn.failure.line if turn.failure is not None else ""
     steps = [step for step in turn.steps if step.prompt == turn.prompt]
-    return steps if any(step.finish is not None for step in steps) else []
+    steps = [step for step in steps if step.finish or step is steps[-1]]
+    whole = [step if step.finish or step.error else replace(step, error=end) for step in steps]
+    return _Played(turn.prompt, whole, end)
 
 
 def _newest(messages: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
@@ -185,10 +223,17 @@ def _results_of_newest(since: tuple[Message, ...]) -> list[ToolResult]:
 
 
 def _same(recorded: Json, content: str) -> bool:
+    """Whether the result is the recorded one, but for the ids of commits: they hold the time, and always differ."""
     try:
-        return bool(json.loads(content) == recorded)
+        came = json.loads(content, object_hook=_without_commit)
+        return bool(came == json.loads(_compact(recorded), object_hook=_without_commit))
     except (ValueError, RecursionError):
         return False
+
+
+def _without_commit(table: dict[str, object]) -> dict[str, object]:
+    commit = table.get("commit")
+    return {**table, "commit": _ANY} if isinstance(commit, str) and _COMMIT.fullmatch(commit) else table
 
 
 def _compact(value: Json) -> str:

@@ -5,7 +5,7 @@
     decision = scope.evaluate(Actor("service:agent", {"role": "agent"}), "registry.create", "app:x")
 
 A `Policy` is one entry, a `Scope` the policies of one group, a `Decision` what they say to one request. What
-"undefined" means, and that "ask" refuses until there is someone to ask, is for the caller to decide.
+"undefined" means, and who is asked where it says "ask", is for the caller to decide.
 """
 
 from micro_agi_kernel.policy.conditions import Condition

@@ -58,6 +58,9 @@ class CommitMessage:
     source_sha256: str = ""
     subject: str = ""
     """The first line; empty: what `subject_of` says of the changeset."""
+    imports: tuple[str, ...] = ()
+    """Ids; as those of `calls`, each is a line of its own, so that no number of them can hide one."""
+    calls: tuple[str, ...] = ()
 
     def render(self, changeset: Changeset) -> bytes:
         """The message of the commit that `changeset` becomes."""
@@ -78,6 +81,8 @@ class CommitMessage:
         yield "Actor", self.actor
         yield "Policy", self.policy
         yield "Modules", ", ".join(self.modules)
+        yield from (("Imports", id) for id in self.imports)
+        yield from (("Calls", id) for id in self.calls)
         yield "Tests", self.tests
         yield "Model", self.model
         yield "Prompt", self.prompt

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlite3 import Connection, Error
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when tables change, or when the same commit would now give other rows: then all but `parses` is dropped."""
 BUSY_SECONDS = 0.5
 """How long SQLite itself waits for another writer; short, since nothing can interrupt it."""
@@ -41,6 +41,7 @@ CREATE TABLE entries (                 -- every state of every entry: it stood f
     title TEXT,
     comment TEXT,
     modules TEXT,                      -- a list as JSON
+    code TEXT,                         -- of a tool: the hash of its source, see code_hash
     yaml TEXT NOT NULL,                -- ids of blobs
     lua TEXT,
     problem TEXT,                      -- why it cannot be read
@@ -51,6 +52,7 @@ CREATE TABLE entries (                 -- every state of every entry: it stood f
 );
 CREATE INDEX entries_by_id ON entries (namespace, name, until);
 CREATE INDEX entries_by_kind ON entries (kind, until);
+CREATE INDEX entries_by_code ON entries (code, until) WHERE code IS NOT NULL;
 CREATE INDEX entries_with_problems ON entries (until) WHERE problem IS NOT NULL OR unused;
 CREATE INDEX entries_damaged ON entries (key) WHERE damaged;
 CREATE TABLE meta (                    -- see filters.tokens
@@ -59,6 +61,8 @@ CREATE TABLE meta (                    -- see filters.tokens
     PRIMARY KEY (token, entry)
 ) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5 (id, title, comment, description, content = '', tokenize = 'unicode61');
+CREATE VIRTUAL TABLE purposes          -- of tools, see words.purpose
+    USING fts5 (stems, content = '', tokenize = 'unicode61');
 CREATE TABLE strays (                  -- files that are no part of an entry, likewise
     folder TEXT NOT NULL,
     path BLOB NOT NULL,                -- the bytes that Git has, which may be no text
@@ -92,6 +96,7 @@ def open_file(file: Path) -> Connection:
     try:
         if _pragma(connection, "application_id") not in (0, _APPLICATION):
             raise Damaged("another program's database")
+        refuse_queries(connection)
         # A power cut may cost the newest commits, which are read again; never the order of what is written.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cell_size_check = ON")
@@ -107,6 +112,12 @@ def open_file(file: Path) -> Connection:
         raise
 
 
+def refuse_queries(connection: Connection) -> None:
+    """Raise Damaged for a database that holds queries of its own, which might never end; ours has tables only."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE type IN ('view', 'trigger') LIMIT 1").fetchone():
+        raise Damaged("a database with views or triggers")
+
+
 def open_memory() -> Connection:
     """An empty index that lives in memory."""
     import sqlite3
@@ -119,7 +130,7 @@ def open_memory() -> Connection:
 
 def make_tables(connection: Connection) -> None:
     """Drop everything but what the YAML files say, and make the tables."""
-    for name in ("words", "commits", "entries", "meta", "strays"):
+    for name in ("words", "purposes", "commits", "entries", "meta", "strays"):
         connection.execute(f"DROP TABLE IF EXISTS {name}")
     for statement in _SCHEMA.split(";\n"):
         connection.execute(statement)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry.filters import matches, meta_fields, wanted_tokens
 from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.registry.sidecar_file import Damaged
-from micro_agi_kernel.registry.sidecar_update import searchable
 from micro_agi_kernel.registry.tree_entries import Problem
+from micro_agi_kernel.registry.words import purpose, searchable
 from micro_agi_kernel.values import Json
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ MAX_WORDS = 24
 """Words of a query; what follows them is not looked at."""
 MAX_QUERY = 1_000
 """Characters of a query, likewise."""
+MAX_HOLDERS = 200
+"""States of tools that hold one stem and are looked at."""
+MAX_SHARING = 20
+"""Tools that are compared stem by stem."""
+MAX_SIMILAR = 6
+"""Tools of the same code that are named."""
 
 _STANDS = "e.since <= ? AND e.until > ?"
 _HEAD = "e.namespace, e.name, e.kind, e.type, e.title, e.comment, e.modules"
@@ -65,7 +72,7 @@ class State:
     def rows(self) -> Iterable[tuple[Any, ...]]:
         """All that is kept of each entry, sorted by id: namespace, name ..., whether it is damaged, its document."""
         rows = (
-            f"SELECT {_HEAD}, e.yaml, e.lua, e.problem, e.unused, e.damaged, p.document "
+            f"SELECT {_HEAD}, e.code, e.yaml, e.lua, e.problem, e.unused, e.damaged, p.document "
             f"FROM entries e {_PARSED} WHERE {_STANDS} ORDER BY e.namespace, e.name"
         )
         return self._connection.execute(rows, self._at)
@@ -109,13 +116,34 @@ class State:
         more = set(meta_fields(filter)) - {"type"}
         heads: list[Head] = []
         for row in self._select(f"{_HEAD}, e.yaml{', p.document' * bool(more)}", _PARSED * bool(more), filter, match):
-            id, kind, type = EntryId(row[0], row[1]), row[2], row[3]
+            id, kind, type = _id(row), row[2], row[3]
             meta: Mapping[str, Json] = {"type": type}
             if more or (type is None and "type" in meta_fields(filter)):
                 meta = _meta(self._document(id, row[7], row[8] if more else None))
             if matches(id, kind, meta, filter):
-                heads.append(Head(id, kind, type, row[4], row[5], tuple(json.loads(row[6])) if row[6] else ()))
+                heads.append(_head(row))
         return heads[:limit], len(heads)
+
+    def with_code(self, code: str) -> list[Head]:
+        """Some tools whose source has this hash."""
+        rows = f"SELECT {_HEAD} FROM entries e WHERE e.code = ? AND {_STANDS} LIMIT {MAX_SIMILAR}"
+        return [_head(row) for row in self._connection.execute(rows, (code, *self._at))]
+
+    def sharing(self, stems: Mapping[str, int]) -> list[tuple[Head, dict[str, int]]]:
+        """The tools that have most of the weight of these stems, with the purpose of each (see words.purpose).
+
+        Of each stem the newest holders count only, so that the time does not grow with the registry.
+        """
+        weights = Counter[int]()
+        newest = f"SELECT rowid AS key FROM purposes WHERE purposes MATCH ? ORDER BY rowid DESC LIMIT {MAX_HOLDERS}"
+        for stem in sorted(stems, key=lambda stem: -stems[stem])[:MAX_WORDS]:
+            rows = f"SELECT e.key FROM ({newest}) JOIN entries e USING (key) WHERE {_STANDS}"
+            for (key,) in self._connection.execute(rows, (f'"{stem.lstrip(">")}"', *self._at)):
+                weights[key] += stems[stem]
+        best = sorted(weights, key=lambda key: (-weights[key], -key))[:MAX_SHARING]
+        row = f"SELECT {_HEAD}, e.yaml, p.document FROM entries e {_PARSED} WHERE e.key = ?"
+        heads = [self._connection.execute(row, (key,)).fetchone() for key in best]
+        return [(_head(row), purpose(row[1], _meta(self._document(_id(row), *row[7:])))) for row in heads]
 
     def problems(self, layout: Layout) -> list[Problem]:
         """As `Snapshot.problems` of all namespaces, unsorted; `layout` is that of the tree."""
@@ -216,6 +244,15 @@ class State:
         except ValueError as error:
             raise Damaged(f"what {id} says is no JSON") from error
         return document
+
+
+def _id(row: tuple[Any, ...]) -> EntryId:
+    return EntryId(row[0], row[1])
+
+
+def _head(row: tuple[Any, ...]) -> Head:
+    """What the columns _HEAD say."""
+    return Head(_id(row), row[2], row[3], row[4], row[5], tuple(json.loads(row[6])) if row[6] else ())
 
 
 def _meta(document: Json) -> Mapping[str, Json]:

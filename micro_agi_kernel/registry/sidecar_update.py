@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from micro_agi_kernel.code_hash import code_hash
 from micro_agi_kernel.entries import Action, Entry, EntryId, source_file
 from micro_agi_kernel.errors import RegistryError
+from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.registry.filters import tokens
 from micro_agi_kernel.registry.layout import DOCS
 from micro_agi_kernel.registry.sidecar_file import NEVER, writing
 from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles, Parsed
+from micro_agi_kernel.registry.words import purpose, searchable
 from micro_agi_kernel.values import Json
 
 if TYPE_CHECKING:
@@ -35,15 +37,8 @@ ROWS = 2_000
 _CHUNK = 500
 """Entries that are read before their rows are written."""
 
-_INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _END = f"UPDATE entries SET until = ? WHERE namespace = ? AND name = ? AND until = {NEVER}"
-_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-"""Characters of scripts that put no space between words: each is a word, and words of them are phrases."""
-
-
-def searchable(text: str) -> str:
-    """`text` as the full-text index has it, and as it is asked for."""
-    return _UNSPACED.sub(r" \g<0> ", text.casefold())
 
 
 class Update:
@@ -253,6 +248,7 @@ class Update:
         sequence = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
         key = sequence[0] if sequence else 0
         entries, words, meta = list[tuple[object, ...]](), list[tuple[object, ...]](), list[tuple[int, int]]()
+        purposes: list[tuple[int, str]] = []
         for id, (yaml, lua), since, until in states:
             if yaml is None:
                 continue
@@ -261,20 +257,26 @@ class Update:
             ids = yaml.id, lua.id if lua is not None else None
             if isinstance(found, Broken):
                 reason = found.reason.encode(errors="replace").decode()
-                state: tuple[object, ...] = (found.kind, None, None, None, None, *ids, reason, damaged, False)
+                state: tuple[object, ...] = (found.kind, None, None, None, None, None, *ids, reason, damaged, False)
             else:
                 entry = found.entry
                 title, comment = entry.text("title"), entry.text("comment")
                 description = f"{entry.text('description')} {entry.text('llm_description')}"
                 modules = json.dumps(entry.modules) if entry.modules else None
-                state = (entry.kind, entry.type, title, comment, modules, *ids, None, False, found.unused_source)
+                code = (
+                    code_hash(entry.source) if entry.kind == FUNCTION_KIND and entry.is_tool and entry.source else None
+                )
+                state = (entry.kind, entry.type, title, comment, modules, code, *ids, None, False, found.unused_source)
                 texts = (f"{id.namespace} {id.name}", title, comment, description)
                 words.append((key, *map(searchable, texts)))
+                if entry.is_tool:
+                    purposes.append((key, " ".join(purpose(id.name, entry.meta))))
                 meta += [(token, key) for token in tokens(entry.meta)]
             entries.append((key, id.namespace, id.name, *state, since, until))
         self._connection.executemany(_INSERT, entries)
         insert = "INSERT INTO words (rowid, id, title, comment, description) VALUES (?, ?, ?, ?, ?)"
         self._connection.executemany(insert, words)
+        self._connection.executemany("INSERT INTO purposes (rowid, stems) VALUES (?, ?)", purposes)
         self._connection.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta))
 
     def _read(self, id: EntryId, yaml: Node, lua: Node | None) -> tuple[Parsed | Broken, bool]:

@@ -13,6 +13,7 @@ from micro_agi_kernel.registry.filters import check_filter
 from micro_agi_kernel.registry.layout import FORMAT_FILE, SHARD_ABOVE, Layout, folder_of, read_format
 from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.registry.sidecar_query import Head, State
+from micro_agi_kernel.registry.similar import Similar, similar_tools
 from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles, Parsed, Problem
 from micro_agi_kernel.values import Json
 
@@ -104,6 +105,13 @@ class Snapshot:
         """
         check_filter(filter)
         return self._ask(lambda state: state.search(query, filter, limit))
+
+    def similar(self, entry: Entry) -> list[Similar]:
+        """Other tools that may already do what `entry` is meant for: those of its code first, then of its purpose.
+
+        That takes the same few questions of the index whatever the registry holds; of many, not all are named.
+        """
+        return self._ask(lambda state: similar_tools(state, entry))
 
     def several(self, ids: Iterable[EntryId]) -> Iterator[Entry]:
         """The readable ones of these entries, in their order, read a few at a time."""

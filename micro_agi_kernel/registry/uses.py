@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, TypeVar
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.registry.lock import FOLDER
-from micro_agi_kernel.registry.sidecar_file import BUSY_SECONDS, Damaged, Lease, is_damage, remove, writing
+from micro_agi_kernel.registry.sidecar_file import (
+    BUSY_SECONDS,
+    Damaged,
+    Lease,
+    is_damage,
+    refuse_queries,
+    remove,
+    writing,
+)
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -27,14 +35,16 @@ T = TypeVar("T")
 
 FILE = "uses.sqlite"
 UNWRITTEN = 256
-"""Entries with calls that are not written yet, beyond which they are, whatever else happens."""
+"""Versions of entries with calls that are not written yet, beyond which they are, whatever else happens."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS uses (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    version TEXT NOT NULL,
     calls INTEGER NOT NULL,
     failed INTEGER NOT NULL,
-    last INTEGER NOT NULL    -- higher for what was called later
+    last INTEGER NOT NULL,    -- higher for what was called later
+    PRIMARY KEY (id, version)
 )
 """
 
@@ -59,14 +69,15 @@ class UseCounter:
         self._lock = threading.Lock()
         self._saving = threading.Lock()
         """Held while the file is asked, so that nothing lies between memory and file."""
-        self._pending: dict[EntryId, Uses] = {}
-        """Not written yet, in the order of the last calls."""
+        self._pending: dict[tuple[EntryId, str], Uses] = {}
+        """Not written yet, by id and version, in the order of the last calls."""
         self._writer = ThreadPoolExecutor(1, "uses")
 
-    def count(self, id: EntryId, *, ok: bool) -> None:
-        """`id` was called. Never blocks, and never fails."""
+    def count(self, id: EntryId, version: str, *, ok: bool) -> None:
+        """`id` was called, as it was in `version`, a short text of the caller's. Never blocks, and never fails."""
+        key = id, version
         with self._lock:
-            self._pending[id] = self._pending.pop(id, Uses()) + Uses(1, 0 if ok else 1)  # at the end: called last
+            self._pending[key] = self._pending.pop(key, Uses()) + Uses(1, 0 if ok else 1)  # at the end: called last
             is_much = len(self._pending) > UNWRITTEN
         if is_much:
             self.save()
@@ -83,20 +94,25 @@ class UseCounter:
         self._writer.shutdown()
 
     def of(self, ids: Iterable[EntryId]) -> dict[EntryId, Uses]:
-        """What is known of those of `ids` that were called. Blocks."""
-        wanted = list(ids)
+        """What is known of those of `ids` that were called, all versions together. Blocks."""
+        found = {id: sum(self.versions(id).values(), start=Uses()) for id in ids}
+        return {id: uses for id, uses in found.items() if uses.calls}
+
+    def versions(self, id: EntryId) -> dict[str, Uses]:
+        """What is known of the versions of an entry, that which was called last at the end. Blocks."""
         with self._saving:
             with self._lock:
-                pending = dict(self._pending)
-            written = self._ask(lambda database: dict(_rows(database, wanted))) or {}
-        found = {id: written.get(id, Uses()) + pending.get(id, Uses()) for id in wanted}
-        return {id: uses for id, uses in found.items() if uses.calls}
+                pending = {version: uses for (of, version), uses in self._pending.items() if of == id}
+            found = self._ask(lambda database: dict(_rows(database, id))) or {}
+        for version, uses in pending.items():
+            found[version] = found.pop(version, Uses()) + uses
+        return found
 
     def latest(self, namespace: str, limit: int) -> list[EntryId]:
         """The entries of a namespace that were called last, newest first. Blocks."""
         with self._saving:
             with self._lock:
-                found = [id for id in reversed(self._pending) if id.namespace == namespace]
+                found = [id for id, _ in reversed(self._pending) if id.namespace == namespace]
             found += self._ask(lambda database: _newest(database, namespace, limit)) or []
         return list(dict.fromkeys(found))[:limit]
 
@@ -108,8 +124,8 @@ class UseCounter:
             if not self._ask(lambda database: _add(database, counted)):
                 with self._lock:
                     newer, self._pending = self._pending, counted
-                    for id, uses in newer.items():
-                        self._pending[id] = self._pending.pop(id, Uses()) + uses
+                    for key, uses in newer.items():
+                        self._pending[key] = self._pending.pop(key, Uses()) + uses
 
     def _ask(self, work: Callable[[Connection], T]) -> T | None:
         """What `work` gives; None when the file cannot be had now. A damaged one is made anew, once."""
@@ -142,6 +158,7 @@ def _open(file: Path) -> Connection:
     database = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         database.execute("PRAGMA synchronous = OFF")  # numbers that a power cut may take are not worth a wait
+        refuse_queries(database)
         database.execute(_TABLE)
         return database
     except BaseException:
@@ -149,29 +166,29 @@ def _open(file: Path) -> Connection:
         raise
 
 
-def _rows(database: Connection, ids: Iterable[EntryId]) -> Iterator[tuple[EntryId, Uses]]:
-    for id in ids:
-        row = database.execute("SELECT calls, failed FROM uses WHERE id = ?", (str(id),)).fetchone()
-        if row is not None:
-            calls, failed = row
-            if not (isinstance(calls, int) and isinstance(failed, int) and 0 <= failed <= calls):
-                raise Damaged(f"no uses: {row}")
-            yield id, Uses(calls, failed)
+def _rows(database: Connection, id: EntryId) -> Iterator[tuple[str, Uses]]:
+    rows = "SELECT version, calls, failed FROM uses WHERE id = ? ORDER BY last"
+    for version, calls, failed in database.execute(rows, (str(id),)):
+        if not (isinstance(calls, int) and isinstance(failed, int) and 0 <= failed <= calls):
+            raise Damaged(f"no uses: {calls}, {failed}")
+        yield str(version), Uses(calls, failed)
 
 
 def _newest(database: Connection, namespace: str, limit: int) -> list[EntryId]:
-    newest = "SELECT id FROM uses WHERE id >= ? AND id < ? ORDER BY last DESC LIMIT ?"
+    newest = "SELECT id FROM uses WHERE id >= ? AND id < ? GROUP BY id ORDER BY max(last) DESC LIMIT ?"
     try:
         return [EntryId.parse(id) for (id,) in database.execute(newest, (f"{namespace}:", f"{namespace};", limit))]
     except (EntryError, TypeError) as error:
         raise Damaged(str(error)) from error
 
 
-def _add(database: Connection, counted: Mapping[EntryId, Uses]) -> bool:
+def _add(database: Connection, counted: Mapping[tuple[EntryId, str], Uses]) -> bool:
     add = (
-        "INSERT INTO uses VALUES (?, ?, ?, (SELECT ifnull(max(last), 0) + 1 FROM uses)) ON CONFLICT (id) "
+        "INSERT INTO uses VALUES (?, ?, ?, ?, (SELECT ifnull(max(last), 0) + 1 FROM uses)) ON CONFLICT (id, version) "
         "DO UPDATE SET calls = calls + excluded.calls, failed = failed + excluded.failed, last = excluded.last"
     )
     with writing(database):
-        database.executemany(add, [(str(id), uses.calls, uses.failed) for id, uses in counted.items()])
+        database.executemany(
+            add, [(str(id), version, uses.calls, uses.failed) for (id, version), uses in counted.items()]
+        )
     return True

@@ -135,7 +135,7 @@ class Call:
             raise self._bug
         if self._stopped is not None:
             end = End(error=self._stopped)
-        return CallOutcome(end.value, end.error, self._clock.used())
+        return CallOutcome(end.value, end.error, self._clock.used(), self._shown)
 
     def _stop(self, kind: ErrorKind, message: str) -> None:
         if self._stopped is None:

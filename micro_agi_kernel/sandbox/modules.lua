@@ -145,6 +145,17 @@ local function library(key)
   return loaded[key]
 end
 
+-- Why there is no module of a name, and what to write in its place.
+local function absent(name)
+  local head, field = name:match("^([%w_]+)%.?([%a_]?[%w_]*)$")
+  if type(env[head]) == "table" and head ~= "_G" then return head .. " is a global table: use it without require" end
+  if head and field ~= "" then
+    local other = module(head) and "" or "add '" .. head .. "' to modules and "
+    return other .. 'write require("' .. head .. '").' .. field
+  end
+  return "it is not among this entry's modules: add it there"
+end
+
 -- The `require` of a chunk that knows libraries by the aliases of `imports`.
 function require_with(imports)
   return function(name)
@@ -152,7 +163,7 @@ function require_with(imports)
     if imports[name] then return library(imports[name]) end
     local found = module(name)
     if found == nil then
-      error("module '" .. name:sub(1, 80) .. "' is not available here: it is not among this entry's modules", 2)
+      error("module '" .. name:sub(1, 80) .. "' is not available here: " .. absent(name), 2)
     end
     return found
   end

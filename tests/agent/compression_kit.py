@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from sendable_kit import check_sendable
@@ -103,13 +104,13 @@ class Room:
         self.made = made
         self.events: list[Event] = []
         self.counter = TokenCounter("scripted")
-        self._compressors = [compressor(model, target=target) for model in models]
+        self._compressors = [partial(compressor, model, target=target) for model in models]
         self._window = window
         self.turn = self.next_turn()
 
     def next_turn(self) -> Compaction:
         self.turn = Compaction(
-            self.made, self.counter, self._compressors, self.events.append, window=self._window, threshold=0.75
+            self.made, self.counter, self._compressors, self.events.append, window=lambda: self._window, threshold=0.75
         )
         return self.turn
 

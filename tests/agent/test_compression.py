@@ -141,7 +141,7 @@ async def test_compresses_only_above_the_threshold() -> None:
     made.say("x")
     done = await room.turn.make_room(room.request)
     assert done is not None and done.summarized == 30 and done.after < done.before
-    assert str(done) == f"conversation compressed: {done.before:,} → {done.after:,} tokens"
+    assert str(done) == f"conversation compressed: {done.before:,} → {done.after:,} tokens (by scripted)"
     assert done.after == await room.tokens()
 
 
@@ -193,6 +193,14 @@ async def test_no_more_turns_go_than_must(turns: int) -> None:
         assert done is not None and done.dropped == dropped
 
 
+async def test_an_answer_that_may_fill_the_window_leaves_the_prompt_its_part() -> None:
+    made = conversation(10)
+    tokens = await Room(made, window=1).tokens()
+    room = Room(made, ScriptedModel([ModelError("down")]), window=tokens * 4 // 3 - 4)
+    done = await room.turn.make_room(lambda: request_of(made, max_tokens=tokens))
+    assert done is not None and done.dropped == 1 and done.after < tokens
+
+
 async def test_nothing_goes_when_the_last_turn_alone_is_too_long() -> None:
     made = conversation(3)
     made.say("long " * 2_000)
@@ -200,6 +208,19 @@ async def test_nothing_goes_when_the_last_turn_alone_is_too_long() -> None:
     room = Room(made, ScriptedModel([ModelError("down")]), window=1_000)
     done = await room.turn.make_room(room.request)
     assert made.messages == before and done is not None and not done.dropped and done.problem == "down"
+
+
+@pytest.mark.parametrize("turns", [0, 3])
+async def test_a_prompt_beyond_the_window_is_sent_with_one_line(turns: int) -> None:
+    made = conversation(turns)
+    made.say("long " * 8_000)
+    room = Room(made, ScriptedModel(["short"] * 9), window=6_000)
+    done = await room.turn.make_room(room.request)
+    assert done is not None and bool(done.summarized) == bool(turns)
+    line = f"the request has about {done.after:,} tokens, more than the model's window of 6,000: "
+    assert line in str(done) and str(done).startswith("conversation compressed: " if turns else line)
+    made.answer(AssistantMessage("more"))
+    assert await room.turn.make_room(room.request) is None, "it is said once in a turn"
 
 
 async def test_without_any_model_only_dropping_is_left() -> None:
@@ -260,7 +281,7 @@ def test_any_conversation_stays_sendable_and_keeps_its_last_turn(said: Any, scri
             elif done.dropped:
                 assert made.messages == (*before[: borders[0]], *before[borders[done.dropped] :])
             else:
-                assert done.problem and made.messages == before
+                assert (done.problem or done.window) and made.messages == before
 
     asyncio.run(talk())
 

@@ -134,6 +134,22 @@ async def test_parts_that_come_back_as_long_do_not_go_round_for_ever() -> None:
         await summary(model, "\ud7f0" * 4_000, window=480)
 
 
+async def test_as_many_parts_as_there_are_steps_for() -> None:
+    """Each part is a step, and one joins them."""
+    model = ScriptedModel(shortened)
+    await summary(model, window=700)
+    parts = len(model.requests) - 1
+    for left in (parts, parts + 1):
+        model = ScriptedModel(shortened)
+        short = Compressor(model, 700, 32_768, 400, steps_left=lambda left=left: left)  # type: ignore[misc]
+        if left > parts:
+            assert await summarize(LONG, short, lambda _: None)
+            continue
+        with pytest.raises(ModelError, match=f"would need {parts + 1} steps for it, and there are {parts} "):
+            await summarize(LONG, short, lambda _: None)
+        assert not model.requests
+
+
 async def test_window_too_small_for_anything() -> None:
     with pytest.raises(ModelError, match=r"the window of scripted \(300 tokens\) is too small"):
         await summary(ScriptedModel([]), window=300)

@@ -72,7 +72,7 @@ def test_every_event_is_a_line_of_json(cli: Callable[..., Result]) -> None:
     assert names.count("TurnFinished") == 1 and names[-1] == "TurnFinished"
     assert events[-1]["status"] == "ok" and len(events[-1]["registry"]["registry"]) == 40
     published = events[names.index("EntryPublished")]
-    assert published["operations"][0]["entry"]["id"] == "app.generated:current_time_utc"
+    assert published["operations"] == [{"action": "create", "id": "app.generated:current_time_utc"}]
     assert result.stderr == ""
 
 
@@ -110,7 +110,8 @@ def test_a_turn_that_fails_is_one_line_and_the_next_is_not_asked(
         (
             ["ask", "--model", "nope", "hi"],
             b"",
-            "no model or class is called 'nope': there are demo, gpt-4.1-nano, gpt-5.1",
+            "no model or class is called 'nope': there are the models demo, gpt-4.1-nano, gpt-5.1 "
+            "and the classes demo, fast, reasoning",
         ),
     ],
 )
@@ -123,7 +124,10 @@ def test_a_long_prompt_is_sent_whole(cli: Callable[..., Result], serve: Callable
     server = serve(lambda body: text(f"{len(str(body['messages'][-1]['content']))}"))
     result = cli("ask", "-", input="x" * 1_000_000)
     if result.exit_code == 0:
-        answer, footer = result.stdout.splitlines()
+        note, answer, footer = result.stdout.splitlines()
+        assert re.match(
+            r"  note: the request has about \d{3},\d{3} tokens, more than the model's window of 128,000: ", note
+        )
         assert int(answer) >= 1_000_000
         assert re.fullmatch(r"  1 step, 120 tokens, \$0\.00\d\d, \d+\.\d s", footer)
     else:

@@ -58,7 +58,12 @@ def test_models_with_a_key_and_with_a_setting(cli: Callable[..., Result], monkey
     assert result.stdout.splitlines()[-1] == "gpt-4.1-nano: the setting `model` names 'fast'"
     assert "sk-planted" not in result.output
     monkeypatch.setenv("MICRO_AGI_MODEL", "nope")
-    assert cli("models").stderr == "Error: no model or class is called 'nope': there are demo, gpt-4.1-nano, gpt-5.1\n"
+    result, document = cli("models"), json.loads(cli("models", "--json").stdout)
+    assert result.exit_code == 1 and result.stderr.startswith("Error: no model or class is called 'nope': there are ")
+    assert [row.split("\t")[:2] for row in result.stdout.splitlines()] == [
+        ["", model["name"]] for model in document["models"]
+    ]
+    assert (document["runs"], f"Error: {document['reason']}\n") == (None, result.stderr)
 
 
 @pytest.fixture

@@ -62,6 +62,8 @@ def test_arguments_that_fit(given: Value) -> None:
         ([1], "the value: [1] is not of type object"),
         ({"x": "1"}, '/x: "1" is not of type integer'),
         ({"x": None}, "/x: null is not of type integer"),
+        ({"x": "1", "unit": None}, '/x: "1" is not of type integer'),
+        ({"x": -1, "unit": None, "tags": None, "note": None}, "/x: -1 is less than the minimum of 0"),
         ({"x": -1}, "/x: -1 is less than the minimum of 0"),
         ({"x": 1, "unit": "mile"}, '/unit: "mile" is not one of ["m", "km"]'),
         ({"x": 1, "tags": ["a", 2]}, "/tags/1: 2 is not of type string"),

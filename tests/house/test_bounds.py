@@ -61,7 +61,8 @@ async def test_a_session_stops_at_its_limit_and_asks_no_model_again(house: House
         for prompt in ("second", "third"):
             last = end_of(await talk.say(prompt))
             assert last.error == (
-                "this session took 240 of 240 tokens (setting limits.session_tokens); raise it, or start a new session"
+                "this session took 240 of 240 tokens (setting limits.session_tokens); "
+                "start a new session, or raise it and restart the kernel"
             )
         assert len(talk.requests) == 2
 
@@ -73,6 +74,18 @@ async def test_no_second_try_of_a_cut_answer_beyond_the_limit(house: House) -> N
         assert len(talk.requests) == 1
         assert words(await talk.say("again")) == "fine"
         assert "cut at" in talk.results()[0]["error"]["message"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+async def test_every_request_is_a_step(house: House, steps: int) -> None:
+    """The second try of an answer whose call was cut is one too."""
+    half = calls(("create_tool", '{"name": '), finish="length")
+    async with talking(house, [half] * steps + [text("fine")], limited(house, steps=steps)) as talk:
+        last = end_of(await talk.say("write"))
+        shown = f"{steps} step{'s' if steps > 1 else ''}"
+        assert last.error == f"stopped after {shown} (setting limits.steps); go on with another cell"
+        assert (last.error_name, last.spent.steps, len(talk.requests)) == ("LimitReached", steps, steps)
+        assert words(await talk.say("go on")) == "fine"
 
 
 async def out_of_time(
@@ -92,7 +105,7 @@ async def out_of_time(
         patch.setattr(asyncio, "timeout", timeout)
         async for event in talk.session.run(prompt):
             events.append(event)
-            if when(event):
+            if when(event) and clocks:
                 turn = clocks[0]  # it begins before all others
                 turn.reschedule(asyncio.get_running_loop().time())
     return events
@@ -174,11 +187,16 @@ def shown(events: list[Event], *, footer: bool = True) -> list[str]:
             lines.append(text)
             self._line_start = text.endswith("\n")
 
-    transcript = Lines()
-    transcript.shows_footer = footer
+    transcript = Lines(footer=footer)
     for event in events:
         transcript.handle(event)
     return "".join(lines).splitlines()
+
+
+async def test_a_model_with_a_bar_in_its_name_has_one_cell(house: House) -> None:
+    async with talking(house, []) as talk:
+        talk.session.budget.count(UsageReport("a|b `c`\n| d", Usage(1, 2)))
+        assert "| `a/b 'c' / d` | 1 | 1 |" in await command(talk.session, "%cost")
 
 
 async def command(session: Any, cell: str) -> str:

@@ -16,6 +16,7 @@ from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, RegistryError, SettingsError
 from micro_agi_kernel.events import ToolFinished, ToolStarted
 from micro_agi_kernel.frontends.jupyter.rendering import safe_markdown
+from micro_agi_kernel.interfaces import Nobody
 from micro_agi_kernel.models.catalog import read_spec
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.settings import Settings, load_settings, person
@@ -108,7 +109,8 @@ async def test_create_tool_with_a_thousand_modules_is_refused_at_once(house: Hou
         "app.tools:create_tool",
         {**NEW, "input_schema": "{}", "modules": ["time"] * 1_000},
     )
-    assert outcome.value == {"error": "modules: a list of at most 32 module names"}
+    assert outcome.error is not None and len(outcome.error.message) < 500
+    assert '/modules: ["time", "time",' in outcome.error.message
 
 
 def test_a_million_backslashes_are_shown() -> None:
@@ -128,7 +130,8 @@ async def test_a_schema_that_providers_refuse_is_refused_when_it_is_made(keyword
     schema = {"type": "object", "properties": {}, keyword: [{}]}
     outcome = await house.run("app.tools:create_tool", {**NEW, "input_schema": schema})
     assert outcome.value == {
-        "error": f"input_schema: models refuse {keyword} at the top of a schema; put it below properties"
+        "error": f"input_schema: models refuse {keyword} at the top of a schema: put it below properties, "
+        "or check that in the source"
     }
 
 
@@ -157,13 +160,13 @@ async def test_a_damaged_tool_breaks_itself_only_and_verify_names_it(house: Hous
     assert ("entries", "app.generated:x") in failed and any(check == "objects" for check, _ in failed)
 
 
-def test_a_tool_that_is_deleted_while_another_is_loaded_is_still_reported(house: House) -> None:
+async def test_a_tool_that_is_deleted_while_another_is_loaded_is_still_reported(house: House) -> None:
     house.write(*create(tool("first"), tool("second")))
     spec = AgentSpec(EntryId("app", "agent"), "", "m", 1, 0.0, None, (ListedTool("app.tools:*"),))
     agent = AgentContext(spec, RegistryTools(house))
-    assert isinstance(agent.load(id_of("app.generated:first")), BoundTool)
+    assert isinstance(await agent.load(id_of("app.generated:first"), Nobody()), BoundTool)
     house.write(*delete("app.generated:first"))
-    assert isinstance(agent.load(id_of("app.generated:second")), BoundTool)
+    assert isinstance(await agent.load(id_of("app.generated:second"), Nobody()), BoundTool)
     tools, gone = agent.refresh()
     assert gone == (id_of("app.generated:first"),) and "second" in tools and "first" not in tools
     assert agent.refresh()[1] == ()

@@ -148,7 +148,7 @@ AGENTS: dict[str, tuple[dict[str, bytes | None], str]] = {
     ),
     "no-models": (
         {"app/gpt-5.1.yaml": None, "app/demo.yaml": None, "app/gpt-4.1-nano.yaml": None},
-        "no model can run",
+        "no model or class is called 'gpt-5.1': there is none at all",
     ),
 }
 

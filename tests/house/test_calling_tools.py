@@ -42,7 +42,14 @@ async def test_a_policy_forbids_a_call(house: House, action: str, effect: str) -
     house.write(*create(policy("app:no_secret", effect, action, "app.generated:secret")))
     error = await error_of(house, "app.generated:secret")
     assert error.kind == ErrorKind.PERMISSION_DENIED
-    assert error.message == f"policy denied: {action} on app.generated:secret (policy app:no_secret)"
+    assert (
+        error.message
+        == {
+            "deny": f"policy denied: {action} on app.generated:secret (policy app:no_secret)",
+            "ask": "a person must approve this (policy app:no_secret), and nobody can be asked here: "
+            f"{action} on app.generated:secret",
+        }[effect]
+    )
     assert (await house.run("app.generated:open", {})).value == 1
 
 
@@ -63,8 +70,9 @@ async def test_modules_that_a_pushed_tool_lists(house: House) -> None:
     for module in ("registry", "funcs", "security", "docs", "ctx", "os", "nonsense"):
         house.write(*create(tool(f"uses_{module}", f"require('{module}') return 1", modules=["time", module])))
         error = await error_of(house, f"app.generated:uses_{module}")
-        assert error.kind == ErrorKind.PERMISSION_DENIED
-        assert error.message.startswith(f"policy denied: lua.module on {module} (")
+        is_there = module not in ("os", "nonsense")
+        assert error.kind == (ErrorKind.PERMISSION_DENIED if is_there else ErrorKind.NOT_FOUND)
+        assert error.message.startswith(f"policy denied: lua.module on {module} (" if is_there else "modules: ")
     house.write(*create(policy("app:all", "allow", "*", "*")))
     for module in ("registry", "funcs", "security", "docs", "ctx"):
         assert (await error_of(house, f"app.generated:uses_{module}")).kind == ErrorKind.PERMISSION_DENIED
@@ -87,15 +95,16 @@ async def test_a_deny_on_a_module_wins(house: House) -> None:
     assert (await house.run("app.generated:clock", {})).value == 1
     house.write(*create(policy("app:no_time", "deny", "lua.module", "time")))
     error = await error_of(house, "app.generated:clock")
-    assert error.message == "policy denied: lua.module on time (policy app:no_time)"
+    there_are = "base64, crypto, expr, hash, http_client, json, text, url, uuid, yaml"
+    assert error.message == f"policy denied: lua.module on time (policy app:no_time); there are: {there_are}"
 
 
 async def test_tool_load_is_asked(house: House) -> None:
     house.write(*create(tool("secret"), policy("app:unloadable", "deny", "tool.load", "*secret")))
     entry = house.registry.snapshot().get(id_of("app.generated:secret"))
     assert entry is not None
-    refusal = RegistryTools(house).refuses_load(entry)
-    assert refusal is not None
+    refusal = RegistryTools(house).asks_load(entry)
+    assert isinstance(refusal, CallError)
     assert refusal.message == "policy denied: tool.load on app.generated:secret (policy app:unloadable)"
 
 
@@ -163,7 +172,7 @@ BROKEN: dict[str, tuple[dict[str, bytes | None], ErrorKind, str]] = {
     "bytecode": (
         {"app/generated/x.yaml": b'kind: function.lua\ndata:\n  source: "\\x1bLuaT"\n'},
         ErrorKind.SYNTAX,
-        "binary chunk",
+        "attempt to load a binary chunk",
     ),
 }
 
@@ -287,4 +296,5 @@ async def test_calls_nest_to_a_bound(house: House) -> None:
     """
     house.write(*create(tool("app.others:deeper", source, modules=["funcs"])))
     outcome = await house.run("app.others:deeper", {"depth": 0})
-    assert outcome.value == {"depth": 8, "error": "calls nest deeper than 8"}
+    circle = "app.others:deeper -> app.others:deeper"
+    assert outcome.value == {"depth": 8, "error": f"calls nest deeper than 8: {circle}"}

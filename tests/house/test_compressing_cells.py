@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from house_kit import GOOD, House, id_of, talking, update
-from model_server import Reply, calls, failure, text
+from model_server import ModelServer, Reply, calls, failure, text
 
 from micro_agi_kernel.agent.compression import RECORD, SUMMARY
 from micro_agi_kernel.commands import run_cell
@@ -141,3 +141,25 @@ async def test_the_limit_is_looked_at_between_the_parts_of_a_long_text(house: Ho
         talk.session.budget.bounds = bounds
         last = (await talk.say("more"))[-1]
         assert isinstance(last, TurnFinished) and last.status == "ok"
+
+
+@pytest.mark.parametrize(("named", "reader"), [("", "own"), ("gpt-4.1-nano", "gpt-4.1-nano")])
+async def test_a_conversation_goes_to_no_other_server_unasked(house: House, named: str, reader: str) -> None:
+    """The model is on a server of its own, and a key for OpenAI's is there too."""
+
+    def own(body: Mapping[str, Any]) -> Reply:
+        return text("A summary." if "condense" in body["messages"][0]["content"] else "fine")
+
+    settings = replace(house.settings, model="own", compression=replace(SMALL, model=named))
+    with ModelServer(own) as server:
+        provider = f"{{id: 'wippy.llm.openai:provider', options: {{base_url: '{server.url}', api_key_env: none}}}}"
+        entry = (
+            f"kind: registry.entry\nmeta: {{type: llm.model}}\ndata: {{max_tokens: 128000, providers: [{provider}]}}\n"
+        )
+        house.push({"app/own.yaml": entry.encode()})
+        async with talking(house, Models(text("A summary.")), settings) as talk:
+            await talk.say("much " + "please " * 5_000)
+            events = await talk.say("more")
+            [line] = [event.text for event in events if isinstance(event, Notice)]
+            assert line.startswith("conversation compressed: ") and line.endswith(f"(by {reader})")
+            assert len(talk.requests) == (1 if named else 0), "what was said stays where it was said"

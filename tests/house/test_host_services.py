@@ -61,10 +61,14 @@ VALID: dict[str, dict[str, Any]] = {
         "heads": True,
         "commit": "main",
     },
+    "registry.similar": {
+        "entry": {"id": "app.generated:x", "kind": "function.lua", "meta": {"type": "tool"}, "data": {"source": GOOD}},
+    },
     "registry.entries": {"namespace": "app.tools", "commit": "main"},
     "registry.version": {"commit": "main", "step": "previous"},
     "registry.versions": {"limit": 3},
     "registry.history": {"id": "app:gpt-5.1", "limit": 3},
+    "registry.uses": {"id": "app:gpt-5.1"},
     "registry.delta": {"from": "main", "to": "main"},
     "registry.apply": {
         "commit": "main",
@@ -347,7 +351,7 @@ async def test_security_answers_what_the_host_would_do(house: House) -> None:
     assert await ask("registry.create", "app.tools:x") == {"result": "deny", "policy": "app:deny_tools_ns"}
     assert await ask("registry.create", "app.generated:x") == {"result": "undefined", "policy": None}
     house.write(*create(policy("app:asked", "ask", "*", "app.generated:q*", "agent_security")))
-    assert await ask("registry.create", "app.generated:q") == {"result": "deny", "policy": "app:asked"}
+    assert await ask("registry.create", "app.generated:q") == {"result": "ask", "policy": "app:asked"}
 
 
 # -- documentation

@@ -14,6 +14,7 @@ import pytest
 from house_kit import ALLOW_LOOPBACK, GOOD, House, Talk, create, git, id_of, loopback, talking, tool, words
 from model_server import Hold, Reply, calls, delta, end, reply, text
 
+from micro_agi_kernel import publishing
 from micro_agi_kernel.events import Event, TextDelta, ToolFinished, ToolOutput, ToolStarted
 from micro_agi_kernel.messages import AssistantMessage, ToolResult
 from micro_agi_kernel.registry.lock import WriteLock
@@ -225,6 +226,7 @@ async def test_while_the_commit_is_written(house: House, monkeypatch: pytest.Mon
                 assert release.wait(10)
 
     monkeypatch.setattr(house.registry, "commit", slow_commit)
+    monkeypatch.setattr(publishing, "STOP_SECONDS", 0.05)
     async with talking(house, [calls(("create_tool", MADE)), text("ok")]) as talk:
         await stop(talk, "make it", reached, "cancel")
         release.set()

@@ -262,8 +262,11 @@ async def test_create_tool_takes_imports(house: House) -> None:
 @pytest.mark.parametrize(
     ("imports", "reason"),
     [
-        ({"h": "app.lib:none"}, "imports.h: not found: app.lib:none"),
-        ({"h": "app.tools:create_tool"}, "imports.h: app.tools:create_tool is not a library"),
+        ({"h": "app.lib:none"}, "not found: app.lib:none, which app.generated:user imports"),
+        (
+            {"h": "app.tools:create_tool"},
+            "not a library: app.tools:create_tool has the kind function.lua, not library.lua",
+        ),
         ({"h": 1}, "/imports/h: 1 is not of type string"),
         ("app.lib:x", '/imports: "app.lib:x" is not of type object'),
         ({"a b": "app.lib:x"}, "imports: 'a b' is no alias"),

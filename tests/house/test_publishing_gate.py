@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -113,7 +114,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "source: 16001 characters, at most 16000 are allowed",
     ),
     "broken-source": (wish("create", "app.generated:broken", source="local a = 1\nlocal b = = 2"), "broken:2:"),
-    "bytecode": (wish("create", "app.generated:x", source="\x1bLuaT\0"), "binary chunk"),
+    "bytecode": (
+        wish("create", "app.generated:x", source="\x1bLuaT\0"),
+        "source: Lua text is required, not compiled code",
+    ),
     "method": (wish("create", "app.generated:x", method="a b"), "method: the name of a function"),
     "method-is-a-list": (wish("create", "app.generated:x", method=[1]), "method: the name of a function"),
     "no-description": (
@@ -127,10 +131,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "schema-of-anything": (schema({"type": ["object", "null"]}), "input_schema: a JSON Schema"),
     "invalid-schema": (
         schema({"type": "object", "properties": {"a": {"type": "text"}}}),
-        "input_schema: 'text' is not valid",
+        "input_schema: at /properties/a/type: it must be one or several of array, boolean, ",
     ),
-    "schema-with-bad-required": (schema({"type": "object", "required": "a"}), "(at /required)"),
-    "long-schema": (schema({"type": "object", "title": "x" * 16_000}), "input_schema: at most 16000 characters"),
+    "schema-with-bad-required": (
+        schema({"type": "object", "required": "a"}),
+        "input_schema: at /required: it must be a list",
+    ),
+    "long-schema": (
+        schema({"type": "object", "title": "x" * 16_000}),
+        "input_schema: 16031 characters of JSON, at most 16000",
+    ),
     "modules-as-a-map": (wish("create", "app.generated:x", modules={"a": "time"}), "modules: a list of module names"),
     "modules-of-numbers": (wish("create", "app.generated:x", modules=[1]), "modules: a list of module names"),
     "absent": (wish("delete", "app.generated:nothing"), "not found: app.generated:nothing"),
@@ -184,7 +194,10 @@ async def test_one_bad_operation_spoils_the_changeset(outlaw: House) -> None:
 @pytest.mark.parametrize("module", ["os", "io", "debug", "ffi", "nonsense", "", "time ", "Time", "*", "time/../os"])
 async def test_modules_outside_the_allow_list(outlaw: House, module: str) -> None:
     said = await ask(outlaw, wish("create", "app.generated:x", modules=["time", module]))
-    assert said == f"policy denied: lua.module on {module} (no policy allows it)"
+    assert said.startswith(
+        f"modules: {module!r} is a global table" if module == "os" else "modules: there is no module "
+    )
+    assert said.endswith("; there are: base64, crypto, expr, hash, http_client, json, text, time, url, uuid, yaml")
 
 
 @pytest.mark.parametrize("module", ["registry", "funcs", "security", "docs", "ctx"])
@@ -198,7 +211,7 @@ async def test_an_allowed_module_that_does_not_exist(outlaw: House) -> None:
     missing = next(m for m in ("expr", "text", "yaml", "crypto", "url", "nothing") if m not in module_names())
     outlaw.write(*create(policy("app:allow_nothing", "allow", "lua.module", "nothing")))
     said = await ask(outlaw, wish("create", "app.generated:x", modules=[missing]))
-    assert said.startswith(f"no module {missing!r}; there are: ") and "time" in said
+    assert said.startswith(f"modules: there is no module {missing!r}; there are: ") and "time" in said
 
 
 async def test_create_tool_itself_names_what_is_wrong(house: House) -> None:
@@ -215,11 +228,12 @@ async def test_create_tool_itself_names_what_is_wrong(house: House) -> None:
         ({"source": None}, "source: "),
         ({"source": "return {"}, "good:1:"),
         ({"input_schema": "{"}, "input_schema: not JSON"),
+        ({"description": " \n"}, "description: 1 to 2000 characters are required, not 0"),
         ({"input_schema": "[]"}, "input_schema: "),
         ({"input_schema": 7}, "input_schema: "),
         ({"input_schema": {"type": "string"}}, "input_schema: "),
         ({"modules": "time"}, "modules: "),
-        ({"modules": ["os"]}, "policy denied: lua.module on os"),
+        ({"modules": ["os"]}, "modules: 'os' is a global table"),
         ({"modules": ["registry"]}, "policy denied: lua.module on registry"),
         ({"modules": [["time"]]}, "/modules/0: "),
         ({"modules": {"a": "time"}}, "modules: "),
@@ -412,7 +426,7 @@ async def test_a_scope_that_cannot_be_read_refuses_every_agent_write(house: Hous
     await house.make("old", GOOD)
     house.push(BROKEN_SCOPES[case])
     head = house.head
-    said = await house.make("new", GOOD)
+    said = await house.make("new", GOOD.replace("1", "2"))
     assert set(said) == {"error"} and said["error"].startswith("failed to load security scope: "), said
     assert "failed" not in said["error"][1:]
     for operation in (*create(tool("new")), *update(tool("old")), *delete("app.generated:old")):
@@ -441,8 +455,13 @@ async def test_a_policy_on_generated_tools(house: House, effect: str) -> None:
     await house.make("kept_one", GOOD)
     head = house.head
     said = await house.make("kept_one", "return { handler = function() return 2 end }")
-    assert said["error"].startswith("policy denied: registry.update on app.generated:kept_one")
-    with pytest.raises(Refused, match=r"on app\.generated:kept_one \(policy app:frozen\)$"):
+    reason = {
+        "deny": "policy denied: registry.update on app.generated:kept_one (policy app:frozen)",
+        "ask": "a person must approve this (policy app:frozen), and nobody can be asked here: "
+        "registry.update on app.generated:kept_one",
+    }[effect]
+    assert said["error"].startswith(reason)
+    with pytest.raises(Refused, match=f"^{re.escape(reason)}$"):
         change = Changeset(update(tool("kept_one")))
         await house.publishing.publish(change, house.context())
     assert house.head == head

@@ -77,7 +77,7 @@ REFUSED: dict[str, tuple[dict[str, bytes | None], str]] = {
         {"app/generated/elsewhere.yaml": b"kind: function.lua\ndata: {source: 'file://../tools/create_tool.lua'}\n"},
         "is not the file elsewhere.lua beside it",
     ),
-    "app.generated:denied": (files_of(tool("denied", modules=["os"])), "lua.module on os"),
+    "app.generated:denied": (files_of(tool("denied", modules=["os"])), "modules: 'os' is a global"),
     "app.generated:host": (files_of(tool("host", modules=["registry"])), "lua.module on registry"),
     "app.generated:mute": (files_of(tool("mute", comment="", llm_description="")), "description: 1 to"),
     "app:policy": ({"app/policy.yaml": b"kind: security.policy\ndata: {policy: {effect: maybe}}\n"}, "policy"),

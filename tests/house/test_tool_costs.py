@@ -16,10 +16,22 @@ STEP = (1_000 * 2.5 + 100 * 10) / 1e6
 """Dollars of a step with the usage CACHED; the seed's gpt-5.1 has no price of its own for cached tokens."""
 
 
-def making(name: str, value: str = "1") -> tuple[str, object]:
-    source = f"return {{ handler = function() return {value} end }}"
+PURPOSES = {
+    "first": "Counts the apples of a basket",
+    "second": "Weighs parcels before dispatch",
+    "third": "Translates colours into numbers",
+    "broken": "Lists holidays",
+    "plain": "Rounds prices",
+    "works": "Reverses words",
+    "fails": "Measures distances",
+}
+"""Unlike one another: a tool like one that is there would be refused."""
+
+
+def making(name: str, value: str = "") -> tuple[str, object]:
+    source = f"return {{ name = '{name}', handler = function() return {value} end }}"
     schema = {"type": "object", "properties": {}}
-    return "create_tool", {"name": name, "description": "For a test", "source": source, "input_schema": schema}
+    return "create_tool", {"name": name, "description": PURPOSES[name], "source": source, "input_schema": schema}
 
 
 def costs_of(house: House, *, newest: int) -> list[str]:

@@ -150,11 +150,11 @@ async def test_without_ssh_keygen_signatures_are_not_called_wrong(
 async def test_signatures(house: House, found: Found, keys: Path) -> None:
     await house.make("unsigned", GOOD)
     house.registry.signer = Signer(keys / "mine")
-    await house.make("one", GOOD)
+    await house.make("one", GOOD, intent="new")
     [line] = [f.message for f in await found("ok") if f.check == "signatures"]
     assert line == "1 of 2 commits by the agent are signed"
     house.registry.signer = Signer(keys / "other")
-    await house.make("two", GOOD)
+    await house.make("two", GOOD, intent="new")
     house.registry.signer = Signer(keys / "mine")
     [fault] = await found()
     assert (fault.status, fault.check, fault.commit) == ("warn", "signatures", house.head)

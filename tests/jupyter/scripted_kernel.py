@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from micro_agi_kernel.approval import Ask
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.events import (
@@ -30,7 +31,9 @@ from micro_agi_kernel.events import (
 )
 from micro_agi_kernel.frontends.jupyter.app import main
 from micro_agi_kernel.frontends.jupyter.kernel import MicroAgiKernel
+from micro_agi_kernel.questions import Question
 
+HOSTILE = "--- x.lua\n+print '\x1b[2J'\n+\u202e\n"
 REVISION = Revision("b" * 40, before="a" * 40, session="s", cell=1)
 
 
@@ -41,8 +44,9 @@ class Script:
         self.prompts: list[str] = []
         self.interrupts = 0
 
-    async def run(self, text: str, *, cell: int) -> AsyncGenerator[Event, None]:
+    async def run(self, text: str, *, cell: int, ask: Ask | None = None) -> AsyncGenerator[Event, None]:
         self.prompts.append(text)
+        self.ask = ask
         try:
             for line in text.splitlines():
                 word, _, rest = line.partition(" ")
@@ -104,6 +108,9 @@ class Script:
                 yield TurnFinished("error", error=rest, error_name="ModelError", registry=REVISION)
             case "bug":
                 raise ZeroDivisionError(rest)
+            case "ask":
+                question = Question((("registry.create", rest),), "service:agent", ("app:p",), diff=HOSTILE, tests=1)
+                yield TextDelta(await self.ask(question) if self.ask else "nobody")
             case "report":
                 yield TextDelta(json.dumps({"prompts": len(self.prompts), "interrupts": self.interrupts}))
             case "silence":

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pexpect
@@ -15,6 +16,9 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
+
+from micro_agi_kernel.frontends.jupyter.notebook import notebook as exported_notebook
+from micro_agi_kernel.session_history import read_turns
 
 NAME = "micro-agi-scripted"
 HOSTILE = base64.b64encode(b"Look: <img src=x onerror=alert(1)>\n\n```html\n<script>alert(1)</script>\n```\n").decode()
@@ -50,10 +54,11 @@ def test_nbclient_keeps_one_output_for_each_cell(tmp_path: Path) -> None:
     assert not re.search(r"<img[^>]*onerror|<script>alert", page)
 
 
-def test_the_shipped_kernel_makes_a_tool_offline_and_undoes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    """The kernel that is shipped, in the place of the scripted one, with a data folder of the test's own."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MICRO_AGI_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("MICRO_AGI_MODEL", "demo")
+    monkeypatch.setenv("MICRO_AGI_MODEL", model)
     (tmp_path / "kernels" / NAME / "kernel.json").write_text(
         json.dumps(
             {
@@ -64,6 +69,10 @@ def test_the_shipped_kernel_makes_a_tool_offline_and_undoes_it(tmp_path: Path, m
             }
         )
     )
+
+
+def test_the_shipped_kernel_makes_a_tool_offline_and_undoes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(tmp_path, monkeypatch, "demo")
     asked, undone = execute("what time is it?", "%revert main").cells
     [output] = asked.outputs
     assert "\n  [create_tool] ok\n  [load_tool] ok\n  [+] app.generated:" in output.data["text/plain"]
@@ -73,6 +82,37 @@ def test_the_shipped_kernel_makes_a_tool_offline_and_undoes_it(tmp_path: Path, m
     said = r"^`commit \w{12} \(version 3\): Reverts \w{12}: Create app\.generated:"
     assert re.search(said, output.data["text/plain"])
     assert output.metadata["micro_agi"]["before"] == revision["registry"]
+
+
+def test_an_exported_session_runs_again_to_its_end_though_cells_failed_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One was interrupted after some words, one failed before any."""
+
+    def turn(prompt: str, said: str, finish: str | None, **end: str) -> list[dict[str, Any]]:
+        request = {"kind": "Request", "messages": [{"role": "user", "text": prompt}]}
+        answer = {"kind": "Answer", "text": said, "finish": finish, "error": end.get("error", "")}
+        shown = {"kind": "TextDelta", "text": said}
+        return [{"kind": "Prompt", "text": prompt}, request, shown, answer, {"kind": "TurnFinished", **end}]
+
+    lines = [
+        {"kind": "Session", "format": 1},
+        *turn("hello", "One.", "stop", status="ok"),
+        *turn("slow", "Now this", None, status="interrupted"),
+        *turn("wrong", "", None, status="error", error="no credit", error_name="ModelError"),
+        *turn("hello", "Two.", "stop", status="ok"),
+    ]
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(map(json.dumps, lines)))
+    exported = nbformat.from_dict(exported_notebook(read_turns(log), footer=True))
+    ship(tmp_path, monkeypatch, f"replay:{log}")
+    NotebookClient(exported, kernel_name=NAME, timeout=60).execute()
+    nbformat.validate(exported)
+    answers = [[out.get("evalue") or out.data["text/plain"].strip() for out in cell.outputs] for cell in exported.cells]
+    ends = "the recorded answer ends here"
+    assert answers == [["One."], ["Now this", f"{ends}: the cell was stopped"], [f"{ends}: no credit"], ["Two."]]
+    tagged = [cell.source for cell in exported.cells if cell.metadata.get("tags") == ["raises-exception"]]
+    assert tagged == ["slow", "wrong"]
 
 
 def test_nbclient_stops_at_a_failed_cell() -> None:

@@ -31,7 +31,7 @@ async def test_a_hundred_thousand_lines_stall_nothing_and_keep_head_and_tail() -
         assert msg_type == "stream"
         sent.append(content["text"])
 
-    sink = NotebookSink(send)
+    sink = NotebookSink(send, footer=True)
     told: list[int] = []
 
     def hear(output: Output) -> None:

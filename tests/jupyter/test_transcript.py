@@ -8,7 +8,7 @@ from micro_agi_kernel.frontends.transcript import IN_CELL, SHOWN, Transcript
 
 class Kept(Transcript):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(footer=True)
         self.text = ""
 
     def answer(self, text: str) -> None:

@@ -154,6 +154,8 @@ _REGISTRY = {
     "registry.current_version": Call("", "r:id() == 1"),
     "registry.versions": Call("5", "r[1]:id() == 2", required=0),
     "registry.build_delta": Call("{}, {{id = 'a:b', kind = 'k'}}", 'r[1].kind == "entry.create"'),
+    "registry.similar": Call('{id = "a:b", kind = "function.lua"}', 'r[1].why == "same code"', required=1),
+    "registry.uses": Call('"app.tools:load_tool"', "r.calls == 3", required=1),
     "registry.history": Call('"app.tools:load_tool", 5', "r[1].version == 2", required=0),
     "registry.apply_version": Call("1", "r:id() == 3"),
     "registry.Snapshot:entries": Call("", "#r == 1"),

@@ -169,6 +169,8 @@ ANSWERS: dict[str, Callable[[dict[str, Value]], Value]] = {
     "registry.apply": _apply,
     "registry.version": _version,
     "registry.versions": lambda payload: [_ROW],
+    "registry.similar": lambda payload: [{"id": "a:c", "title": "", "comment": "", "why": "same code"}],
+    "registry.uses": lambda payload: {"calls": 3, "failed": 1},
     "registry.history": lambda payload: [_ROW],
     "registry.delta": lambda payload: [] if payload["from"] == payload["to"] else [_STEP],
     "registry.apply_version": lambda payload: {"commit": "c3" * 20, "version": 3},

@@ -40,6 +40,8 @@ TAKES: dict[str, dict[int, str]] = {
     "registry.apply_version": {1: "string number table"},
     "registry.get": {1: "string table"},
     "registry.history": {1: "string table"},
+    "registry.similar": {1: "table"},
+    "registry.uses": {1: "string table"},
     "registry.parse_id": {1: "string table"},
     "registry.snapshot_at": {1: "string number table"},
     "registry.History:snapshot_at": {1: "string number table"},

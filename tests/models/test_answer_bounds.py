@@ -16,6 +16,7 @@ from provider_kit import HELLO, Sleeps, answer, broken, connected, retries, said
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.messages import ReasoningChunk, RetryChunk, TextChunk
 from micro_agi_kernel.models import bounds
+from micro_agi_kernel.models.chat_format import Answer
 from micro_agi_kernel.models.failures import ProviderDown
 
 ROOM = 512 * bounds.PER_TOKEN
@@ -109,6 +110,22 @@ async def test_an_answer_may_be_as_long_as_its_model_says() -> None:
 def test_no_answer_is_longer_than_the_hard_bound() -> None:
     assert bounds.room_for(replace(spec_of(), output_tokens=10**9), HELLO) == bounds.MOST
     assert bounds.room_for(spec_of(), HELLO) == ROOM
+
+
+def test_long_ids_of_calls_fill_no_memory() -> None:
+    told = Answer(ROOM)
+    for index in range(30):
+        fragment = {"index": index, "id": "i" * 1_000_000, "function": {"name": "t", "arguments": "{}"}}
+        assert not [*told.add({"choices": [{"delta": {"tool_calls": [fragment]}}]})]
+    assert sum(len(call.id) for call in told._calls) < 30 * 1_000
+    ids = [call.id for call in told.calls(())]
+    assert len({*ids}) == 30 and all(len(id) <= 40 for id in ids)
+
+
+def test_an_event_full_of_calls_fills_no_memory() -> None:
+    told = Answer(ROOM)
+    assert not [*told.add({"choices": [{"delta": {"tool_calls": [{"index": n} for n in range(100_000)]}}]})]
+    assert told.is_too_long and len(told._calls) < 1_000
 
 
 # A server that loads its model

@@ -247,7 +247,8 @@ async def test_text_comes_in_words_and_calls_have_ids_of_their_own() -> None:
 @pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.tool_name)
 def test_recipe_is_sound(recipe: Any) -> None:
     tool: Mapping[str, Any] = recipe.tool
-    assert set(tool) == {"name", "description", "source", "input_schema", "modules"}
+    assert set(tool) == {"name", "description", "source", "input_schema", "modules", "tests"}
+    assert len(tool["tests"]) in (2, 3) and any("error" in test for test in tool["tests"]), "as the agent is told to"
     EntryId.generated(tool["name"])
     jsonschema.Draft202012Validator.check_schema(tool["input_schema"])
     assert set(re.findall(r'require\("(\w+)"\)', tool["source"])) == set(tool["modules"]) <= MODULES

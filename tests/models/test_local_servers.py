@@ -29,7 +29,7 @@ from micro_agi_kernel.messages import (
     UserMessage,
 )
 from micro_agi_kernel.models import choose, open_choice
-from micro_agi_kernel.models.catalog import ModelSpec, read_spec
+from micro_agi_kernel.models.catalog import MOST, ModelSpec, read_spec
 
 PAGE = Path(__file__).parents[2] / "examples/local_server.md"
 CLOCK = ToolSpec("clock", "Tells the time", {"type": "object", "properties": {"zone": {"type": "string"}}})
@@ -256,7 +256,7 @@ async def test_a_model_that_is_not_there_and_a_prompt_that_is_too_long(name: str
     assert expected in (await refused(name, reply))[0]
     assert (await refused(name, DRESSES[name].too_long))[
         0
-    ] == f"the conversation is too long for {name}: start a new one"
+    ] == f"the conversation is too long for {name}: go on with another cell, run %compact, or start a new session"
 
 
 async def test_an_address_of_lm_studio_without_its_end() -> None:
@@ -290,7 +290,7 @@ async def test_others_say_it_in_other_words(status: int, words: str, no_tools: b
         (USAGE | {"cached_tokens": 4, "reasoning_tokens": 3}, Usage(31, 9, cached=4, reasoning=3)),
         (USAGE | {"completion_tokens_details": {"reasoning_tokens": 8}}, Usage(31, 9, reasoning=8)),
         (USAGE | {"prompt_tokens_details": {"cached_tokens": 99}, "reasoning_tokens": 99}, Usage(31, 9, 31, 9)),
-        (USAGE | {"prompt_tokens": 10**400, "completion_tokens": 1e9}, Usage()),
+        (USAGE | {"prompt_tokens": 10**400, "completion_tokens": 1e9}, Usage(MOST, MOST)),
         (USAGE | {"prompt_tokens": -1, "cached_tokens": 5}, Usage(0, 9)),
     ],
 )

@@ -159,15 +159,50 @@ def test_the_setting_wins_even_over_a_missing_key() -> None:
         open_model(choose(specs, "fast", "gpt-5.1", secrets()).spec, secrets())
 
 
-def test_unknown_setting_lists_the_names() -> None:
-    with pytest.raises(ModelError, match=r"'gpt-9'.*demo, gpt-4\.1-nano, gpt-5\.1"):
-        choose(list(seed().values()), "gpt-9", "gpt-5.1", secrets(OPENAI_API_KEY=KEY))
+@pytest.mark.parametrize(("setting", "agent"), [("gpt-5", "gpt-5.1"), (None, "gpt-5"), (None, "GPT-5.1")])
+def test_an_unknown_name_is_an_error_with_the_nearest_and_all_others(setting: str | None, agent: str) -> None:
+    """Whoever names it: the demo would write commits that nobody asked for."""
+    with pytest.raises(ModelError) as caught:
+        choose(list(seed().values()), setting, agent, secrets(OPENAI_API_KEY=KEY))
+    who = "no model or class" if setting else "the agent's entry: no model or class"
+    assert str(caught.value) == (
+        f"{who} is called {setting or agent!r}, the nearest is 'gpt-5.1': there are the models demo, gpt-4.1-nano, "
+        "gpt-5.1 and the classes demo, fast, reasoning"
+    )
 
 
-def test_agent_whose_model_is_gone_gets_the_demo() -> None:
+def test_an_unknown_class_names_the_classes() -> None:
     specs = list(seed().values())
-    assert "'gone'" in choose(specs, None, "gone", secrets(OPENAI_API_KEY=KEY)).reason
-    assert choose(specs, None, None, secrets(OPENAI_API_KEY=KEY)).spec.name == "demo"
+    for wanted in ("class:Reasonning", "Fast"):
+        with pytest.raises(ModelError, match=r"the nearest is '(class:)?(reasoning|fast)'.* classes demo, fast"):
+            choose(specs, wanted, None, secrets())
+    with pytest.raises(ModelError, match="called 'xyzzy': there are the models demo"):
+        choose(specs, "xyzzy", None, secrets())
+    with pytest.raises(ModelError, match="called 'gone': there is none at all"):
+        choose([], "gone", None, secrets())
+
+
+def test_the_demo_stands_in_for_a_missing_key_and_for_nothing_else() -> None:
+    mute = read_spec(entry("mute", meta={"capabilities": ["generate"]}))
+    strange = read_spec(entry("strange", data={"providers": [{"id": "wippy.llm.claude:provider"}]}))
+    strayed = read_spec(entry("strayed", base_url="http://x.example/v1"))
+    specs = [*seed().values(), mute, strange, strayed]
+    for agent, known, line in (
+        ("mute", {"OPENAI_API_KEY": KEY}, "mute cannot call tools"),
+        ("strange", {"OPENAI_API_KEY": KEY}, "no provider for"),
+        ("strayed", {"OPENAI_API_KEY": KEY}, "app:strayed names its own server and a key"),
+        ("gpt-5.1", {"OPENAI_BASE_URL": "localhost:11434/v1"}, "OPENAI_BASE_URL is no http"),
+        ("reasoning", {"OPENAI_BASE_URL": "localhost:11434/v1"}, "OPENAI_BASE_URL is no http"),
+        ("gpt-5.1", {"OPENAI_API_KEY": "schlüssel"}, "holds characters that no key has"),
+    ):
+        with pytest.raises(ModelError, match=line):
+            choose(specs, None, agent, known.get)
+    assert choose(specs, None, "fast", secrets()).spec.name == "demo"
+
+
+def test_the_demo_does_not_stand_in_once_a_model_has_answered() -> None:
+    with pytest.raises(ModelError, match=r"^gpt-5\.1 needs a key: set OPENAI_API_KEY"):
+        choose(list(seed().values()), None, "gpt-5.1", secrets(), begun=True)
 
 
 def test_without_a_demo_entry_there_is_a_clear_end() -> None:
@@ -254,6 +289,6 @@ def test_preload_imports_the_client_in_the_background() -> None:
         "assert 'openai' not in sys.modules\n"
         "preload()\n"
         "[thread.join() for thread in threading.enumerate() if thread.name == 'preload-openai']\n"
-        "assert 'openai' in sys.modules"
+        "assert {'openai', 'httpx'} <= {*sys.modules}, 'the client uses httpx where it is, half imported or not'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,6 +26,7 @@ from micro_agi_kernel.messages import (
     Usage,
     UserMessage,
 )
+from micro_agi_kernel.models.catalog import MOST
 from micro_agi_kernel.models.openai import Patience
 
 
@@ -158,6 +159,45 @@ async def test_halves_of_surrogate_pairs_do_not_get_in() -> None:
     event = b'data: {"choices": [{"delta": {"content": "\\ud83d\\ude00 \\ud800"}}]}\n\n'
     chunks, _ = await answer([Reply((event, end("stop")))])
     assert said(chunks) == "\U0001f600 \ufffd"
+
+
+@pytest.mark.parametrize("name", ["content", "refusal", "reasoning", "reasoning_content"])
+async def test_a_character_that_comes_in_two_halves(name: str) -> None:
+    pieces = ("a\\ud83d", "", "\\ude00b", "\\ud83d", "c", "\\ud83d")
+    events = [b'data: {"choices": [{"delta": {"%b": "%b"}}]}\n\n' % (name.encode(), piece.encode()) for piece in pieces]
+    chunks, _ = await answer([Reply((*events, end("stop")))])
+    shown = [chunk.text for chunk in chunks if isinstance(chunk, TextChunk | ReasoningChunk)]
+    assert shown == ["a", "\U0001f600b", "\ufffdc", "\ufffd"]
+
+
+PARTS = {"prompt_tokens": 50, "completion_tokens": 10}
+
+
+@pytest.mark.parametrize(
+    ("reports", "usage"),
+    [
+        (
+            [{**PARTS, "total_tokens": 2_098, "completion_tokens_details": {"reasoning_tokens": 2_038}}],
+            (50, 2_048, 2_038),
+        ),
+        ([{**PARTS, "reasoning_tokens": 2_038}], (50, 2_048, 2_038)),
+        ([{**PARTS, "total_tokens": 67, "reasoning_tokens": 7}], (50, 17, 7)),
+        ([{**PARTS, "total_tokens": 60, "reasoning_tokens": 7}], (50, 10, 7)),
+        ([{**PARTS, "reasoning_tokens": 7}], (50, 10, 7)),
+        ([PARTS, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}], (50, 10, 0)),
+        ([PARTS, {"prompt_tokens": 50, "completion_tokens": 12}], (50, 12, 0)),
+        ([{"prompt_tokens": 50.0, "completion_tokens": 10.0}], (50, 10, 0)),
+        ([{"prompt_tokens": 2e9, "completion_tokens": 1e30}], (MOST, MOST, 0)),
+        ([{"prompt_tokens": 10**30, "completion_tokens": float("inf")}], (MOST, MOST, 0)),
+        ([{"prompt_tokens": "50", "completion_tokens": float("nan")}], (0, 0, 0)),
+    ],
+)
+async def test_usage_in_all_its_forms(reports: list[dict[str, Any]], usage: tuple[int, int, int]) -> None:
+    """Thoughts are part of the completion, or stand beside it; what is absurd counts, as the most that there is."""
+    events = [server_side.chunk([], report) for report in reports]
+    chunks, _ = await answer([Reply((delta(content="a"), end("stop"), *events))])
+    prompt, completion, reasoning = usage
+    assert chunks[-1] == FinishChunk("stop", Usage(prompt, completion, reasoning=reasoning))
 
 
 async def test_answer_is_whole_once_it_has_a_finish_reason() -> None:

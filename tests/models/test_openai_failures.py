@@ -10,7 +10,7 @@ from typing import Any
 
 import model_server as server_side
 import pytest
-from model_server import CLOSE, CUT, RESET, Hold, ModelServer, Reply, call_delta, delta, failure, raw, text
+from model_server import CLOSE, CUT, RESET, Hold, ModelServer, Reply, call_delta, delta, end, failure, raw, text
 from provider_kit import HELLO, Sleeps, answer, broken, connected, retries, said, spec_of, wanted
 
 from micro_agi_kernel.errors import ModelError
@@ -84,6 +84,8 @@ async def test_jitter_shortens_the_pause() -> None:
         ({"Retry-After": "soon"}, 0.5),
         ({"Retry-After": "-3"}, 0.5),
         ({"Retry-After": "9" * 400}, 0.5),
+        ({"Retry-After": "Wed, 21 Oct 99999999999999 07:28:20 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.5),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:20 +99999999999999", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.5),
     ],
 )
 async def test_retry_after(headers: dict[str, str], seconds: float) -> None:
@@ -103,7 +105,7 @@ async def test_a_server_that_asks_for_a_long_wait_is_not_waited_for() -> None:
     ("reply", "expected"),
     [
         (failure(400, "temperature must be positive"), "refused the request (HTTP 400) (temperature must be positive)"),
-        (failure(400, "too big", code="context_length_exceeded"), "too long for m: start a new one"),
+        (failure(400, "too big", code="context_length_exceeded"), "too long for m: go on with another cell, run %comp"),
         (failure(400, "This model's maximum context length is 8192 tokens"), "the conversation is too long for m"),
         (failure(401, "bad key"), "refused the key (bad key): check OPENAI_API_KEY"),
         (failure(403), "does not permit the use of provider-name"),
@@ -167,10 +169,45 @@ async def test_silence_ends_in_an_error() -> None:
     assert said(chunks) == "a" and "did not answer in time" in line
 
 
+COMMENTS = (b": still here\n\n", 0.04) * 50
+
+
+@pytest.mark.parametrize(
+    "drip",
+    [COMMENTS, (b"data: {}\n\n", 0.04) * 50, (delta(role="assistant", content=""), 0.04) * 50],
+    ids=["comments", "empty events", "empty deltas"],
+)
+async def test_what_says_nothing_is_silence(drip: tuple[Any, ...]) -> None:
+    """Each piece comes well within the idle time, all of them do not."""
+    patience = Patience(idle=0.6)
+    chunks, line = await broken(
+        [Reply((delta(content="a"), *drip, delta(content="b"), end("stop")))], patience=patience
+    )
+    assert said(chunks) == "a" and "did not answer in time" in line
+
+
+async def test_slow_words_are_no_silence() -> None:
+    slow = [event for piece in "slowly" for event in (delta(content=piece), b": still here\n\n", 0.2)]
+    chunks, _ = await answer([Reply((*slow, end("stop")))], patience=Patience(idle=1.0))
+    assert said(chunks) == "slowly"
+
+
 async def test_hostile_words_of_a_server_are_one_clean_short_line() -> None:
     _, line = await broken([failure(400, "\x1b[31mred\r\nnext \u202eesrever " + "long " * 5_000)])
     assert "[31mred next esrever" in line and "\x1b" not in line and "\u202e" not in line
     assert len(line) < 400
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
+async def test_an_address_that_no_server_has_is_not_taken_for_a_missing_model(path: str) -> None:
+    """Servers say 404 both for a path and for a model that they do not have."""
+    with ModelServer([failure(404, "404 page not found")] if path.startswith("/v1") else []) as server:
+        async with connected(server.url.removesuffix("/v1") + path) as model:
+            with pytest.raises(ModelError, match=r"404|no such path") as caught:
+                async for _ in model.stream(HELLO):
+                    pass
+    line = str(caught.value)
+    assert "check OPENAI_BASE_URL" in line and ("(most end in /v1)" in line) == (not path.startswith("/v1"))
 
 
 # Stopping

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from model_server import text
 from provider_kit import HELLO, KEY, answer, spec_of
+from sendable_kit import check_sendable
 
 from micro_agi_kernel.messages import (
     AssistantMessage,
@@ -75,6 +76,30 @@ async def test_conversation_stays_sendable_whatever_it_holds() -> None:
     arguments = [json.loads(call["function"]["arguments"]) for call in assistant["tool_calls"]]
     assert arguments == [{"malformed_arguments": '{"cut": "he'}, {"malformed_arguments": "[1]"}]
     assert [result["tool_call_id"] for result in results] == ["c1", "c2"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"a": NaN}', '{"a": [-Infinity]}', '{"a": 1e999}', '{"a": "\\ud800"}', '{"\\udc00": 1}', '{"a": 1} x'],
+)
+async def test_arguments_that_a_strict_parser_refuses_are_wrapped(arguments: str) -> None:
+    messages = (
+        UserMessage("hi"),
+        AssistantMessage("", (ToolCall("c", "t", arguments),)),
+        ToolResult("c", "t", "1", True),
+    )
+    _, server = await answer([text("ok")], ModelRequest(messages))
+    check_sendable(server.requests[0].body)
+    [call] = server.requests[0].body["messages"][1]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == {"malformed_arguments": arguments}
+
+
+def test_the_check_of_what_can_be_sent_is_strict() -> None:
+    for arguments in ('{"a": NaN}', '{"a": "\\ud800"}', "[]", "{"):
+        call = {"id": "c", "function": {"name": "t", "arguments": arguments}}
+        messages = [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c"}]
+        with pytest.raises((AssertionError, ValueError)):
+            check_sendable({"messages": messages})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from conformance_kit import vectors
 from hypothesis import example, given, settings
@@ -97,7 +99,8 @@ def _read_by_git(registry: Registry, message: bytes) -> list[str]:
 
 
 def _hostile(text: str) -> CommitMessage:
-    return CommitMessage("service:agent", text, text, (text,), text, text, text, text, 1, text, text)
+    plain = CommitMessage("service:agent", text, text, (text,), text, text, text, text, 1, text, text)
+    return replace(plain, imports=(text,), calls=(text,))
 
 
 def _check(message: bytes, lines: list[str]) -> None:
@@ -108,6 +111,8 @@ def _check(message: bytes, lines: list[str]) -> None:
         "Actor",
         "Policy",
         "Modules",
+        "Imports",
+        "Calls",
         "Tests",
         "Model",
         "Prompt",

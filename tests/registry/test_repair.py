@@ -395,7 +395,7 @@ LIES = {
     "a later change": "UPDATE entries SET since = 3 WHERE name = 'x'",
     "an earlier change": "UPDATE entries SET since = 1 WHERE name = 'x'",
     "a change that was not": "INSERT INTO entries SELECT NULL, namespace, 'x', kind, type, title, comment, modules, "
-    "yaml, lua, problem, damaged, unused, 1, 2 FROM entries WHERE name = 'kept'",
+    "code, yaml, lua, problem, damaged, unused, 1, 2 FROM entries WHERE name = 'kept'",
     "a change less": "UPDATE entries SET name = 'x', since = 2, until = 2 WHERE name = 'y' AND until = 3",
 }
 

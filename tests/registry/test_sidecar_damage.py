@@ -88,6 +88,11 @@ DAMAGES = {
     "documents are no JSON": statement("UPDATE parses SET document = '{'"),
     "documents are no entries": statement("UPDATE parses SET document = '[]'"),
     "not UTF-8": statement("UPDATE entries SET kind = CAST(x'ff' AS TEXT)"),
+    "a query instead of a table": statement(
+        "DROP TABLE parses; CREATE VIEW parses AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT i AS blob, '{}' AS document FROM n"
+    ),
+    "a trigger": statement("CREATE TRIGGER t BEFORE INSERT ON commits BEGIN DELETE FROM entries; END"),
     "a commit twice": statement("DELETE FROM commits WHERE number > 5; DELETE FROM sqlite_sequence"),
 }
 

@@ -34,7 +34,7 @@ def file(folder: Path) -> Path:
 def counted(folder: Path, *calls: tuple[EntryId, bool]) -> None:
     uses = UseCounter(folder)
     for id, ok in calls:
-        uses.count(id, ok=ok)
+        uses.count(id, "v1", ok=ok)
     uses.close()
 
 
@@ -49,10 +49,10 @@ def known(folder: Path) -> dict[EntryId, Uses]:
 def test_calls_and_failures_are_known_at_once_and_to_the_next_session(folder: Path) -> None:
     uses = UseCounter(folder)
     for ok in (True, False, True):
-        uses.count(A, ok=ok)
+        uses.count(A, "v1", ok=ok)
     assert uses.of([A, B]) == {A: Uses(3, 1)}
     uses.save()
-    uses.count(A, ok=True)
+    uses.count(A, "v1", ok=True)
     assert uses.of([A, B]) == {A: Uses(4, 1)}, "between memory and file nothing is lost, and nothing is counted twice"
     uses.close()
     uses.close()
@@ -66,18 +66,31 @@ def test_the_last_called_come_first(folder: Path) -> None:
     counted(folder, (A, True), (other, True), (B, True), (C, True), (A, True))
     uses = UseCounter(folder)
     assert uses.latest("app.generated", 9) == [A, C, B]
-    uses.count(other, ok=True)
-    uses.count(B, ok=True)
-    uses.count(C, ok=True)
-    uses.count(B, ok=True)
+    uses.count(other, "v1", ok=True)
+    uses.count(B, "v1", ok=True)
+    uses.count(C, "v1", ok=True)
+    uses.count(B, "v1", ok=True)
     assert uses.latest("app.generated", 2) == [B, C]
     uses.close()
+
+
+def test_versions_are_counted_apart(folder: Path) -> None:
+    uses = UseCounter(folder)
+    for version, ok in (("v1", True), ("v2", False), ("v1", True)):
+        uses.count(A, version, ok=ok)
+    assert list(uses.versions(A).items()) == [("v2", Uses(1, 1)), ("v1", Uses(2))]
+    uses.save()
+    uses.count(A, "v2", ok=True)
+    assert list(uses.versions(A).items()) == [("v1", Uses(2)), ("v2", Uses(2, 1))], "the last called is the last"
+    uses.close()
+    counted(folder, (B, True))
+    assert known(folder) == {A: Uses(4, 1), B: Uses(1)}
 
 
 def test_much_that_is_not_written_yet_is_written(folder: Path) -> None:
     uses = UseCounter(folder)
     for number in range(UNWRITTEN + 1):
-        uses.count(EntryId("app.generated", f"t{number}"), ok=True)
+        uses.count(EntryId("app.generated", f"t{number}"), "v1", ok=True)
     uses._writer.shutdown()
     assert uses._pending == {}
     assert known(folder) == {}
@@ -110,7 +123,9 @@ def test_counters_at_once_lose_nothing(folder: Path) -> None:
         "UPDATE uses SET calls = -1",
         "UPDATE uses SET id = 'app.generated:no id'",
         "DROP TABLE uses; CREATE TABLE uses (other)",
-        "DROP TABLE uses; CREATE VIEW uses AS SELECT 1 AS id",
+        "DROP TABLE uses; CREATE VIEW uses AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT 'app.generated:a' AS id, '' AS version, i AS calls, 0 AS failed, i AS last FROM n",
+        "CREATE TRIGGER t BEFORE INSERT ON uses BEGIN SELECT 1; END",
     ],
 )
 def test_a_damaged_file_is_made_anew(folder: Path, damage: bytes | str) -> None:
@@ -123,7 +138,7 @@ def test_a_damaged_file_is_made_anew(folder: Path, damage: bytes | str) -> None:
         database.close()
     uses = UseCounter(folder)
     assert (uses.of([A]), uses.latest("app.generated", 9)) == ({}, [])
-    uses.count(B, ok=True)
+    uses.count(B, "v1", ok=True)
     uses.close()
     assert known(folder) == {B: Uses(1)}
 
@@ -134,12 +149,12 @@ def test_what_cannot_be_written_now_is_kept_for_later(folder: Path) -> None:
     file(folder).unlink()
     file(folder).mkdir()
     uses = UseCounter(folder)
-    uses.count(A, ok=False)
+    uses.count(A, "v1", ok=False)
     uses._write()
     assert uses.of([A]) == {A: Uses(1, 1)}
     file(folder).rmdir()
     file(folder).write_bytes(kept)
-    uses.count(A, ok=True)
+    uses.count(A, "v1", ok=True)
     uses.close()
     assert known(folder) == {A: Uses(3, 1)}
 

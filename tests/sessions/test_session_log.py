@@ -16,6 +16,7 @@ from session_log_kit import Log
 from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.events import (
+    Asked,
     EntryPublished,
     Event,
     Notice,
@@ -55,6 +56,7 @@ EVENTS: list[Event] = [
     TextDelta("nö\ud800n."),
     ToolStarted("c1", "clock", '{"a": 1}'),
     ToolOutput("c1", "looking\n"),
+    Asked("tool.call on app.generated:clock", ("app:asked",), "always"),
     ToolProgress("c1", 1.0, None, "half"),
     ToolProgress("c1", 1.0, 2.0, "half"),
     ToolDisplay("c1", {"image/png": b"\x89PNG\r\n\x1a\n", "text/plain": "dot", "application/json": {"a": [1]}}),
@@ -158,6 +160,27 @@ def test_what_is_too_long_is_cut_with_a_mark(tmp_path: Path) -> None:
     assert len(turn.events) == 4
 
 
+def test_only_the_first_line_says_whether_it_is_a_log(tmp_path: Path) -> None:
+    """A file that is none may be a terabyte long."""
+    path = written(tmp_path / "log.jsonl", PROMPT)
+    content = path.read_bytes()
+    for before in (b"\n", b"{}\n", b"\0" * 100 + b"\n", b" " * 1_000_000):
+        path.write_bytes(before + content)
+        with pytest.raises(Refused, match="is no session log"):
+            read_header(path)
+        with pytest.raises(Refused, match="is no session log"):
+            read(path)
+    path.write_bytes(content)
+    assert read_header(path).session == "s1"
+
+
+def test_thoughts_come_back(tmp_path: Path) -> None:
+    request = {"kind": "Request", "messages": [{"role": "user", "text": "hi"}]}
+    answer = {"kind": "Answer", "text": "x", "reasoning": "hm", "finish": "stop"}
+    [turn] = read(written(tmp_path / "log.jsonl", PROMPT, request, answer))
+    assert [(step.text, step.reasoning) for step in turn.steps] == [("x", "hm")]
+
+
 def test_a_stopped_turn_and_a_cut_log(tmp_path: Path) -> None:
     log = Log(tmp_path)
     log.turn(TextDelta("It"))
@@ -212,9 +235,9 @@ def test_deeply_nested_lines_are_passed_over(tmp_path: Path) -> None:
 
 def check_shown(turns: list[Turn]) -> None:
     """Whatever a log holds, it can be printed and exported."""
-    json.dumps(notebook(turns)).encode()
+    json.dumps(notebook(turns, footer=True)).encode()
     for turn in turns:
-        _show(turn)
+        _show(turn, footer=True)
         json.dumps(_turn_json(turn)).encode()
 
 

@@ -13,7 +13,16 @@ import pytest
 from session_log_kit import Log
 
 from micro_agi_kernel import session_log
-from micro_agi_kernel.events import Notice, ToolDisplay, ToolFinished, ToolOutput, ToolStarted, TurnFinished
+from micro_agi_kernel.events import (
+    Notice,
+    ReasoningDelta,
+    TextDelta,
+    ToolDisplay,
+    ToolFinished,
+    ToolOutput,
+    ToolStarted,
+    TurnFinished,
+)
 from micro_agi_kernel.log_lines import LINE, PLACEHOLDERS, Keys, weight
 from micro_agi_kernel.messages import AssistantMessage, ModelRequest, ToolCall, UserMessage
 from micro_agi_kernel.session_history import read_turns
@@ -39,6 +48,28 @@ def test_a_key_never_gets_in(tmp_path: Path) -> None:
     [turn] = read_turns(log.path)
     shown = next(event for event in turn.events if isinstance(event, ToolDisplay))
     assert shown.data["image/png"] == b"\x89PNG\r\n\x1a\n***"
+
+
+@pytest.mark.parametrize("size", [1, 10, len(KEY) - 1])
+def test_a_key_in_pieces_never_gets_in(tmp_path: Path, size: int) -> None:
+    """Words and thoughts may come in turns, and so may what two tools print."""
+    log = Log(tmp_path, KEY)
+    log.prompt(1, "go")
+    pieces = [KEY[start : start + size] for start in range(0, len(KEY), size)]
+    for piece in ("all said: ", *pieces, ", and on"):
+        log.event(TextDelta(piece))
+        log.event(ReasoningDelta("hm "))
+    for piece in ("printed: ", *pieces, ", and on\n"):
+        log.event(ToolOutput("c1", piece))
+        log.event(ToolOutput("c2", "meanwhile\n"))
+    log.event(Notice("end"))
+    lines = log.lines()
+    told = {kind: "".join(line["text"] for line in lines if line["kind"] == kind) for kind in ("TextDelta", "Notice")}
+    assert told == {"TextDelta": "all said: ***, and on", "Notice": "end"}
+    printed = "".join(line["text"] for line in lines if line.get("call_id") == "c1")
+    assert printed == "printed: ***, and on\n" and lines[-1]["kind"] == "Notice"
+    thoughts = "".join(line["text"] for line in lines if line["kind"] == "ReasoningDelta")
+    assert thoughts == "hm " * (len(pieces) + 2)
 
 
 def test_nothing_is_written_while_the_keys_are_unknown(tmp_path: Path) -> None:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import fields, is_dataclass
-from enum import Enum
 
 import click
 
 from micro_agi_kernel.commands import run_cell
-from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
+from micro_agi_kernel.frontends.cli.asking import way_to_person
 from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import watched
 from micro_agi_kernel.frontends.text import plain
 from micro_agi_kernel.frontends.transcript import Transcript
+from micro_agi_kernel.log_lines import as_fields
 from micro_agi_kernel.session import open_session
 from micro_agi_kernel.settings import Settings, load_settings
-from micro_agi_kernel.values import Json
 
 
 @click.command(short_help="Ask the agent.")
@@ -56,8 +53,10 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
         for cell, prompt in enumerate(prompts, start=1):
             if len(prompts) > 1 and not as_json:
                 print_text(f"> {prompt.strip()}")
-            async with aclosing(run_cell(session, prompt, cell=cell)) as events:
-                end = await (_print_events(events) if as_json else _print_transcript(events, settings.render.footer))
+            transcript = ConsoleTranscript(footer=settings.render.footer)
+            ask = None if as_json else way_to_person(transcript.ask)
+            async with aclosing(run_cell(session, prompt, cell=cell, ask=ask)) as events:
+                end = await (_print_events(events) if as_json else _print_transcript(events, transcript))
             if end.status != "ok":
                 break
     finally:
@@ -69,14 +68,12 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
 
 async def _print_events(events: AsyncGenerator[Event, None]) -> TurnFinished:
     async for event in events:
-        print_json({"event": type(event).__name__, **_fields(event)}, lines=True)
+        print_json({"event": type(event).__name__, **as_fields(event)}, lines=True)
     assert isinstance(event, TurnFinished)
     return event
 
 
-async def _print_transcript(events: AsyncGenerator[Event, None], footer: bool) -> TurnFinished:
-    transcript = ConsoleTranscript()
-    transcript.shows_footer = footer
+async def _print_transcript(events: AsyncGenerator[Event, None], transcript: ConsoleTranscript) -> TurnFinished:
     try:
         async for event in events:
             transcript.handle(event)
@@ -89,8 +86,8 @@ async def _print_transcript(events: AsyncGenerator[Event, None], footer: bool) -
 class ConsoleTranscript(Transcript):
     """The transcript on stdout, as it comes."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, footer: bool) -> None:
+        super().__init__(footer=footer)
         self._line_start = True
 
     def answer(self, text: str) -> None:
@@ -104,6 +101,11 @@ class ConsoleTranscript(Transcript):
             self._start_line()
         self._write(text)
 
+    def show_question(self, text: str) -> None:
+        if sys.stdout.isatty():
+            self._start_line()
+        click.echo(text, nl=False, err=True)
+
     def _start_line(self) -> None:
         if not self._line_start:
             self._write("\n")
@@ -111,28 +113,3 @@ class ConsoleTranscript(Transcript):
     def _write(self, text: str) -> None:
         click.echo(text, nl=False)
         self._line_start = text.endswith("\n")
-
-
-def _fields(value: object) -> dict[str, Json]:
-    assert is_dataclass(value)
-    return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
-
-
-def _json(value: object) -> Json:
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Enum():
-            return str(value.value)
-        case str() | EntryId():
-            return str(value)
-        case bytes():
-            return base64.b64encode(value).decode()
-        case Entry():
-            return value.as_json()
-        case tuple() | list():
-            return [_json(item) for item in value]
-        case dict():
-            return {str(key): _json(item) for key, item in value.items()}
-        case _:
-            return _fields(value)

@@ -14,7 +14,7 @@ import click
 
 from micro_agi_kernel import __version__
 from micro_agi_kernel import models as models_room
-from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.frontends.cli.information import read_models
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.jupyter.spec import installed_kernelspecs
@@ -124,7 +124,9 @@ def _models(registry: Registry, settings: Settings) -> Iterator[Line]:
     _, problems, choice = read_models(registry, settings)
     for problem in problems:
         yield Line("warn", "model", problem)
-    if choice.fallback:
+    if isinstance(choice, ModelError):
+        yield Line("fail", "model", str(choice))
+    elif choice.fallback:
         yield Line("warn", "model", choice.reason)
     elif (obstacle := models_room.obstacle(choice.spec, secret)) is not None:
         yield Line("fail", "model", obstacle)

@@ -8,6 +8,7 @@ import click
 
 from micro_agi_kernel import models as models_room
 from micro_agi_kernel.docs_index import DocsIndex
+from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option, say
 from micro_agi_kernel.host.docs import read_pages
 from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, read_specs
@@ -65,22 +66,25 @@ def show(path: str, registry_path: str | None, as_json: bool) -> None:
 
 
 class Models(NamedTuple):
-    """The models of a registry, lines about broken ones, and the one that would run."""
+    """The models of a registry, lines about broken ones, and the one that would run, or why none would."""
 
     specs: tuple[ModelSpec, ...]
     problems: tuple[str, ...]
-    choice: models_room.Choice
+    choice: models_room.Choice | ModelError
 
 
 def read_models(registry: Registry, settings: Settings) -> Models:
-    """Raises ModelError when none can run, or the setting names one that is not there."""
+    """What `registry` and `settings` say of models now."""
     snapshot = registry.snapshot()
     found, problems = read_specs(snapshot.find({"meta.type": MODEL_TYPE}))
     specs = with_trust(found, registry.path, settings.home)
     agent = read_agent(snapshot)
     wanted = agent.model if agent is not None else None
     specs += named_logs((settings.model, wanted), settings.sessions)
-    return Models(specs, problems, models_room.choose(specs, settings.model or None, wanted, secret))
+    try:
+        return Models(specs, problems, models_room.choose(specs, settings.model or None, wanted, secret))
+    except ModelError as error:
+        return Models(specs, problems, error)
 
 
 @click.command(short_help="List the models, and say which one would run.")
@@ -91,7 +95,9 @@ def models(registry_path: str | None, as_json: bool) -> None:
     settings = load_settings(registry=registry_path)
     with open_registry(settings, say) as registry:
         specs, problems, choice = read_models(registry, settings)
-    rows = [(spec, spec == choice.spec, models_room.obstacle(spec, secret)) for spec in specs]
+    chosen = None if isinstance(choice, ModelError) else choice.spec
+    reason = str(choice) if isinstance(choice, ModelError) else choice.reason
+    rows = [(spec, spec == chosen, models_room.obstacle(spec, secret)) for spec in specs]
     if as_json:
         listed: list[Json] = [
             {
@@ -104,15 +110,19 @@ def models(registry_path: str | None, as_json: bool) -> None:
             }
             for spec, runs, obstacle in rows
         ]
-        print_json({"models": listed, "runs": choice.spec.name, "reason": choice.reason, "problems": list(problems)})
-        return
-    print_table(
-        ("", "name", "classes", "window", "state"),
-        (
-            ("*" if runs else "", spec.name, ", ".join(spec.classes), f"{spec.window:,}", obstacle or "ready")
-            for spec, runs, obstacle in rows
-        ),
-    )
-    for problem in problems:
-        print_text(f"not usable: {problem}", to_stderr=True)
-    print_text(choice.reason)
+        runs_now = chosen.name if chosen is not None else None
+        print_json({"models": listed, "runs": runs_now, "reason": reason, "problems": list(problems)})
+    else:
+        print_table(
+            ("", "name", "classes", "window", "state"),
+            (
+                ("*" if runs else "", spec.name, ", ".join(spec.classes), f"{spec.window:,}", obstacle or "ready")
+                for spec, runs, obstacle in rows
+            ),
+        )
+        for problem in problems:
+            print_text(f"not usable: {problem}", to_stderr=True)
+    if isinstance(choice, ModelError):
+        raise choice
+    if not as_json:
+        print_text(reason)

@@ -12,6 +12,7 @@ from micro_agi_kernel.agent.results import outcome_json
 from micro_agi_kernel.entries import MAX_FILE_BYTES, EntryId
 from micro_agi_kernel.errors import CallError, ErrorKind
 from micro_agi_kernel.evaluation import evaluate_program
+from micro_agi_kernel.frontends.cli.asking import approver
 from micro_agi_kernel.frontends.cli.output import (
     decoded,
     json_option,
@@ -22,10 +23,13 @@ from micro_agi_kernel.frontends.cli.output import (
 )
 from micro_agi_kernel.frontends.cli.registry.place import in_workspace
 from micro_agi_kernel.frontends.output_text import OutputText, readable_json
+from micro_agi_kernel.frontends.question_text import question_text
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
 from micro_agi_kernel.outputs import Output
+from micro_agi_kernel.questions import Question
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.values import Json, as_value
+from micro_agi_kernel.workspace import Workspace
 
 input_option = click.option("--input", "input_text", metavar="JSON", help="What the function is given; {} unless set.")
 
@@ -101,8 +105,18 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
     entry = EntryId.parse(id)
     settings = load_settings(registry=registry_path)
     shown = Shown(keep=as_json)
-    context = CallContext(on_output=shown)
-    _show(in_workspace(settings, lambda house: house.call(entry, given, context)), shown, as_json)
+
+    def show(question: Question) -> None:
+        shown.end_line()
+        print_text(question_text(question), end=False, to_stderr=True)
+
+    async def work(house: Workspace) -> CallOutcome:
+        if as_json:
+            return await house.call(entry, given, CallContext(on_output=shown))
+        async with approver(show) as asking:
+            return await house.call(entry, given, CallContext(on_output=shown, approver=asking))
+
+    _show(in_workspace(settings, work), shown, as_json)
 
 
 def _show(work: Coroutine[Any, Any, CallOutcome], shown: Shown, as_json: bool) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
-from micro_agi_kernel.events import TurnFinished
 from micro_agi_kernel.frontends.cli.ask import ConsoleTranscript
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, say
 from micro_agi_kernel.log_lines import as_fields
@@ -78,29 +77,25 @@ def _row(summary: dict[str, Json]) -> tuple[str, ...]:
 @json_option
 def show(id: str, as_json: bool) -> None:
     """Print the session ID as a terminal showed it."""
-    path = find_log(load_settings().sessions, id)
+    settings = load_settings()
+    path = find_log(settings.sessions, id)
     header = read_header(path)
     if as_json:
         turns: list[Json] = [_turn_json(turn) for turn in read_turns(path)]
         print_json({"id": header.session, "time": header.time, "version": header.version, "turns": turns})
         return
     for turn in read_turns(path):
-        _show(turn)
+        _show(turn, settings.render.footer)
 
 
-def _show(turn: Turn) -> None:
+def _show(turn: Turn, footer: bool) -> None:
     print_text(f"> {turn.prompt.strip()}")
-    transcript = ConsoleTranscript()
+    transcript = ConsoleTranscript(footer=footer)
     for event in turn.events:
         transcript.handle(event)
     transcript.close()
-    end = turn.events[-1] if turn.events else None
-    if isinstance(end, TurnFinished) and end.status == "error":
-        print_text(f"Error: {end.error}")
-    elif turn.status == "interrupted":
-        print_text("interrupted")
-    elif turn.status == "cut":
-        print_text("... the log ends here ...")
+    if end := turn.failure:
+        print_text(f"{end.name}: {end.line}")
 
 
 def _turn_json(turn: Turn) -> Json:
@@ -127,7 +122,8 @@ def export(id: str, file: Path) -> None:
 
     FILE, which is new, ends in .ipynb for a notebook or in .jsonl for the log itself.
     """
-    path = find_log(load_settings().sessions, id)
+    settings = load_settings()
+    path = find_log(settings.sessions, id)
     read_header(path)
     if file.suffix not in (".ipynb", SUFFIX):
         raise click.BadParameter(f"its name ends in .ipynb or {SUFFIX}", param_hint="FILE")
@@ -139,7 +135,8 @@ def export(id: str, file: Path) -> None:
             else:
                 from micro_agi_kernel.frontends.jupyter.notebook import notebook
 
-                target.write(f"{json.dumps(notebook(read_turns(path)), ensure_ascii=False, indent=1)}\n".encode())
+                document = notebook(read_turns(path), footer=settings.render.footer)
+                target.write(f"{json.dumps(document, ensure_ascii=False, indent=1)}\n".encode())
     except FileExistsError as error:
         raise Refused(ErrorKind.ALREADY_EXISTS, f"{file} is there already: name another file") from error
     except OSError as error:

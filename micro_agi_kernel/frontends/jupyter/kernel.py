@@ -15,12 +15,14 @@ from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.frontends.jupyter.dispatch import DispatchingKernel
 from micro_agi_kernel.frontends.jupyter.outcome import metadata_of, outcome
 from micro_agi_kernel.frontends.jupyter.prompt import goes_on
+from micro_agi_kernel.frontends.jupyter.stdin import Stdin
 
 if TYPE_CHECKING:  # these load with the first cell, or in the background once the kernel answers
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from micro_agi_kernel.events import Revision, TurnFinished
     from micro_agi_kernel.frontends.jupyter.sinks import Sink
+    from micro_agi_kernel.questions import Answer, Question
     from micro_agi_kernel.session import Session
 
 _CLOSE_SECONDS = 3.0
@@ -88,7 +90,8 @@ class MicroAgiKernel(DispatchingKernel):
             return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
         if store_history:
             self._history.append((0, self.execution_count, code))
-        self._turn = asyncio.create_task(self._run_turn(code, cell_id=cell_id, allow_stdin=allow_stdin))
+        stdin = Stdin(self) if allow_stdin else None
+        self._turn = asyncio.create_task(self._run_turn(code, cell_id=cell_id, stdin=stdin))
         try:
             await asyncio.wait({self._turn})
             failure, self._revision = outcome(self._turn)
@@ -101,16 +104,17 @@ class MicroAgiKernel(DispatchingKernel):
         self._send("error", error)
         return {"status": "error", "execution_count": self.execution_count, **error}
 
-    async def _run_turn(self, code: str, *, cell_id: str | None, allow_stdin: bool) -> TurnFinished:
+    async def _run_turn(self, code: str, *, cell_id: str | None, stdin: Stdin | None) -> TurnFinished:
         from micro_agi_kernel.events import TurnFinished
 
         session = await self._open()
         from micro_agi_kernel.commands import run_cell  # no sooner: the session's own imports ran in a thread
 
-        sink = self._choose_sink(cell_id=cell_id, allow_stdin=allow_stdin)
+        sink = self._choose_sink(cell_id=cell_id, allow_stdin=stdin is not None)
+        ask = _asking(sink, stdin) if stdin is not None else None
         finished: TurnFinished | None = None
         try:
-            async with aclosing(run_cell(session, code, cell=self.execution_count)) as events:
+            async with aclosing(run_cell(session, code, cell=self.execution_count, ask=ask)) as events:
                 async for event in events:
                     sink.handle(event)
                     if isinstance(event, TurnFinished):
@@ -136,9 +140,7 @@ class MicroAgiKernel(DispatchingKernel):
         if front_end == "auto":
             front_end = "notebook" if cell_id else "terminal" if allow_stdin else "batch"
         kinds: dict[str, type[Sink]] = {"notebook": NotebookSink, "terminal": TerminalSink, "batch": BatchSink}
-        sink = kinds[front_end](self._send)
-        sink.shows_footer = self.shows_footer
-        return sink
+        return kinds[front_end](self._send, footer=self.shows_footer)
 
     def _send(self, msg_type: str, content: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
         self.send_response(self.iopub_socket, msg_type, dict(content), metadata=dict(metadata or {}))
@@ -248,3 +250,14 @@ class MicroAgiKernel(DispatchingKernel):
         except Exception:
             # A boundary: the process ends now, whatever the session says.
             self.log.warning("the session did not close cleanly", exc_info=True)
+
+
+def _asking(sink: Sink, stdin: Stdin) -> Callable[[Question], Awaitable[Answer]]:
+    """A way to the person of a cell: what is asked is shown with its output, the answer comes from its input line."""
+    from micro_agi_kernel.frontends.question_text import ask_twice
+
+    async def ask(question: Question) -> Answer:
+        sink.ask(question)
+        return await ask_twice(stdin.read)
+
+    return ask

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from micro_agi_kernel.events import TurnFinished
 from micro_agi_kernel.frontends.jupyter.sinks import BatchSink
 from micro_agi_kernel.frontends.jupyter.spec import KERNEL_NAME
 from micro_agi_kernel.frontends.text import one_line, plain
@@ -14,8 +13,8 @@ from micro_agi_kernel.resources import resource
 from micro_agi_kernel.session_history import Turn
 
 
-def notebook(turns: Iterable[Turn]) -> dict[str, Any]:
-    """The notebook as JSON, nbformat 4.5."""
+def notebook(turns: Iterable[Turn], *, footer: bool) -> dict[str, Any]:
+    """The notebook as JSON, nbformat 4.5; `footer` is as in Transcript."""
     spec = json.loads((resource("kernelspec") / "kernel.json").read_bytes())
     return {
         "nbformat": 4,
@@ -24,30 +23,27 @@ def notebook(turns: Iterable[Turn]) -> dict[str, Any]:
             "kernelspec": {"name": KERNEL_NAME, "display_name": spec["display_name"], "language": spec["language"]},
             "language_info": {"name": "markdown", "mimetype": "text/markdown", "file_extension": ".md"},
         },
-        "cells": [_cell(number, turn) for number, turn in enumerate(turns, start=1)],
+        "cells": [_cell(number, turn, footer) for number, turn in enumerate(turns, start=1)],
     }
 
 
-def _cell(number: int, turn: Turn) -> dict[str, Any]:
+def _cell(number: int, turn: Turn, footer: bool) -> dict[str, Any]:
     outputs: list[dict[str, Any]] = []
 
     def keep(msg_type: str, content: Mapping[str, Any], metadata: object = None) -> None:
         outputs.append({"output_type": msg_type, "data": content["data"], "metadata": content["metadata"]})
 
-    sink = BatchSink(keep)
+    sink = BatchSink(keep, footer=footer)
     for event in turn.events:
         sink.handle(event)
     sink.close()
-    end = turn.events[-1] if turn.events else None
-    if isinstance(end, TurnFinished) and end.status == "error":
-        outputs.append(_error(one_line(end.error_name) or "MicroAgiError", one_line(end.error)))
-    elif turn.status in ("interrupted", "cut"):
-        outputs.append(_error("Interrupted", "the cell was stopped"))
+    if end := turn.failure:
+        outputs.append(_error(one_line(end.name), one_line(end.line)))
     return {
         "cell_type": "code",
         "id": f"cell-{number}",
         "execution_count": turn.cell or None,
-        "metadata": {},
+        "metadata": {"tags": ["raises-exception"]} if end else {},  # a run of the whole notebook goes on behind it
         "source": plain(turn.prompt),
         "outputs": outputs,
     }

@@ -19,22 +19,26 @@ from micro_agi_kernel.frontends.transcript import Transcript
 class Sink(Transcript):
     """A transcript that becomes Jupyter messages."""
 
-    def __init__(self, send: Send) -> None:
-        super().__init__()
+    def __init__(self, send: Send, *, footer: bool) -> None:
+        super().__init__(footer=footer)
         self.send = send
 
 
 class StreamSink(Sink):
     """Lines and output are text on stdout; a subclass says how an answer is shown."""
 
-    def __init__(self, send: Send, *, seconds: float) -> None:
-        super().__init__(send)
+    def __init__(self, send: Send, *, footer: bool, seconds: float) -> None:
+        super().__init__(send, footer=footer)
         self.stream = Stream(send, seconds=seconds)
 
     def print(self, text: str, *, new_line: bool) -> None:
         if new_line:
             self.stream.start_line()
         self.stream.write(text)
+
+    def show_question(self, text: str) -> None:
+        super().show_question(text)
+        self.stream.flush()
 
     def close(self) -> None:
         super().close()
@@ -44,8 +48,8 @@ class StreamSink(Sink):
 class TerminalSink(StreamSink):
     """jupyter console: answers are text on stdout too, in order, at most 20 messages a second."""
 
-    def __init__(self, send: Send) -> None:
-        super().__init__(send, seconds=0.05)
+    def __init__(self, send: Send, *, footer: bool) -> None:
+        super().__init__(send, footer=footer, seconds=0.05)
 
     def open_answer(self) -> None:
         self.stream.start_line()
@@ -62,8 +66,8 @@ class NotebookSink(StreamSink):
 
     shows_commits = True
 
-    def __init__(self, send: Send) -> None:
-        super().__init__(send, seconds=0.1)
+    def __init__(self, send: Send, *, footer: bool) -> None:
+        super().__init__(send, footer=footer, seconds=0.1)
         self._pacer = Pacer(self._show_answer, seconds=0.06)
         self._text = ""
         self._display_id = ""
@@ -96,8 +100,8 @@ class NotebookSink(StreamSink):
 class BatchSink(Sink):
     """nbclient, papermill: one display with all of the cell, once it is over."""
 
-    def __init__(self, send: Send) -> None:
-        super().__init__(send)
+    def __init__(self, send: Send, *, footer: bool) -> None:
+        super().__init__(send, footer=footer)
         self._items: list[tuple[bool, str]] = []
         """Is it answer text, and the text."""
         self._revision: Revision | None = None
@@ -114,6 +118,11 @@ class BatchSink(Sink):
         if new_line and self._items[-1][1] and not self._items[-1][1].endswith("\n"):
             self._append("\n")
         self._append(text)
+
+    def show_question(self, text: str) -> None:
+        """What there is must be shown now after all."""
+        super().show_question(text)
+        self.close()
 
     def _append(self, text: str) -> None:
         is_answer, before = self._items[-1]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.host.arguments import invalid
 from micro_agi_kernel.host.http.failures import stream_closed
-from micro_agi_kernel.interfaces import MIB
+from micro_agi_kernel.interfaces import MIB, Approver
+from micro_agi_kernel.questions import Question, Subject
 
 if TYPE_CHECKING:
     from micro_agi_kernel.host.http.stream import HttpStream
@@ -29,10 +30,19 @@ class HttpCall:
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(MAX_AT_ONCE)
         self.lookups = asyncio.Semaphore(MAX_LOOKUPS)
+        self._asking = asyncio.Lock()
+        self._approved: set[tuple[Subject, ...]] = set()
         self._streams: dict[int, HttpStream] = {}
         self._opening = 0
         self._last = 0
         self._left = MAX_STREAMED
+
+    async def approved(self, question: Question, approver: Approver) -> None:
+        """Come back when the person says yes, or has said so in this call. Raises Refused like `Approver.approve`."""
+        async with self._asking:  # several requests to one host are one question
+            if question.subjects not in self._approved:
+                await approver.approve(question)
+                self._approved.add(question.subjects)
 
     async def add(self, open: Callable[[int], Awaitable[HttpStream]]) -> tuple[int, HttpStream]:
         """A new stream and its number; `open` is told how many bytes it may give. Raises Refused: there are enough."""

@@ -1,4 +1,4 @@
--- Shows one entry, now or at a commit, and the newest commits that changed it.
+-- Shows one entry, now or at a commit, the newest commits that changed it, and how often it was called.
 local registry = require("registry")
 
 local HISTORY = 10
@@ -19,6 +19,10 @@ local function handler(input)
     if history_err then
         return { error = history_err:message() }
     end
+    local uses, uses_err = registry.uses(input.id)
+    if uses_err then
+        return { error = uses_err:message() }
+    end
     return {
         id = entry.id,
         kind = entry.kind,
@@ -26,6 +30,7 @@ local function handler(input)
         data = entry.data,
         commit = snapshot:version():commit(),
         history = history,
+        uses = uses,
     }
 end
 

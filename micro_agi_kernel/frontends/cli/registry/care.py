@@ -26,8 +26,9 @@ from micro_agi_kernel.verify import verify_registry
 @click.command(short_help="Check every entry, commit and object.")
 @registry_option
 @click.option("--repair", "mend", is_flag=True, help="First repair what can be repaired; history is never changed.")
+@click.option("--tests", is_flag=True, help="Load every function, and run the tests that live with it.")
 @json_option
-def verify(registry_path: str | None, mend: bool, as_json: bool) -> None:
+def verify(registry_path: str | None, mend: bool, tests: bool, as_json: bool) -> None:
     """Check the registry: every file, every source, every commit by an agent against its policies, and Git's own fsck.
 
     A line for each finding; exit code 1 when one of them is a failure. --repair removes what dead writers left, takes
@@ -37,7 +38,7 @@ def verify(registry_path: str | None, mend: bool, as_json: bool) -> None:
     findings: list[Finding] = []
 
     async def work(progress: Progress) -> None:
-        async for finding in verify_registry(settings, mend=mend, progress=progress):
+        async for finding in verify_registry(settings, mend=mend, tests=tests, progress=progress):
             findings.append(finding)
             if not as_json:
                 _print(f"{finding.status} {finding.check}: {finding.message}")

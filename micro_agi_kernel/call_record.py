@@ -1,0 +1,51 @@
+"""What is remembered of calls: how often an entry ran and failed, and that one which worked no longer does."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.events import Notice
+from micro_agi_kernel.interfaces import CallContext, CallOutcome
+from micro_agi_kernel.registry import Registry
+from micro_agi_kernel.registry.uses import UseCounter, Uses
+
+
+class CallRecord:
+    """Counts the calls of a registry's entries on this machine."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.uses = UseCounter(registry.path)
+        self._registry = registry
+        self._told: set[tuple[EntryId, str]] = set()
+
+    async def ended(self, entry: Entry, outcome: CallOutcome, context: CallContext) -> None:
+        """A call of `entry` ran. The person is told, once, when a change of the entry may have broken it."""
+        version = _version_of(entry)
+        self.uses.count(entry.id, version, ok=outcome.ok)
+        if not outcome.ok and (line := await asyncio.to_thread(self._worked_before, entry.id, version)):
+            context.emit(Notice(line))
+
+    def _worked_before(self, id: EntryId, version: str) -> str | None:
+        """A line with what to do, when this version of an entry never worked and an earlier one did."""
+        earlier = self.uses.versions(id)
+        now = earlier.pop(version, Uses())
+        if (
+            (id, version) in self._told
+            or now.calls > now.failed
+            or all(old.calls == old.failed for old in earlier.values())
+        ):
+            return None
+        changed = next(self._registry.versions(1, id=id), None)
+        if changed is None:
+            return None
+        self._told.add((id, version))
+        commit = changed.commit[:10]
+        return f"{id} fails since commit {commit} changed it, and worked before: `%revert {commit} {id}` undoes that"
+
+
+def _version_of(entry: Entry) -> str:
+    """What tells versions of an entry apart that may behave differently."""
+    said = f"{sorted(entry.modules)} {entry.data.get('calls')} {entry.source}"
+    return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:16]

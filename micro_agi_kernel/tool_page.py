@@ -1,0 +1,150 @@
+"""A page about one tool, for the person: what it takes, where it comes from, what it cost and how it was used."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, Entry, EntryId
+from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.registry import Registry, Snapshot, Version
+from micro_agi_kernel.registry.cost import Cost
+from micro_agi_kernel.registry.uses import UseCounter, Uses
+from micro_agi_kernel.tool_costs import making
+from micro_agi_kernel.values import Json, money, shorten
+
+MAX_ROWS = 20
+"""Rows of a table: arguments, commits."""
+MAX_TEXT = 400
+"""Characters of one text, but for the source."""
+NEAREST = 3
+
+
+def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
+    """The page, in Markdown, of the tool of that name or id. Blocks. Raises Refused for one that there is not."""
+    entry = _named(registry.snapshot(), name)
+    versions = list(registry.versions(MAX_ROWS, id=entry.id))
+    commits, cost = making(registry, entry.id)
+    used = uses.of([entry.id]).get(entry.id, Uses())
+    facts = [
+        ("modules", _listed(entry.modules)),
+        ("imports", _listed(_texts(entry.data.get("imports")))),
+        ("calls", _listed(_texts(entry.data.get("calls")))),
+        ("tests", _listed(_test_names(entry.data.get("tests")))),
+        ("made", _origin(versions[-1]) if versions and len(versions) < MAX_ROWS else ""),
+        ("cost to make", f"{_cost(cost)} in {commits} commit{'s' * (commits != 1)}" if commits else ""),
+        ("used", f"{used.calls:,} times, {used.failed:,} of them failed" if used.calls else "never on this machine"),
+    ]
+    parts = [
+        f"**{code(str(entry.id))}**",
+        code(shorten(_one_line(entry.text("llm_description") or entry.text("comment")), MAX_TEXT)),
+        _arguments(entry.meta.get("input_schema")),
+        "\n".join(f"- {label}: {text}" for label, text in facts if text),
+        _table(("version", "commit", "time", "change", "by", "tests", "cost"), [_row(entry.id, v) for v in versions]),
+        _fenced(entry.source or ""),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def code(text: str) -> str:
+    """`text` as code of Markdown: it is others' words, which might load an image otherwise. "" of nothing."""
+    return "`{}`".format(text.replace("`", "'")) if text else ""  # longer marks could be taken for a fence
+
+
+def _named(snapshot: Snapshot, name: str) -> Entry:
+    try:
+        ids = [EntryId.parse(name if ":" in name else f"{space}:{name}") for space in _SPACES]
+    except EntryError as error:
+        raise Refused(ErrorKind.INVALID, f"{shorten(name)!r} is no tool: {error}") from error
+    for id in ids:
+        entry = snapshot.get(id)
+        if entry is not None and entry.is_tool:
+            return entry
+    known = dict.fromkeys(id.name for space in _SPACES for id in snapshot.ids(space))
+    near = difflib.get_close_matches(ids[0].name, known, NEAREST, cutoff=0.5)
+    advice = f"the nearest: {', '.join(near)}" if near else "`micro-agi registry list --type tool` shows what there is"
+    raise Refused(ErrorKind.NOT_FOUND, f"there is no tool {shorten(name)}; {advice}")
+
+
+_SPACES = (GENERATED_NAMESPACE, TOOLS_NAMESPACE)
+"""Where a name without a namespace is looked for."""
+
+
+def _arguments(schema: Json) -> str:
+    """The properties of an input schema as a table."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(schema, dict) or not isinstance(properties, dict) or not properties:
+        return "It takes no named arguments."
+    needed = schema.get("required")
+    required = needed if isinstance(needed, list) else []
+    rows = [
+        (code(_one_line(name)), _type(each), "yes" if name in required else "", _meaning(each))
+        for name, each in list(properties.items())[:MAX_ROWS]
+    ]
+    return _table(("argument", "type", "required", "meaning"), rows)
+
+
+def _type(schema: Json) -> str:
+    said = schema.get("type") if isinstance(schema, dict) else None
+    return ", ".join(code(_one_line(each)) for each in _texts([said] if isinstance(said, str) else said))
+
+
+def _meaning(schema: Json) -> str:
+    said = schema.get("description") if isinstance(schema, dict) else None
+    return code(shorten(_one_line(said), MAX_TEXT)) if isinstance(said, str) else ""
+
+
+def _texts(value: Json) -> list[str]:
+    """The texts in a list, or among the values of a mapping."""
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, str)]
+
+
+def _test_names(tests: Json) -> list[str]:
+    listed = tests if isinstance(tests, list) else []
+    names = [test.get("name") if isinstance(test, dict) else None for test in listed]
+    return [name if isinstance(name, str) else f"tests[{place}]" for place, name in enumerate(names, 1)]
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return ", ".join(code(shorten(_one_line(text), MAX_TEXT)) for text in texts)
+
+
+def _origin(first: Version) -> str:
+    said = first.trailers
+    words = [f"on {first.time:%Y-%m-%d %H:%M} by {code(_one_line(said.get('Model') or first.actor))}"]
+    if prompt := said.get("Prompt"):
+        words.append(f"for {code(_one_line(prompt))}")
+    if session := said.get("Session"):
+        cell = said.get("Cell")
+        words.append(f"in session {code(_one_line(session))}" + (f", cell {code(_one_line(cell))}" if cell else ""))
+    return " ".join(words)
+
+
+def _cost(cost: Cost) -> str:
+    return f"{money(cost.money)}, {cost.tokens:,} tokens" if cost.tokens else "not known"
+
+
+def _row(id: EntryId, version: Version) -> tuple[str, ...]:
+    said = version.trailers
+    action = next((action for action, changed in version.operations if changed == id), "")
+    texts = (action, version.actor, said.get("Tests", ""), said.get("Cost", ""))
+    time = f"{version.time:%Y-%m-%d %H:%M}"
+    return (f"v{version.number}", code(version.commit[:10]), time, *(code(_one_line(text)) for text in texts))
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join((f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *lines)) if lines else ""
+
+
+def _one_line(text: str) -> str:
+    """`text` for a line or a table's cell, which a line end or a bar would end."""
+    return " ".join(text.split()).replace("|", "/")
+
+
+def _fenced(source: str) -> str:
+    """The source in a fence that nothing in it closes; "" without one."""
+    marks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", source)), 0)
+    return f"{marks}lua\n{source.rstrip()}\n{marks}" if source else ""

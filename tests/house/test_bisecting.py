@@ -1,0 +1,130 @@
+"""Which commit broke a tool, and the line that offers to undo it when it fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from house_kit import House, create, delete, id_of, talking, tool, update
+from model_server import calls, text
+from test_bounds import command
+
+from micro_agi_kernel.bisecting import bisect
+from micro_agi_kernel.entries import AGENT, Entry
+from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.events import Notice
+from micro_agi_kernel.session import Session
+
+RIGHT = [{"name": "adds", "input": {"a": 2}, "expect": 3}, {"name": "zero", "input": {"a": 0}, "expect": 1}]
+
+
+def version(number: int, plus: str = "1", tests: Any = None) -> Entry:
+    source = f"return {{ handler = function(input) return (input.a or 0) + {plus} end }} -- {number}"
+    entry = tool("adder", source, input_schema={"type": "object"})
+    return Entry(entry.id, entry.kind, entry.meta, {**entry.data, "tests": tests or RIGHT})
+
+
+def history(house: House, *plus: str) -> list[str]:
+    """A version of the tool for each, the oldest first; their commits."""
+    commits = []
+    for number, each in enumerate(plus):
+        write = update if number else create
+        commits.append(house.write(*write(version(number, each)), actor=AGENT).commit)
+        house.write(*create(tool(f"other{number}")))
+    return commits
+
+
+@pytest.mark.parametrize("first_bad", [1, 2, 5, 8])
+async def test_the_first_commit_that_fails_is_found(house: House, first_bad: int) -> None:
+    commits = history(house, *("1" if n < first_bad else "2" for n in range(9)))
+    found = await bisect(house, id_of("app.generated:adder"), "")
+    assert (found.bad.commit, found.good.commit) == (commits[first_bad], commits[first_bad - 1])
+    assert "'adds' expected 3, got 4" in found.why
+
+
+async def test_one_test_by_name_or_as_json(house: House) -> None:
+    id = id_of("app.generated:adder")
+    commits = history(house, "1", "1 + (input.a or 0) * 0", "1 - (input.a == 2 and 9 or 0)", "2")
+    assert (await bisect(house, id, "zero")).bad.commit == commits[3]
+    assert (await bisect(house, id, "adds")).bad.commit == commits[2]
+    assert (await bisect(house, id, '{"input": {"a": 7},  "expect": 8}')).bad.commit == commits[3]
+    for wanted, why in (
+        ("none", "has no test 'none'; there are: 'adds', 'zero'"),
+        ('{"input": 1', "the test is no JSON"),
+        ('{"input": {}}', "exactly one of expect"),
+        ('{"input": {"a": 1}, "error": "x"}', f"fails since {commits[0][:10]}, its oldest version"),
+    ):
+        with pytest.raises(MicroAgiError, match=why):
+            await bisect(house, id, wanted)
+
+
+async def test_what_cannot_be_bisected_is_one_line(house: House) -> None:
+    id = id_of("app.generated:adder")
+    with pytest.raises(MicroAgiError, match=r"not found: app\.generated:adder"):
+        await bisect(house, id, "")
+    history(house, "1", "1 + 0")
+    with pytest.raises(MicroAgiError, match="passes now, nothing is broken"):
+        await bisect(house, id, "")
+    house.write(*update(tool("adder", input_schema={"type": "object"})))
+    with pytest.raises(MicroAgiError, match="has no tests; give one as JSON"):
+        await bisect(house, id, "")
+
+
+async def test_a_deleted_or_broken_version_in_between_fails(house: House) -> None:
+    [first] = history(house, "1")
+    house.write(*delete("app.generated:adder"))
+    house.push({"app/generated/adder.yaml": b"kind: ["})
+    house.push({"app/generated/adder.yaml": None})
+    house.write(*create(version(2, "2")))
+    found = await bisect(house, id_of("app.generated:adder"), "")
+    assert found.good.commit == first and "was deleted" in found.why
+
+
+async def test_the_command(house: House) -> None:
+    commits = history(house, "1", "2")
+    session = Session(house, house.settings)
+    said = await command(session, "%bisect adder")
+    assert said.startswith(f"`{commits[1][:10]}` of ") and f"`%revert {commits[1][:10]} app.generated:adder`" in said
+    assert f"`{commits[0][:10]}` was the last that passed" in said
+    assert "broke" in await command(session, '%bisect app.generated:adder {"input": {"a":  1}, "expect": 2}')
+    assert "`%bisect ID [TEST]`" in await command(session, "%help")
+
+
+async def test_a_tool_that_fails_since_its_update_is_offered_for_revert_once(house: House) -> None:
+    house.write(*create(tool("worker", "return { handler = function() return 1 end }")), actor=AGENT)
+    load, work = ("load_tool", {"id": "app.generated:worker"}), ("worker", {})
+    script = [
+        calls(load),
+        calls(work),
+        text("ok"),
+        *[calls(work), text("ok")] * 2,
+        calls(work),
+        text("ok"),
+        calls(work),
+        text("ok"),
+    ]
+    async with talking(house, script) as talk:
+
+        async def notices() -> list[str]:
+            return [event.text for event in await talk.say("go") if isinstance(event, Notice)]
+
+        assert await notices() == []
+        broken = house.write(*update(tool("worker", "return { handler = function() error('boom') end }")), actor=AGENT)
+        commit = broken.commit[:10]
+        offer = f"app.generated:worker fails since commit {commit} changed it, and worked before: "
+        assert await notices() == [f"{offer}`%revert {commit} app.generated:worker` undoes that"]
+        assert await notices() == [], "once"
+        house.write(
+            *update(tool("worker", "return { handler = function(i) error('never worked, another way') end }")),
+            actor=AGENT,
+        )
+        assert len(await notices()) == 1
+        house.write(*update(tool("worker", "return { handler = function() return 1 end }")), actor=AGENT)
+        assert await notices() == []
+
+
+async def test_a_new_tool_that_fails_is_nothing_to_revert(house: House) -> None:
+    house.write(*create(tool("never", "return { handler = function() error('boom') end }")), actor=AGENT)
+    for _ in range(3):
+        await house.run("app.generated:never", {})
+    assert not [event for event in house.events if isinstance(event, Notice)]
