@@ -8,6 +8,13 @@ from pathlib import Path
 
 import pytest
 
+LONG = ("tests/test_examples.py", "tests/test_packaging.py", "tests/test_console.py", "tests/house/test_corpus.py")
+"""Files that take long: they begin first, so that of several processes none waits for another at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -95,13 +95,13 @@ def attempt(source: str, env: Any, hints: Any = None, *, boolean: bool = False) 
         return f"{type(error).__name__}: {error}"
 
 
-@settings(deadline=None, max_examples=20_000 if FULL else 300)
+@settings(deadline=None, max_examples=20_000 if FULL else 150)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12).map("".join), values)
 def test_any_text_is_an_expression_or_an_error(source: str, env: Any) -> None:
     attempt(source, env)
 
 
-@settings(deadline=None, max_examples=20_000 if FULL else 400)
+@settings(deadline=None, max_examples=20_000 if FULL else 200)
 @given(st.data())
 def test_any_values_meet_any_builtin(data: st.DataObject) -> None:
     """Called through variables, so that the checker knows nothing."""
@@ -114,7 +114,7 @@ def test_any_values_meet_any_builtin(data: st.DataObject) -> None:
         attempt(wrapped, env, env)
 
 
-@settings(deadline=None, max_examples=20_000 if FULL else 400)
+@settings(deadline=None, max_examples=20_000 if FULL else 200)
 @given(st.data())
 def test_any_values_meet_any_operator(data: st.DataObject) -> None:
     operator = data.draw(st.sampled_from(OPERATORS))
@@ -150,7 +150,7 @@ def mutated(source: str, generator: random.Random) -> str:
 def test_mutations_of_real_expressions_are_expressions_or_errors() -> None:
     cases, envs = vectors("expr.jsonl.gz"), vectors("expr_envs.json")
     generator = random.Random(20_240_229)
-    for case in generator.choices(cases, k=200_000 if FULL else 4_000):
+    for case in generator.choices(cases, k=200_000 if FULL else 2_000):
         source = mutated(case["expr"], generator)
         env = envs[case["env"]]
         attempt(source, env)

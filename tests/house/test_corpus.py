@@ -28,7 +28,7 @@ FAULTY = sorted((CORPUS / "faulty").glob("*.yaml"))
 @pytest_asyncio.fixture(loop_scope="session")
 async def hasty_house(enter: Callable[..., House]) -> AsyncIterator[House]:
     """A house whose tools have a second, so that endless loops end soon."""
-    house = enter(sandbox=SandboxSettings(timeout=1))
+    house = enter(sandbox=SandboxSettings(timeout=0.5))
     yield house
     await house.close()
 
