@@ -76,7 +76,10 @@ async def stopped(talk: Talk, prompt: str, after: float) -> bool:
 def results(talk: Talk, prompt: str) -> list[Any]:
     """What the model reads of the calls that it made for `prompt`."""
     messages = talk.requests[-1].body["messages"]
-    start = next(n for n, message in enumerate(messages) if message["role"] == "user" and message["content"] == prompt)
+    asked = (n for n, message in enumerate(messages) if message["role"] == "user" and message["content"] == prompt)
+    start = next(asked, None)
+    if start is None:  # stopped before it was said
+        return []
     turn = messages[start + 1 :]
     end = next((n for n, message in enumerate(turn) if message["role"] == "user"), len(turn))
     return [json.loads(message["content"]) for message in turn[:end] if message["role"] == "tool"]
