@@ -8,13 +8,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, EntryId, Operation
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND
-from micro_agi_kernel.permissions import Permissions, denied
+from micro_agi_kernel.permissions import AGENT_SCOPE, Permissions, denied
 from micro_agi_kernel.policy import Decision
+from micro_agi_kernel.profiles import policies_of
 from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.values import shorten
 
-_APPROVED = re.compile(r"asked \(.+\), approved by user:\S.*")
+_APPROVED = re.compile(r"asked \((\S+?)(?: and (\d{1,4}) more)?\), approved by user:\S.*")
+_POLICY_LINE = re.compile(rb"^[ \t]*policy[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_MAX_NAMED = 100
+"""Characters of a policy's name in a trailer."""
 
 
 def judge(
@@ -53,12 +57,28 @@ def judge(
 def approval_trailer(policies: Sequence[str], person: str) -> str:
     """The value of the `Policy:` trailer of what `policies` wanted asked, and `person` approved."""
     more = f" and {len(policies) - 1} more" if len(policies) > 1 else ""
-    return f"asked ({shorten(policies[0], 100)}{more}), approved by user:{person}"
+    return f"asked ({shorten(policies[0], _MAX_NAMED)}{more}), approved by user:{person}"
 
 
-def says_approved(trailer: str) -> bool:
-    """Whether a `Policy:` trailer says that a person approved."""
-    return _APPROVED.fullmatch(trailer) is not None
+def says_approved(trailer: str, policies: Sequence[str]) -> bool:
+    """Whether a `Policy:` trailer says that a person approved what `policies`, those of the registry, wanted asked.
+
+    It names one of them, and how many there were: at least so many, since a profile may have asked as well. Where it
+    names a profile's, which no commit holds, only the number can be checked.
+    """
+    match = _APPROVED.fullmatch(trailer)
+    if match is None:
+        return False
+    named, count = match[1], 1 + int(match[2] or 0)
+    if named in {str(policy.id) for policy in policies_of("guarded")[AGENT_SCOPE]}:
+        return count > len(policies)
+    return named in {shorten(policy, _MAX_NAMED) for policy in policies} and count >= len(policies)
+
+
+def claims_approval(message: bytes) -> bool:
+    """Whether a commit may look to whoever reads it, by whichever means, as if a person had approved it."""
+    line = _POLICY_LINE.search(message)
+    return line is not None and b"approved" in message[line.end() :].lower()
 
 
 def _check_operation(operation: Operation, built_in: Collection[str]) -> None:

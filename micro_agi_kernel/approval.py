@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -19,20 +20,19 @@ from typing import TypeAlias
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, to_files
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.events import Asked, Event
+from micro_agi_kernel.interfaces import Library
 from micro_agi_kernel.policy import Decision
 from micro_agi_kernel.questions import Answer, Question, Subject, not_approved
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.sandbox.call import clock_stopped
-from micro_agi_kernel.values import Value, shorten
+from micro_agi_kernel.values import Value
 
 Ask: TypeAlias = Callable[[Question], Awaitable[Answer]]
 """A front end's way to its person; cancelling it takes the question back."""
 
 _HTTP = "http_client"
-_HOST = re.compile(r"https?://([A-Za-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?)")
-_MAX_HOSTS = 20
-_MAX_INPUT = 1_000
-"""Characters of the input of a call that are shown."""
+_NAME = r"""[^\s/?#\\"'`<>(){}\[\],;|]"""
+_AUTHORITY = re.compile(rf"https?://({_NAME}*\[[0-9a-f:.]+\](?::\d{{1,5}})?|{_NAME}+)", re.IGNORECASE)
 _MAX_COMPARED = 1_000_000
 """Lines before times lines after that are compared: the time grows with that, and a model chooses them."""
 
@@ -46,7 +46,7 @@ class Standing:
 
     async def settle(self, ask: Ask, always: set[Subject]) -> None:
         """Get the answer, unless one for the whole session is in `always`, which gets a new one."""
-        wanted = set(self.question.subjects)
+        wanted = set(self.question.covers)
         if self.answer.done():
             return
         if wanted <= always:
@@ -57,7 +57,7 @@ class Standing:
             await asyncio.wait({asking, self.answer}, return_when=asyncio.FIRST_COMPLETED)
             if asking.done():
                 if (answer := asking.result()) == "always":
-                    always |= wanted
+                    always |= {*wanted, *_updates(wanted)}
                 self._give(answer)
         finally:
             if asking.cancel():
@@ -87,7 +87,7 @@ class Approvals:
 
     async def approve(self, question: Question) -> None:
         """See interfaces.Approver."""
-        if self._always.issuperset(question.subjects):
+        if self._always.issuperset(question.covers):
             return
         answer: Answer = "nobody"
         if self._pass_on is not None:
@@ -119,23 +119,42 @@ def asks_write(
     )
 
 
-def asks_tool(asked: Iterable[tuple[Subject, Decision]], entry: Entry, asker: str, about: str) -> Question:
-    """May a tool be loaded, or called? `asked` is as in `asks_write`."""
+def asks_tool(
+    asked: Iterable[tuple[Subject, Decision]],
+    entry: Entry,
+    asker: str,
+    about: str,
+    libraries: Iterable[Library] = (),
+) -> Question:
+    """May a tool be loaded, or called? `asked` is as in `asks_write`; `libraries` are those that it imports."""
     asked = tuple(asked)
     subjects, policies = tuple(subject for subject, _ in asked), _policies(decision for _, decision in asked)
-    return Question(subjects, asker, policies, about, modules=entry.modules, hosts=_hosts([entry]))
+    code = _digest(entry, libraries)
+    return Question(subjects, asker, policies, about, modules=entry.modules, hosts=_hosts([entry]), code=code)
 
 
 def asks_request(entry: Entry, url: str, decision: Decision) -> Question:
     """May a tool ask the host of `url`, which is in its normal form?"""
-    host = url.partition("://")[2].partition("/")[0]
-    subject = ("http_client.request", host)
+    scheme, _, rest = url.partition("://")
+    subject = ("http_client.request", f"{scheme}://{rest.partition('/')[0]}")
     return Question((subject,), f"tool:{entry.id}", _policies([decision]), about=url)
 
 
 def shown_input(input: Value) -> str:
     """The input of a call, for a question about it."""
-    return f"input: {shorten(json.dumps(input, ensure_ascii=False, default=repr), _MAX_INPUT)}"
+    return f"input: {json.dumps(input, ensure_ascii=False, default=repr)}"
+
+
+def _updates(subjects: Iterable[Subject]) -> Iterator[Subject]:
+    """The updates of what is created: the next write of an entry that is there is no other thing."""
+    return (("registry.update", resource) for action, resource in subjects if action == "registry.create")
+
+
+def _digest(entry: Entry, libraries: Iterable[Library]) -> str:
+    """Another one for every change of the entry or of a library."""
+    files = sorted(to_files(entry).items())
+    imported = sorted((library.source, sorted(library.imports.items())) for library in libraries)
+    return hashlib.sha256(repr((files, imported)).encode(errors="surrogatepass")).hexdigest()
 
 
 def _policies(decisions: Iterable[Decision]) -> tuple[str, ...]:
@@ -146,8 +165,17 @@ def _hosts(entries: Iterable[Entry]) -> tuple[str, ...] | None:
     asking = [entry for entry in entries if _HTTP in entry.modules]
     if not asking:
         return None
-    said = " ".join(f"{entry.source} {json.dumps(entry.data.get('tests'))}" for entry in asking)
-    return tuple(sorted({host.lower() for host in _HOST.findall(said)})[:_MAX_HOSTS])
+    said = " ".join(f"{entry.source} {json.dumps(entry.data.get('tests'), ensure_ascii=False)}" for entry in asking)
+    return tuple(sorted({_host(authority) for authority in _AUTHORITY.findall(said)} - {""}))
+
+
+def _host(authority: str) -> str:
+    """The host and port of what stands in a URL, as ASCII: no letter can pass for another one."""
+    host = authority.rpartition("@")[2].rstrip(".:").lower()
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return host.encode("ascii", "backslashreplace").decode()
 
 
 def _present(before: Snapshot, id: EntryId) -> Entry | None:

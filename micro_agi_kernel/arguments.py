@@ -11,15 +11,18 @@ from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.imports import import_jsonschema
 from micro_agi_kernel.lua_modules._json_schema import check_schema, problems
 from micro_agi_kernel.lua_modules._json_text import parse
-from micro_agi_kernel.lua_modules._json_work import BadSchema
+from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema
 from micro_agi_kernel.values import Json, Value, shorten
 
+UNFIT = "the arguments do not fit the input_schema"
+"""How the line begins about what does not fit."""
 
-def check_arguments(entry: Entry, input: Value) -> None:
+
+def check_arguments(entry: Entry, input: Value, steps: int = MAX_STEPS) -> None:
     """Raise Refused unless `input` is as the entry's `meta.input_schema` says; the line is for a model to act on.
 
     No input is no arguments. A member that is null is as good as none: Lua never sees it. What is an empty table in
-    Lua may be an object and an array. An entry without a schema takes anything.
+    Lua may be an object and an array. An entry without a schema takes anything. `steps` are what a validation may cost.
     """
     schema = entry.meta.get("input_schema")
     text = schema if isinstance(schema, str) else json.dumps(schema)
@@ -30,21 +33,24 @@ def check_arguments(entry: Entry, input: Value) -> None:
     except (ValueError, RecursionError) as error:
         raise Refused(ErrorKind.INVALID, f"the arguments of {entry.id}: {error}") from error
     try:
-        found = schema_problems(text, given)
+        found = schema_problems(text, given, steps)
         if found and (less := _without_nulls(given)) != given:
-            left = schema_problems(text, less)
+            left = schema_problems(text, less, steps)
             found = left and ([line for line in found if line in left] or found)  # nulls that do no harm are left out
     except BadSchema as error:
         raise Refused(ErrorKind.INVALID, f"{entry.id}: its input_schema cannot be used: {error}") from error
     if found:
-        line = f"the arguments do not fit the input_schema of {entry.id}: {'; '.join(found)}"
+        line = f"{UNFIT} of {entry.id}: {'; '.join(found)}"
         raise Refused(ErrorKind.INVALID, f"{line}{_taken(schema)}")
 
 
-def schema_problems(schema: str, given: Value) -> list[str]:
-    """What is wrong with `given` by the text of a JSON Schema, none when it fits. Raises BadSchema."""
+def schema_problems(schema: str, given: Value, steps: int = MAX_STEPS) -> list[str]:
+    """What is wrong with `given` by the text of a JSON Schema, none when it fits. Raises BadSchema.
+
+    It raises that too when the validation takes more than `steps`.
+    """
     with _checking():
-        return problems(schema, True, given, True)
+        return problems(schema, True, given, True, steps)
 
 
 def require_usable(schema: str) -> None:

@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.registry import Version
 from micro_agi_kernel.tool_tests import read_tests
 from micro_agi_kernel.values import Json
@@ -40,6 +42,8 @@ async def bisect(house: Workspace, id: EntryId, wanted: str) -> Broken:
     entry = await asyncio.to_thread(snapshot.get, id)
     if entry is None:
         raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
+    if entry.kind != FUNCTION_KIND:
+        raise Refused(ErrorKind.INVALID, f"{id} is no function: only these have tests")
     tests = _tests(entry, wanted)
     versions = await asyncio.to_thread(lambda: list(house.registry.versions(MOST_VERSIONS, id=id)))
 
@@ -64,27 +68,23 @@ async def bisect(house: Workspace, id: EntryId, wanted: str) -> Broken:
 
 def _tests(entry: Entry, wanted: str) -> Sequence[Json]:
     """The tests to run, as JSON. Raises Refused when there are none of that name."""
-    listed = entry.data.get("tests", [])
-    named = (
-        {test.name: item for test, item in zip(read_tests(entry), listed, strict=True)}
-        if isinstance(listed, list)
-        else {}
-    )
     if wanted.startswith("{"):
         try:
             tests: list[Json] = [json.loads(wanted)]
-            read_tests(replace(entry, data={**entry.data, "tests": tests}))
         except (ValueError, RecursionError) as error:
             raise Refused(ErrorKind.INVALID, f"the test is no JSON: {error}") from error
+        read_tests(replace(entry, data={**entry.data, "tests": tests}))
         return tests
-    if wanted and wanted not in named:
-        there = ", ".join(map(repr, named)) or "none"
+    names = [test.name for test in read_tests(entry)]
+    listed = cast(list[Json], entry.data.get("tests", []))
+    if wanted and wanted not in names:
+        there = ", ".join(map(repr, names)) or "none"
         raise Refused(
             ErrorKind.NOT_FOUND, f"{entry.id} has no test {wanted!r}; there are: {there}; or give one as JSON"
         )
-    if not named:
+    if not names:
         raise Refused(ErrorKind.INVALID, f'{entry.id} has no tests; give one as JSON, {{"input": {{}}, "expect": 1}}')
-    return [named[wanted]] if wanted else list(named.values())
+    return [item for name, item in zip(names, listed, strict=True) if wanted in ("", name)]
 
 
 async def _problem(house: Workspace, id: EntryId, version: Version, tests: Sequence[Json]) -> str | None:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from functools import lru_cache
 
+from micro_agi_kernel.code_hash import code_hash
 from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.errors import EntryError, ErrorKind
 from micro_agi_kernel.events import Notice
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry.uses import UseCounter, Uses
+
+MOST_WALKED = 100
+"""Commits of an entry among which the one is looked for that brought what runs now."""
+
+_BROKEN = frozenset(
+    {
+        *(ErrorKind.UNKNOWN, ErrorKind.INTERNAL, ErrorKind.SYNTAX, ErrorKind.CRASHED),
+        *(ErrorKind.TIMEOUT, ErrorKind.MEMORY_LIMIT, ErrorKind.OUTPUT_LIMIT, ErrorKind.CALL_LIMIT),
+    }
+)
+"""How a tool fails that is broken; other kinds are what it says of its input."""
 
 
 class CallRecord:
@@ -24,7 +38,8 @@ class CallRecord:
         """A call of `entry` ran. The person is told, once, when a change of the entry may have broken it."""
         version = _version_of(entry)
         self.uses.count(entry.id, version, ok=outcome.ok)
-        if not outcome.ok and (line := await asyncio.to_thread(self._worked_before, entry.id, version)):
+        is_broken = outcome.error is not None and outcome.error.kind in _BROKEN
+        if is_broken and (line := await asyncio.to_thread(self._worked_before, entry.id, version)):
             context.emit(Notice(line))
 
     def _worked_before(self, id: EntryId, version: str) -> str | None:
@@ -37,15 +52,29 @@ class CallRecord:
             or all(old.calls == old.failed for old in earlier.values())
         ):
             return None
-        changed = next(self._registry.versions(1, id=id), None)
-        if changed is None:
+        changed = ""
+        for step in self._registry.versions(MOST_WALKED, id=id):
+            try:
+                then = self._registry.snapshot(step.commit).get(id)
+            except EntryError:
+                break
+            if then is None or _version_of(then) != version:
+                break
+            changed = step.commit
+        if not changed:
             return None
         self._told.add((id, version))
-        commit = changed.commit[:10]
+        commit = changed[:10]
         return f"{id} fails since commit {commit} changed it, and worked before: `%revert {commit} {id}` undoes that"
 
 
 def _version_of(entry: Entry) -> str:
     """What tells versions of an entry apart that may behave differently."""
-    said = f"{sorted(entry.modules)} {entry.data.get('calls')} {entry.source}"
+    named = [entry.data.get(field) for field in ("imports", "calls", "method")]
+    said = f"{sorted(entry.modules)} {named} {_code(entry.source or '')}"
     return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:16]
+
+
+@lru_cache(maxsize=256)
+def _code(source: str) -> str:
+    return code_hash(source) or source

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from micro_agi_kernel.entries import Entry, EntryId, Operation
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.interfaces import Library, Program, Sandbox
 from micro_agi_kernel.kind_checks import check_kind
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
-from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.permissions import FUNCS, Permissions
 from micro_agi_kernel.programs import State, check_calls, find_libraries
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.testing import ClosedHost, ToolTesting
@@ -31,6 +32,25 @@ class Checked:
     """The first thing wrong with each entry; what is sound is not in it."""
     passed: int
     """Tests."""
+
+
+_Reached: TypeAlias = list[Entry | None] | None
+
+
+class NotTested(Refused):
+    """No time was left for loading and testing an entry; nothing is wrong with it."""
+
+
+@dataclass(slots=True)
+class Rounds:
+    """What several checks in a row share, all of them by the policies of one snapshot: time, and what tests said."""
+
+    seconds: float
+    """For loading and testing, all of it together; they begin with the first check."""
+    deadline: float | None = None
+    """On the clock of the event loop."""
+    said: dict[EntryId, tuple[_Reached, int | Refused]] = field(default_factory=dict)
+    """By what was loaded and tested: all that it reached, itself the first, and what came of it."""
 
 
 class Checks:
@@ -55,27 +75,53 @@ class Checks:
         found |= await self._compile([entry for entry in entries if entry.id not in found])
         return {entry.id: found[entry.id] for entry in entries if entry.id in found}
 
-    async def all(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> Checked:
-        """The same and what functions call, and they are loaded and tested, in the jail and without a network."""
+    async def all(
+        self, entries: Sequence[Entry], snapshot: Snapshot, state: State, rounds: Rounds | None = None
+    ) -> Checked:
+        """The same and what functions call, and they are loaded and tested, in the jail and without a network.
+
+        With `rounds`, what was tested is not tested again, and a refusal is NotTested where the time was over.
+        """
         refusals = await asyncio.to_thread(self._check_kinds, entries, snapshot, state)
         rest = [entry for entry in entries if entry.id not in refusals]
         refusals |= await asyncio.to_thread(self.calls, rest, snapshot, state)
         rest = [entry for entry in rest if entry.id not in refusals]
         refusals |= await self._compile([entry for entry in rest if entry.kind != FUNCTION_KIND])
-        tested = await self._test([entry for entry in rest if entry.kind == FUNCTION_KIND], snapshot, state)
+        tested = await self._test([entry for entry in rest if entry.kind == FUNCTION_KIND], snapshot, state, rounds)
         refusals |= {id: said for id, said in tested.items() if isinstance(said, Refused)}
         passed = sum(said for said in tested.values() if isinstance(said, int))
         return Checked({entry.id: refusals[entry.id] for entry in entries if entry.id in refusals}, passed)
 
-    async def _test(self, functions: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, int | Refused]:
+    async def _test(
+        self, functions: Sequence[Entry], snapshot: Snapshot, state: State, rounds: Rounds | None
+    ) -> dict[EntryId, int | Refused]:
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def one(entry: Entry) -> int | Refused:
             async with turns:
-                return await self._testing.run(entry, snapshot, state)
+                if rounds is None:
+                    return await self._testing.run(entry, snapshot, state)
+                return await self._test_once(entry, snapshot, state, rounds)
 
         results = await asyncio.gather(*map(one, functions))
         return {entry.id: said for entry, said in zip(functions, results, strict=True)}
+
+    async def _test_once(self, entry: Entry, snapshot: Snapshot, state: State, rounds: Rounds) -> int | Refused:
+        reached = await asyncio.to_thread(_reached, entry, state)
+        known = rounds.said.get(entry.id)
+        if reached is not None and known is not None and known[0] == reached:
+            return known[1]
+        if rounds.deadline is None:
+            rounds.deadline = asyncio.get_running_loop().time() + rounds.seconds
+        try:
+            async with asyncio.timeout_at(rounds.deadline) as clock:
+                said = await self._testing.run(entry, snapshot, state)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return NotTested(ErrorKind.UNAVAILABLE, f"{entry.id}: the {rounds.seconds:g} s for all tests were over")
+        rounds.said[entry.id] = (reached, said)
+        return said
 
     def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
         found: dict[EntryId, Refused] = {}
@@ -122,6 +168,26 @@ class Checks:
                         text = problem.decode(errors="replace") if isinstance(problem, bytes) else str(problem)
                         found[entry.id] = Refused(ErrorKind.SYNTAX, text)
         return found
+
+
+def _reached(entry: Entry, state: State) -> _Reached:
+    """`entry` and all that it imports or calls, directly or not: what its tests depend on. None: nobody can say."""
+    found: dict[EntryId, Entry | None] = {entry.id: entry}
+    waiting = [entry]
+    try:
+        while waiting:
+            at = waiting.pop()
+            lua = read_lua(at)
+            if FUNCS in at.modules and not lua.calls:  # it may call whatever it likes
+                return None
+            for id in (*lua.imports.values(), *lua.calls):
+                if id not in found:
+                    found[id] = other = state(id)
+                    if other is not None and other.kind in LUA_KINDS:
+                        waiting.append(other)
+    except EntryError:  # one of them is broken
+        return None
+    return [*found.values()]
 
 
 def resulting(operations: Iterable[Operation], snapshot: Snapshot) -> State:

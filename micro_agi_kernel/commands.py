@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from micro_agi_kernel.approval import Ask
 from micro_agi_kernel.bisecting import bisect as find_breaking
-from micro_agi_kernel.entries import GENERATED_NAMESPACE, EntryId
+from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import Event, Spent, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Provenance
@@ -42,18 +42,18 @@ async def show_help(session: Session, context: CallContext) -> str:
 async def revert(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
     """Undo what the commit REV did, or what it did to the entry ID."""
     house = session.workspace
-    return _listed(await revert_commit(house.registry, house.publishing, context, rev, _parsed(id)))
+    return _listed(await revert_commit(house.registry, house.publishing, context, rev, _named(session, id)))
 
 
 async def restore(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
     """Bring back the registry, or the entry ID, as it was at REV."""
     house = session.workspace
-    return _listed(await restore_state(house.registry, house.publishing, context, rev, _parsed(id)))
+    return _listed(await restore_state(house.registry, house.publishing, context, rev, _named(session, id)))
 
 
 async def bisect(session: Session, context: CallContext, id: str, *test: str) -> str:
     """Find the commit since which the tool ID fails its tests, or the one TEST: its name, or as JSON."""
-    tool = _parsed(id if ":" in id else f"{GENERATED_NAMESPACE}:{id}")
+    tool = _named(session, id)
     assert tool is not None
     found = await find_breaking(session.workspace, tool, "".join(test).strip())
     bad, good = found.bad, found.good
@@ -171,8 +171,13 @@ def _usage(name: str) -> str:
     return " ".join((f"%{name}", *words))
 
 
-def _parsed(id: str | None) -> EntryId | None:
-    return EntryId.parse(id) if id is not None else None
+def _named(session: Session, id: str | None) -> EntryId | None:
+    """An id, or the name of a tool: of a generated one, unless only a built-in has that name."""
+    if id is None or ":" in id:
+        return None if id is None else EntryId.parse(id)
+    generated, built_in = (EntryId.parse(f"{space}:{id}") for space in (GENERATED_NAMESPACE, TOOLS_NAMESPACE))
+    snapshot = session.workspace.registry.snapshot()
+    return built_in if snapshot.has(built_in) and not snapshot.has(generated) else generated
 
 
 def _listed(done: RolledBack) -> str:

@@ -63,4 +63,6 @@ class Functions:
         entry, program, asked = self._programs.of_call(id, input, context, snapshot, snapshot.get)
         check_arguments(entry, input)
         asker = f"tool:{context.callers[-1].id}" if context.callers else context.actor
-        return entry, program, asks_tool(asked, entry, asker, shown_input(input)) if asked else None
+        if not asked:
+            return entry, program, None
+        return entry, program, asks_tool(asked, entry, asker, shown_input(input), program.libraries.values())

@@ -8,12 +8,12 @@ made it. What is broken can only be left. What a commit says about itself gives 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from micro_agi_kernel.agent_rules import judge
-from micro_agi_kernel.checks import resulting
+from micro_agi_kernel.checks import NotTested, Rounds, resulting
 from micro_agi_kernel.entries import (
     GENERATED_NAMESPACE,
     MAX_FILE_BYTES,
@@ -32,6 +32,9 @@ from micro_agi_kernel.registry.sharing.merging import Incoming, Subject, incomin
 from micro_agi_kernel.workspace import Workspace
 
 ALL = "all"
+
+TEST_SECONDS = 120.0
+"""For the tests of all that one pull brings, together: a tool with 20 of 5 s is still heard, if it comes first."""
 
 Fate = Literal["taken", "waiting", "conflict", "refused", "left"]
 SETTLED: tuple[Fate, ...] = ("taken", "left")
@@ -115,8 +118,11 @@ async def examine(
             changes[each.subject] = await asyncio.to_thread(_change, ours, theirs, each.subject)
         except (Refused, EntryError) as error:
             refused[each.subject] = str(error)
-    for id, refusal in (await _faults(workspace, ours, changes.values())).items():
-        refused[id] = str(refusal)
+    rounds = Rounds(TEST_SECONDS)
+    aside = {each.subject for each in found if _is_left(each, decision, left)}
+    untested: dict[Subject, str] = {}
+    for id, refusal in (await _faults(workspace, ours, changes.values(), rounds, aside)).items():
+        (untested if isinstance(refusal, NotTested) else refused)[id] = _why(refusal)
         del changes[id]
     waiting = await asyncio.to_thread(_waiting, workspace, ours, found, changes, is_trusted)
     plan = Plan(ours, theirs)
@@ -125,8 +131,10 @@ async def examine(
         name = str(each.subject)
         last = each.theirs[0] if each.theirs else theirs.commit
         fate, why = _judged(each, last, refused, waiting)
-        if decision.rejects(name) or (left.get(name) == each.state and not decision.accepts(name)):
+        if each.subject in aside:
             fate, why, plan.left[name] = "left", "", each.state
+        elif each.subject in untested:  # whatever the person says: it may be broken
+            fate, why = "waiting", untested[each.subject]
         elif fate in ("waiting", "conflict") and decision.accepts(name):
             fate, why = "taken", ""
         if fate == "taken":
@@ -138,29 +146,44 @@ async def examine(
         action = _action(ours, theirs, each.subject)
         plan.items.append(Item(each.subject, action, fate, clean(why, MAX_PATH), each.ours, last))
     if len(plan.changes) < len(changes):
-        await _hold_back(workspace, plan)
+        await _hold_back(workspace, plan, rounds)
     return plan
 
 
-async def _hold_back(workspace: Workspace, plan: Plan) -> None:
+async def _hold_back(workspace: Workspace, plan: Plan, rounds: Rounds) -> None:
     """Let those wait that import what is not taken with them."""
-    while faults := await _faults(workspace, plan.ours, plan.changes):
+    while faults := await _faults(workspace, plan.ours, plan.changes, rounds):
         plan.changes = [
             change for change in plan.changes if not (isinstance(change, Operation) and change.id in faults)
         ]
         plan.items = [
-            replace(item, fate="waiting", why=clean(str(faults[item.subject]), MAX_PATH))
+            replace(item, fate="waiting", why=clean(_why(faults[item.subject]), MAX_PATH))
             if isinstance(item.subject, EntryId) and item.subject in faults
             else item
             for item in plan.items
         ]
 
 
-async def _faults(workspace: Workspace, ours: Snapshot, changes: Iterable[Change]) -> dict[EntryId, Refused]:
-    """What is wrong with the entries that `changes`, all of them on top of ours, would write."""
+async def _faults(
+    workspace: Workspace, ours: Snapshot, changes: Iterable[Change], rounds: Rounds, aside: Collection[Subject] = ()
+) -> dict[EntryId, Refused]:
+    """What is wrong with the entries that `changes`, all of them on top of ours, would write, but for those `aside`."""
     operations = [change for change in changes if isinstance(change, Operation)]
     entries = [operation.entry for operation in operations if operation.entry is not None]
-    return (await workspace.checks.all(entries, ours, resulting(operations, ours))).refusals
+    entries = [entry for entry in entries if entry.id not in aside]
+    return (await workspace.checks.all(entries, ours, resulting(operations, ours), rounds)).refusals
+
+
+def _why(refusal: Refused) -> str:
+    if isinstance(refusal, NotTested):
+        return f"not tested yet: the tests of one pull have {TEST_SECONDS:g} s together; pull again for the rest"
+    return str(refusal)
+
+
+def _is_left(each: Incoming, decision: Decision, left: Mapping[str, str]) -> bool:
+    """Whether the person leaves it, by what they say now or said before of the same."""
+    name = str(each.subject)
+    return decision.rejects(name) or (left.get(name) == each.state and not decision.accepts(name))
 
 
 def _change(ours: Snapshot, theirs: Snapshot, subject: Subject) -> Change:

@@ -31,6 +31,8 @@ MAX_DESCRIPTION = 2_000
 MAX_SCHEMA = 16_000
 MAX_SCHEMA_DEPTH = 32
 
+_LONE_RETURN = re.compile(r"\r(?!\n)")
+
 _SCHEMA = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
 
 _MERGED = ("properties", "$defs")
@@ -56,6 +58,9 @@ def _check_lua(entry: Entry) -> None:
         raise EntryError(f"source: {what}: leave out what is not needed")
     if source.startswith("\x1b"):
         raise EntryError("source: Lua text is required, not compiled code")
+    if alone := _LONE_RETURN.search(source):  # Lua goes on in a new line there, and a diff shows it in the old one
+        line = source.count("\n", 0, alone.start()) + 1
+        raise EntryError(f"source: line ends are \\n: in line {line} stands a \\r without one")
 
 
 def _check_library(entry: Entry) -> None:

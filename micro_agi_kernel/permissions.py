@@ -1,4 +1,4 @@
-"""Who may do what, now: the scopes of `policies.md`, loaded from a snapshot of the registry.
+"""Who may do what, now: the scopes of policies, loaded from a snapshot of the registry.
 
 Two scopes exist. `app:agent_security` is asked for what the agent writes; undefined means allowed.
 `app:tool_security` is asked for what a tool does; undefined means allowed, but for the actions of
@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry
+from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.policy import Actor, Decision, Policy, Scope, load_scope
 from micro_agi_kernel.registry import Registry, Snapshot
@@ -21,7 +21,7 @@ from micro_agi_kernel.values import shorten
 AGENT_SCOPE = "app:agent_security"
 TOOL_SCOPE = "app:tool_security"
 
-AGENT_ACTOR = Actor("service:agent", {"role": "agent"})
+AGENT_ACTOR = Actor(AGENT, {"role": "agent"})
 
 ONLY_ON_ALLOW = frozenset(
     {"lua.module", "http_client.private_ip", "http_client.insecure_tls", "http_client.unix_socket"}

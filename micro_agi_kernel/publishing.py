@@ -1,7 +1,7 @@
 """The one place that writes the registry: policies, checks and tests, then one commit.
 
 `prepare` asks everything that takes time (policies, the checks, the tools' own tests in the jail) against a
-pinned commit; `commit` then writes under the registry's lock, where nothing slow may happen. When
+pinned commit; `_commit` then writes under the registry's lock, where nothing slow may happen. When
 another writer came in between, what was prepared no longer counts and is done again.
 """
 

@@ -26,13 +26,13 @@ class Question:
     """
 
     subjects: tuple[Subject, ...]
-    """At least one. "Always" is about these, for HTTP about the host."""
+    """At least one; for HTTP the resource is scheme and host. Of what is created "always" is about its updates too."""
     asker: str
     """"service:agent", or "tool:<id>"."""
     policies: tuple[str, ...]
     """Those that say "ask"."""
     about: str = ""
-    """One line more: what the tool says of itself, the input of a call, the URL of a request."""
+    """One line more: what the tool says of itself, the input of a call, method and URL of a request."""
     diff: str = ""
     """What would be written, against what stands there: a line begins with +, - or a space. Sources come first."""
     modules: tuple[str, ...] = ()
@@ -40,6 +40,13 @@ class Question:
     """Those that source and tests name, where http_client may be required; it may ask for others too."""
     tests: int | None = None
     """How many passed; None where none were run."""
+    code: str = ""
+    """A digest of what is loaded or called: "always" holds as long as that stays the same. Empty: nothing is."""
+
+    @property
+    def covers(self) -> frozenset[Subject]:
+        """What "always" as the answer is about."""
+        return frozenset((action, f"{resource} {self.code}".rstrip()) for action, resource in self.subjects)
 
     def __str__(self) -> str:
         named = [f"{action} on {_printable(resource)}" for action, resource in self.subjects[:_NAMED]]

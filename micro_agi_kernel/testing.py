@@ -1,4 +1,4 @@
-"""Loading and testing a tool before it is committed: in the jail, with no host but the network of its test.
+"""Loading and testing tools, above all before they are committed: in the jail, with no host but a test's own network.
 
 What a tool calls runs with it: in the jail too, on the same network and by the same clock.
 """
@@ -9,21 +9,22 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from micro_agi_kernel.arguments import check_arguments, schema_problems
+from micro_agi_kernel.arguments import UNFIT, check_arguments, schema_problems
 from micro_agi_kernel.entries import Entry, EntryId
-from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
 from micro_agi_kernel.host.funcs import FuncsService
 from micro_agi_kernel.host.http_client import HttpService
 from micro_agi_kernel.host.service import Grant, Host, Service
 from micro_agi_kernel.imports import importing
 from micro_agi_kernel.interfaces import Allowance, CallContext, CallOutcome, Program, Sandbox
-from micro_agi_kernel.lua_modules._json_work import BadSchema
+from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.programs import Programs, State
 from micro_agi_kernel.registry import Snapshot
-from micro_agi_kernel.tool_tests import Stub, ToolTest, read_tests
+from micro_agi_kernel.tool_tests import MAX_SIZE, Stub, ToolTest, read_tests
 from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 TEST_SECONDS = 5.0
 """Running time of one test, of all that the tool calls in it, and of loading a tool; a limit of the entry or the
 settings may be lower."""
+
+_LIMITS = frozenset({ErrorKind.MEMORY_LIMIT, ErrorKind.OUTPUT_LIMIT, ErrorKind.CALL_LIMIT, ErrorKind.CRASHED})
+"""Ends of a call that are no errors of the tool; TIMEOUT is one when it is ours."""
+_TIME_IS_OVER = ("time limit of ", "the calls below ")
+"""How our own TIMEOUT begins, where a tool gives errors of that kind too."""
+_NAMES_UNFIT = ("arguments", "not fit", "input_schema")
+"""An `error` with one of these is meant for arguments that do not fit."""
 
 _SHOWN = 3
 """Failing tests that are told."""
@@ -74,31 +82,48 @@ class ToolTesting:
             return Refused(
                 kind, problem if kind == ErrorKind.SYNTAX else f"source: cannot be loaded: {kind}: {problem}"
             )
-        failed = [line for test in tests if (line := await self._failure(entry, program, test, (snapshot, state)))]
+        steps = MAX_STEPS // max(1, len(tests))
+        failed = [
+            line for test in tests if (line := await self._failure(entry, program, test, (snapshot, state), steps))
+        ]
         if failed:
             more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
             line = " ".join(f"tests: {len(failed)} of {len(tests)} failed: {'; '.join(failed[:_SHOWN])}{more}".split())
             return Refused(ErrorKind.INVALID, line)
         return len(tests)
 
-    def _check(self, tool: Entry, action: str, resource: str) -> None:
-        self._permissions.tool_may_ask(tool, action, resource)  # nobody is asked: no request leaves a test
+    def _check(self, snapshot: Snapshot, tool: Entry, action: str, resource: str) -> None:
+        self._permissions.tool_may_ask(tool, action, resource, snapshot)  # nobody is asked: no request leaves a test
 
     async def _failure(
-        self, entry: Entry, program: Program, test: ToolTest, pinned: tuple[Snapshot, State]
+        self, entry: Entry, program: Program, test: ToolTest, pinned: tuple[Snapshot, State], steps: int
     ) -> str | None:
-        """What is wrong with the result of `test`; None when it is as it should be."""
+        """What is wrong with the result of `test`; None when it is as it should be.
+
+        `steps` are what each validation by a schema may cost: all tests of a tool share those of one.
+        """
+        missed: list[str] = []
         try:
             given = as_value(test.input)
-            await asyncio.to_thread(check_arguments, entry, given)
             needed = program.modules & {HttpService.module, FuncsService.module}
-            client = await asyncio.to_thread(_client_of, test.http) if needed else None
-            caller = _TestCaller(self._programs, self._sandbox, pinned, test.now, self._check, client)
+            client = await asyncio.to_thread(_client_of, test.http, missed.append) if needed else None
+        except EntryError as error:
+            return f"{test.name!r} {error}"
+        caller = _TestCaller(self._programs, self._sandbox, pinned, test.now, partial(self._check, pinned[0]), client)
+        ran = False
+        try:
+            await asyncio.to_thread(check_arguments, entry, given, steps)
+            ran = True
             context = CallContext(allowance=Allowance(seconds=program.limits.seconds))
             outcome = await caller.run(entry, replace(program, input=given), context)
         except (Refused, EntryError) as error:
             outcome = CallOutcome(error=error.as_error())
-        wrong = await asyncio.to_thread(_difference, test, outcome)
+        if missed:  # whatever the tool made of it
+            return f"{test.name!r} {missed[0]}"
+        if test.kind == "error":
+            wrong = await asyncio.to_thread(_error_difference, test, outcome, ran=ran, limited=caller.limited)
+        else:
+            wrong = await asyncio.to_thread(_difference, test, outcome, steps)
         return f"{test.name!r} {wrong}" if wrong else None
 
 
@@ -119,6 +144,8 @@ class _TestCaller:
         self._sandbox = sandbox
         self._pinned = pinned
         self._now = now
+        self.limited = False
+        """Whether a call came to a limit."""
         services: list[Service] = [FuncsService(self)]
         if client is not None:
             services.append(HttpService(check, client))
@@ -139,40 +166,70 @@ class _TestCaller:
     async def run(self, entry: Entry, program: Program, context: CallContext) -> CallOutcome:
         """Run an entry whose permission was asked."""
         async with self._host.for_call(Grant(entry, program.modules, context)) as host:
-            return await self._sandbox.run(replace(program, now=self._now), host, context.on_output)
+            outcome = await self._sandbox.run(replace(program, now=self._now), host, context.on_output)
+        self.limited = self.limited or _is_limit(outcome.error)
+        return outcome
 
 
-def _client_of(stubs: Sequence[Stub]) -> GuardedHttp:
+def _client_of(stubs: Sequence[Stub], missed: Callable[[str], None]) -> GuardedHttp:
     with importing:
         from micro_agi_kernel.host.http.stubs import stubbed_client
-    return stubbed_client(stubs)
+    return stubbed_client(stubs, missed)
 
 
-def _difference(test: ToolTest, outcome: CallOutcome) -> str | None:
-    """`expected ..., got ...`; None when there is none."""
-    error = f"{outcome.error.kind.value}: {outcome.error.message}" if outcome.error is not None else None
-    wanted = _shown(as_value(test.wanted))
-    got = f"the error {shorten(error, _MAX_VALUE)}" if error is not None else _shown(outcome.value)
-    got += " (nothing was returned)" if error is None and outcome.value is None else ""
-    match test.kind:
-        case "error":
-            if error is None or str(test.wanted) not in error:
-                return f"expected an error with {wanted}, got {got}"
-        case "expect":
-            if error is not None or not _equal(test.wanted, outcome.value):
-                return f"expected {wanted}, got {got}"
-        case "schema":
-            if error is not None:
-                return f"expected a result that fits the schema, got {got}"
-            try:
-                problems = schema_problems(json.dumps(test.wanted), as_value(as_json(outcome.value, "the result")))
-            except BadSchema as error:
-                return f"has a schema that cannot be used: {str(error).removeprefix('schema: ')}"
-            except EntryError as error:
-                problems = [str(error)]
-            if problems:
-                return f"expected a result that fits the schema, got {got}: {'; '.join(problems)}"
-    return None
+def _error_difference(test: ToolTest, outcome: CallOutcome, *, ran: bool, limited: bool) -> str | None:
+    """`expected ..., got ...`; None when the error is the tool's own, or that of its input_schema by name.
+
+    `ran` says whether the handler did; `limited` whether a call came to a limit, be it of a tool that it calls.
+    """
+    wanted = str(test.wanted)
+    line = f"expected an error with {_shown(wanted)}, got {_got(outcome)}"
+    error = _told(outcome.error) if outcome.error is not None else None
+    if error is None or wanted not in error:
+        return line
+    if limited or _is_limit(outcome.error):
+        return f"{line}: a limit is no error to test for"
+    if UNFIT in error and not any(word in wanted for word in _NAMES_UNFIT):
+        return f"{line}: if that is tested, let error be {_shown(UNFIT)}"
+    return None if ran or UNFIT in error else f"{line}: the handler did not run"
+
+
+def _is_limit(error: CallError | None) -> bool:
+    """Whether a call was ended, where it did not end by itself."""
+    if error is None:
+        return False
+    ended = error.kind == ErrorKind.TIMEOUT and error.message.startswith(_TIME_IS_OVER)
+    return ended or error.kind in _LIMITS
+
+
+def _difference(test: ToolTest, outcome: CallOutcome, steps: int) -> str | None:
+    """`expected ..., got ...` for a test of a result; None when there is no difference."""
+    got = _got(outcome)
+    if test.kind == "expect":
+        is_right = outcome.error is None and _equal(test.wanted, outcome.value)
+        return None if is_right else f"expected {_shown(as_value(test.wanted))}, got {got}"
+    expected = "expected a result that fits the schema"
+    if outcome.error is not None:
+        return f"{expected}, got {got}"
+    if (size := len(json.dumps(outcome.value, default=repr))) > MAX_SIZE:
+        return f"{expected}, got one of {size} characters of JSON: take an input whose result has at most {MAX_SIZE}"
+    try:
+        problems = schema_problems(json.dumps(test.wanted), as_value(as_json(outcome.value, "the result")), steps)
+    except BadSchema as error:
+        return f"has a schema that cannot be used: {str(error).removeprefix('schema: ')}"
+    except EntryError as error:
+        problems = [str(error)]
+    return f"{expected}, got {got}: {'; '.join(problems)}" if problems else None
+
+
+def _got(outcome: CallOutcome) -> str:
+    if outcome.error is not None:
+        return f"the error {shorten(_told(outcome.error), _MAX_VALUE)}"
+    return _shown(outcome.value) + (" (nothing was returned)" if outcome.value is None else "")
+
+
+def _told(error: CallError) -> str:
+    return f"{error.kind.value}: {error.message}"
 
 
 def _equal(wanted: Json, got: Value) -> bool:

@@ -20,11 +20,14 @@ MAX_TEXT = 400
 """Characters of one text, but for the source."""
 NEAREST = 3
 
+_HEADS = ("version", "commit", "time", "change", "by", "tests", "cost")
+
 
 def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
     """The page, in Markdown, of the tool of that name or id. Blocks. Raises Refused for one that there is not."""
     entry = _named(registry.snapshot(), name)
-    versions = list(registry.versions(MAX_ROWS, id=entry.id))
+    versions = list(registry.versions(MAX_ROWS + 1, id=entry.id))
+    older = len(versions) > MAX_ROWS
     commits, cost = making(registry, entry.id)
     used = uses.of([entry.id]).get(entry.id, Uses())
     facts = [
@@ -32,16 +35,17 @@ def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
         ("imports", _listed(_texts(entry.data.get("imports")))),
         ("calls", _listed(_texts(entry.data.get("calls")))),
         ("tests", _listed(_test_names(entry.data.get("tests")))),
-        ("made", _origin(versions[-1]) if versions and len(versions) < MAX_ROWS else ""),
+        ("made", _origin(versions[-1]) if versions and not older else ""),
         ("cost to make", f"{_cost(cost)} in {commits} commit{'s' * (commits != 1)}" if commits else ""),
-        ("used", f"{used.calls:,} times, {used.failed:,} of them failed" if used.calls else "never on this machine"),
+        ("used", _used(used)),
     ]
     parts = [
         f"**{code(str(entry.id))}**",
         code(shorten(_one_line(entry.text("llm_description") or entry.text("comment")), MAX_TEXT)),
         _arguments(entry.meta.get("input_schema")),
         "\n".join(f"- {label}: {text}" for label, text in facts if text),
-        _table(("version", "commit", "time", "change", "by", "tests", "cost"), [_row(entry.id, v) for v in versions]),
+        _table(_HEADS, [_row(entry.id, version) for version in versions[:MAX_ROWS]]),
+        f"Older ones: `micro-agi registry log {entry.id}`" if older else "",
         _fenced(entry.source or ""),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -112,7 +116,7 @@ def _listed(texts: Iterable[str]) -> str:
 
 
 def _origin(first: Version) -> str:
-    said = first.trailers
+    said = first.said_by_agent
     words = [f"on {first.time:%Y-%m-%d %H:%M} by {code(_one_line(said.get('Model') or first.actor))}"]
     if prompt := said.get("Prompt"):
         words.append(f"for {code(_one_line(prompt))}")
@@ -122,12 +126,18 @@ def _origin(first: Version) -> str:
     return " ".join(words)
 
 
+def _used(uses: Uses) -> str:
+    if not uses.calls:
+        return "never on this machine"
+    return f"{uses.calls:,} time{'s' * (uses.calls != 1)}, {uses.failed:,} of them failed"
+
+
 def _cost(cost: Cost) -> str:
     return f"{money(cost.money)}, {cost.tokens:,} tokens" if cost.tokens else "not known"
 
 
 def _row(id: EntryId, version: Version) -> tuple[str, ...]:
-    said = version.trailers
+    said = version.said_by_agent
     action = next((action for action, changed in version.operations if changed == id), "")
     texts = (action, version.actor, said.get("Tests", ""), said.get("Cost", ""))
     time = f"{version.time:%Y-%m-%d %H:%M}"

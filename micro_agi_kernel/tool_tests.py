@@ -1,7 +1,7 @@
 """The tests that live with a tool, in `data.tests` of its entry: an input, and what the tool must make of it.
 
 {name?, input, and one of expect | schema | error,
- http? = [{method, url, status, headers?, body}], now? = RFC 3339}
+ http? = [{method?, url, status?, headers?, body?}], now? = RFC 3339}
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ MAX_SIZE = 64_000
 """Characters of JSON of all tests of one tool."""
 MAX_STUBS = 20
 MAX_NAME = 80
+MIN_ERROR = 3
+"""Letters and digits of a part of an error's text: fewer are in almost all."""
 
 _RFC3339 = "2006-01-02T15:04:05.999999999Z07:00"
 _FIELDS = ("name", "input", "expect", "schema", "error", "http", "now")
@@ -87,6 +89,14 @@ def _read_test(item: Json, where: str) -> ToolTest:
     wanted = item[kind]
     if kind == "error" and (not isinstance(wanted, str) or not wanted):
         raise EntryError(f'{where}: error: a part of the error\'s kind and message is required, such as "INVALID"')
+    if kind == "error" and sum(map(str.isalnum, str(wanted))) < MIN_ERROR:
+        what = f"{shorten(str(wanted))!r} is in almost every error"
+        raise EntryError(
+            f"{where}: error: {what}: take {MIN_ERROR} letters or digits at least of the one that must come"
+        )
+    if kind == "schema" and (wanted is True or wanted in ({}, [])):  # an empty table of Lua
+        told = 'say what it must be, such as {"type": "string"}'
+        raise EntryError(f"{where}: schema: any result fits {json.dumps(wanted)}: {told}")
     if kind == "schema" and not isinstance(wanted, dict | bool):
         raise EntryError(f"{where}: schema: a JSON Schema is required")
     return ToolTest(name, item["input"], kind, wanted, _read_stubs(item.get("http", []), where), _read_now(item, where))
@@ -110,7 +120,7 @@ def _read_stubs(listed: Json, where: str) -> tuple[Stub, ...]:
 
 def _read_stub(item: Json, where: str) -> Stub:
     if not isinstance(item, dict):
-        raise EntryError(f"{where}: an object with method, url, status and body is required")
+        raise EntryError(f"{where}: an object with the url of a request, and what is answered, is required")
     _check_fields(item, _STUB_FIELDS, where)
     method, url = item.get("method", "GET"), item.get("url")
     status, body, headers = item.get("status", 200), item.get("body", ""), item.get("headers") or {}

@@ -1,7 +1,7 @@
 """`registry verify`: the audit of the store, and what only the whole house can check.
 
 Every commit by an agent is judged again by the policies that stood in its parent; of the newest state the
-policies are loaded, the models read and every Lua source compiled.
+policies are loaded, the models read and every Lua source compiled; with `tests`, functions are loaded and tested.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from pathlib import Path
 
-from micro_agi_kernel.agent_rules import says_approved
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import EntryError, MicroAgiError, Refused, RegistryError
-from micro_agi_kernel.lua_entries import LUA_KINDS
+from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
 from micro_agi_kernel.permissions import AGENT_SCOPE, HOST_MODULES, TOOL_SCOPE
 from micro_agi_kernel.registry import Finding, Progress, Snapshot, Step, audit, check_files, check_objects
@@ -130,8 +129,7 @@ class _Replay:
         if step.said.actor == AGENT:
             self._judged += 1
             try:
-                approved = says_approved(step.said.trailers.get("Policy", ""))
-                for id, refusal in refusals(self._workspace, self._rules, step, approved=approved):
+                for id, refusal in refusals(self._workspace, self._rules, step):
                     self._wrong += 1
                     yield step.finding("fail", "policies", f"should not have been written: {refusal}", id)
             except RegistryError as error:
@@ -169,11 +167,14 @@ class _Replay:
 
 
 async def _compile(workspace: Workspace, progress: Progress, tests: bool) -> AsyncIterator[Finding]:
-    """The kind checks of every entry, and every source compiled, as they would be if it were written today; and the
-    tests, with `tests`."""
+    """The kind checks of every entry, and every source compiled, as they would be if it were written today.
+
+    With `tests` the functions that are sound are tested then.
+    """
     snapshot = await asyncio.to_thread(workspace.registry.snapshot)
     ids = await asyncio.to_thread(snapshot.ids)
-    wrong = sources = failing = passed = 0
+    wrong = sources = 0
+    sound: list[EntryId] = []
     for start in range(0, len(ids), BATCH):
         progress("sources", start, len(ids))
         entries = await asyncio.to_thread(_readable, snapshot, ids[start : start + BATCH])
@@ -190,16 +191,32 @@ async def _compile(workspace: Workspace, progress: Progress, tests: bool) -> Asy
         wrong += len(faults)
         for id, fault in sorted(faults.items()):
             yield Finding("fail", "sources", f"{id}: {fault}", id=id)
-        if tests:
-            sound = [entry for entry in open_ones if entry.id not in {*faults, *adrift}]
-            tested = await workspace.checks.all(sound, snapshot, snapshot.get)
-            failing, passed = failing + len(tested.refusals), passed + tested.passed
-            for id, fault in sorted(tested.refusals.items()):
-                yield Finding("fail", "tests", f"{id}: {fault}", id=id)
-    if tests and not failing:
-        yield Finding("ok", "tests", f"{passed} tests pass")
+        left_out = {*faults, *adrift}
+        sound += [entry.id for entry in open_ones if entry.kind == FUNCTION_KIND and entry.id not in left_out]
     if not wrong:
         yield Finding("ok", "sources", f"{len(ids)} entries are what their kind demands, {sources} sources compile")
+    if tests:
+        async for finding in _test(workspace, snapshot, sound, progress):
+            yield finding
+
+
+async def _test(
+    workspace: Workspace, snapshot: Snapshot, functions: Sequence[EntryId], progress: Progress
+) -> AsyncIterator[Finding]:
+    """Functions loaded, and the tests that live with them."""
+    failing = passed = 0
+    for start in range(0, len(functions), BATCH):
+        progress("tests", start, len(functions))
+        entries = await asyncio.to_thread(_readable, snapshot, functions[start : start + BATCH])
+        tested = await workspace.checks.all(entries, snapshot, snapshot.get)
+        failing, passed = failing + len(tested.refusals), passed + tested.passed
+        for id, fault in sorted(tested.refusals.items()):
+            yield Finding("fail", "tests", f"{id}: {fault}", id=id)
+    if failing:
+        line = f"{len(functions) - failing} of {len(functions)} functions can be loaded and pass their tests"
+        yield Finding("fail", "tests", line)
+    else:
+        yield Finding("ok", "tests", f"{passed} tests pass")
 
 
 def _readable(snapshot: Snapshot, ids: Sequence[EntryId]) -> list[Entry]:

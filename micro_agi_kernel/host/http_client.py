@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from micro_agi_kernel.entries import Entry
@@ -17,7 +18,7 @@ from micro_agi_kernel.questions import Question
 from micro_agi_kernel.values import Value
 
 if TYPE_CHECKING:
-    from micro_agi_kernel.host.http.guarded import GuardedHttp
+    from micro_agi_kernel.host.http.guarded import Allows, GuardedHttp
 
 MAX_BATCH = 16
 MAX_BATCH_BODIES = 4 * MIB
@@ -105,10 +106,11 @@ class HttpService:
     async def _end(self, grant: Grant) -> None:
         await self._calls.pop(grant).close()
 
-    def _allows(self, grant: Grant) -> Callable[[str, str], Awaitable[None]]:
-        async def allows(action: str, resource: str) -> None:
+    def _allows(self, grant: Grant) -> Allows:
+        async def allows(action: str, resource: str, method: str = "") -> None:
             question = await asyncio.to_thread(self._check, grant.entry, action, resource)  # it may read the registry
             if question is not None:
+                question = replace(question, about=f"{method} {question.about}")
                 await self._call(grant).approved(question, grant.context.approver)
 
         return allows

@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import cast
 
-from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId, Operation
 from micro_agi_kernel.errors import EntryError, ErrorKind, NoSuchRevision, Refused
 from micro_agi_kernel.host.arguments import count, invalid, optional_text, text
 from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
-from micro_agi_kernel.interfaces import Published, Publisher
+from micro_agi_kernel.interfaces import CallContext, Published, Publisher
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import Head, Registry, Snapshot, Version, operation_between
 from micro_agi_kernel.registry.uses import UseCounter, Uses
@@ -160,12 +161,12 @@ class RegistryService:
             raise invalid(f"operations must be a list of 1 to {MAX_OPERATIONS}")
         changeset = Changeset(tuple(_operation(item) for item in listed))
         return _published(
-            await self._publisher.publish(changeset, grant.context, base=optional_text(payload, "commit"))
+            await self._publisher.publish(changeset, _by_agent(grant), base=optional_text(payload, "commit"))
         )
 
     async def _apply_version(self, payload: Payload, grant: Grant) -> Value:
         commit = await asyncio.to_thread(self._restorable, payload)
-        done = await restore(self._registry, self._publisher, grant.context, commit)
+        done = await restore(self._registry, self._publisher, _by_agent(grant), commit)
         if done.published is None:
             return await asyncio.to_thread(self._snapshot, {}, grant)
         return _published(done.published)
@@ -201,9 +202,14 @@ class RegistryService:
         }
 
 
+def _by_agent(grant: Grant) -> CallContext:
+    """The context of what Lua writes: so that policies are asked, whoever made the call."""
+    return replace(grant.context, actor=AGENT)
+
+
 def _said(version: Version, id: EntryId) -> dict[str, Value]:
     """What a commit did to an entry, and what it says of how that came about."""
-    said: dict[str, Value] = {key.lower(): version.trailers[key] for key in _TOLD if key in version.trailers}
+    said: dict[str, Value] = {key.lower(): text for key, text in version.said_by_agent.items() if key in _TOLD}
     action = next((action for action, changed in version.operations if changed == id), None)
     return {"action": action, **said} if action is not None else said
 

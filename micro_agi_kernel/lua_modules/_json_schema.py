@@ -37,12 +37,12 @@ _LATEST = "json-schema.org/draft/2020-12/schema"
 """Assumed without `$schema`; the only draft that the reference has."""
 
 
-def problems(schema: str, schema_is_table: bool, data: Value, data_is_table: bool) -> list[str]:
+def problems(schema: str, schema_is_table: bool, data: Value, data_is_table: bool, steps: int = MAX_STEPS) -> list[str]:
     """What is wrong with `data`, some lines at most, each with its place; none when it is valid.
 
-    `schema` is the text of a JSON Schema. Raises BadSchema.
+    `schema` is the text of a JSON Schema; `steps` are what the validation may cost. Raises BadSchema.
     """
-    work.left, work.loose = MAX_STEPS, schema_is_table or data_is_table
+    work.begin(steps, loose=schema_is_table or data_is_table)
     data = loosened(data) if data_is_table else data
     try:
         validator, work.known = _compiled(schema, schema_is_table)

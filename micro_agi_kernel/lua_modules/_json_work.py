@@ -46,16 +46,20 @@ class Work(local):
     """
 
     def __init__(self) -> None:
-        self.left = 0
+        self.left = self.most = 0
         self.loose = False
         """Whether the schema or the data was a table of Lua, so that what is empty in one is equal in the other."""
         self.known: dict[object, Any] = {}
         """By the id of a part of the schema, which the validator keeps alive: that it is one, or its identities."""
 
+    def begin(self, steps: int, *, loose: bool) -> None:
+        self.left = self.most = steps
+        self.loose = loose
+
     def spend(self, steps: int) -> None:
         self.left -= steps
         if self.left < 0:
-            raise BadSchema(f"the validation takes more than {MAX_STEPS:,} steps")
+            raise BadSchema(f"the validation takes more than {self.most:,} steps")
 
     def compiled(self, pattern: str) -> Any:
         self.spend(10 + len(pattern) // 16)

@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from micro_agi_kernel.entries import Action, EntryId
+from micro_agi_kernel.entries import AGENT, Action, EntryId
 from micro_agi_kernel.registry.message import clean, parse_message
 from micro_agi_kernel.registry.sidecar import Sidecar
 
@@ -51,6 +51,11 @@ class Version:
     """Files that are no entry, likewise."""
     trailers: Mapping[str, str]
     """All other trailers."""
+
+    @property
+    def said_by_agent(self) -> Mapping[str, str]:
+        """The trailers of a commit by an agent; a person's commit may say anything, and gives nothing."""
+        return self.trailers if self.actor == AGENT else {}
 
 
 class History:

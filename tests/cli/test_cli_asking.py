@@ -13,7 +13,7 @@ import pytest
 from cli_kit import SECONDS, Started, publish
 from click.testing import Result
 
-PROMPT = "approve? [y]es, [n]o, [a]lways for this session: "
+PROMPT = "? [y]es, [n]o, [a]lways for this session: "
 FETCH = "return { handler = function() return require('http_client').get('http://127.0.0.1:9') end }"
 ID = "app.generated:current_time_utc"
 
@@ -69,12 +69,25 @@ def test_the_person_at_the_terminal_is_asked(terminal: Terminal) -> None:
     terminal.type("maybe\n")
     terminal.until("y, n or a? anything else is no: ")
     terminal.type("y\n")
-    assert f"asks for tool.load on {ID}" in terminal.until(PROMPT)
+    loads = terminal.until(PROMPT)
+    assert f"asks for tool.load on {ID}" in loads and loads.endswith(f"\napprove tool.load on {ID}")
     terminal.type("a\n")
     out, _ = command.process.communicate(timeout=SECONDS)
     assert command.process.returncode == 0
     assert f"  asked: registry.create on {ID}: yes\n" in out.decode() and f"  [+] {ID}\n" in out.decode()
     assert f"  asked: tool.load on {ID}: yes, for this session\n" in out.decode()
+
+
+def test_a_line_typed_ahead_answers_no_question_that_nobody_saw(terminal: Terminal) -> None:
+    command = start_at(terminal, "ask", "--model", "demo", "what time is it?")
+    terminal.until(PROMPT)
+    terminal.type("y\ny\n")
+    terminal.until(f"asks for tool.load on {ID}")
+    terminal.until(PROMPT)
+    terminal.type("n\n")
+    out, _ = command.process.communicate(timeout=SECONDS)
+    assert f"  asked: registry.create on {ID}: yes\n" in out.decode()
+    assert f"  asked: tool.load on {ID}: no\n" in out.decode()
 
 
 def test_ctrl_c_at_a_question(terminal: Terminal, cli: Callable[..., Result]) -> None:
@@ -91,11 +104,11 @@ def test_a_call_asks_too(terminal: Terminal) -> None:
     command = start_at(terminal, "call", "app.generated:fetch")
     assert "? service:agent asks for tool.call on app.generated:fetch" in terminal.until(PROMPT)
     terminal.type("y\n")
-    assert "? tool:app.generated:fetch asks for http_client.request on 127.0.0.1:9" in terminal.until(PROMPT)
+    assert "? tool:app.generated:fetch asks for http_client.request on http://127.0.0.1:9" in terminal.until(PROMPT)
     terminal.type("n\n")
     command.process.communicate(timeout=SECONDS)
     assert command.process.returncode == 1
-    terminal.until("not approved by the person: http_client.request on 127.0.0.1:9")
+    terminal.until("not approved by the person: http_client.request on http://127.0.0.1:9")
 
 
 def test_where_nobody_sits_the_answer_is_no(cli: Callable[..., Result]) -> None:

@@ -66,7 +66,7 @@ class Policies:
         self._opened = opened
         self._denied = denied
 
-    async def __call__(self, action: str, resource: str) -> None:
+    async def __call__(self, action: str, resource: str, method: str = "") -> None:
         self.check(action, resource)
 
     def check(self, action: str, resource: str) -> None:

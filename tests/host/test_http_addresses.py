@@ -87,7 +87,7 @@ async def test_a_public_address_is_reached_without_one(server: HostileServer) ->
 
 
 async def test_no_policy_opens_an_address_within_an_address(server: HostileServer) -> None:
-    async def open_to_all(action: str, resource: str) -> None:
+    async def open_to_all(action: str, resource: str, method: str = "") -> None:
         pass
 
     network = Network(server)

@@ -163,7 +163,7 @@ async def test_waiting_for_a_policy_takes_no_time_of_the_network(server: Hostile
     server.routes.update({"/": redirect("/end"), "/end": response(b"end")})
     asked = []
 
-    async def hesitant(action: str, resource: str) -> None:
+    async def hesitant(action: str, resource: str, method: str = "") -> None:
         asked.append(action)
         await asyncio.sleep(0.1)
 

@@ -83,7 +83,7 @@ def test_a_look_up_that_hangs_keeps_no_process_alive() -> None:
 import asyncio, socket, time
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.host.http.guarded import GuardedHttp
-async def allows(action, resource): pass
+async def allows(action, resource, method=""): pass
 async def main():
     try:
         await GuardedHttp().request({"method": "GET", "url": "http://a.example/", "timeout": 0.05}, allows)

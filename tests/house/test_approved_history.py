@@ -40,6 +40,11 @@ async def test_the_audit_accepts_what_was_approved(house: House, monkeypatch: py
         "asked (app:asked)",
         "asked (app:asked), approved by service:agent",
         "approved by user:x",
+        "asked (app:other), approved by user:ann",
+        "asked (guarded:ask_write), approved by user:ann",
+        "asked (app:asked and), approved by user:ann",
+        "asked (app:asked app:other), approved by user:ann",
+        "allow (app:asked), asked (app:asked), approved by user:ann",
     ],
 )
 async def test_the_audit_finds_what_nobody_approved(
@@ -69,7 +74,9 @@ async def test_a_profile_judges_no_history(enter: Callable[..., House], monkeypa
 def test_the_trailer_is_read_again(count: int) -> None:
     policies = [f"app:{'x' * 190}{number}" for number in range(count)]
     trailer = approval_trailer(policies, "Ann (of (these), approved by user: names)")
-    assert says_approved(trailer) and says_approved(trailer[:199] + "…") and len(trailer) < 200
+    assert says_approved(trailer, policies) and says_approved(trailer[:199] + "…", policies) and len(trailer) < 200
+    assert says_approved(trailer, policies[:1]) and not says_approved(trailer, [*policies, "app:more"])
+    assert says_approved(approval_trailer(["guarded:ask_write", *policies], "ann"), policies)
 
 
 async def test_what_comes_from_a_remote_is_no_approval(ann: Sharer, hub: Hub) -> None:
@@ -83,6 +90,18 @@ async def test_what_comes_from_a_remote_is_no_approval(ann: Sharer, hub: Hub) ->
     assert "registry.create on app.generated:new (policy app:asked)" in done.of("waiting")[0].why
     assert fates(await ann.pull(accept="all")) == {"app.generated:new": "taken"}
     assert ann.house.registry.version("main").parents[1:] == (hub.head,)  # beside our line, whose trailers are believed
+
+
+@pytest.mark.parametrize("key", ["Policy: ", "policy:", "Policy: allow (app:x)\nPolicy: ", "Policy:\n "])
+@pytest.mark.parametrize("actor", [AGENT, "user:bob"])
+async def test_a_forged_approval_stays_off_our_line(ann: Sharer, hub: Hub, key: str, actor: str) -> None:
+    """No policy here wants it asked, so that it is taken; but our log does not say that somebody approved it."""
+    await ann.push()
+    claim = said("create", "app.generated:new", actor) + f"{key}{approval_trailer(['guarded:ask_write'], 'ann')}"
+    hub.write(files_of(tool("new", GOOD)), claim)
+    assert fates(await ann.pull()) == {"app.generated:new": "taken"}
+    newest = ann.house.registry.version("main")
+    assert newest.commit != hub.head and newest.parents[1:] == (hub.head,) and newest.actor != AGENT
 
 
 async def test_what_others_wrote_waits_in_the_guarded_profile(

@@ -10,6 +10,7 @@ from model_server import calls, text
 from test_bounds import command
 
 from micro_agi_kernel.bisecting import bisect
+from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.entries import AGENT, Entry
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Notice
@@ -52,7 +53,7 @@ async def test_one_test_by_name_or_as_json(house: House) -> None:
         ("none", "has no test 'none'; there are: 'adds', 'zero'"),
         ('{"input": 1', "the test is no JSON"),
         ('{"input": {}}', "exactly one of expect"),
-        ('{"input": {"a": 1}, "error": "x"}', f"fails since {commits[0][:10]}, its oldest version"),
+        ('{"input": {"a": 1}, "error": "nope"}', f"fails since {commits[0][:10]}, its oldest version"),
     ):
         with pytest.raises(MicroAgiError, match=why):
             await bisect(house, id, wanted)
@@ -128,3 +129,50 @@ async def test_a_new_tool_that_fails_is_nothing_to_revert(house: House) -> None:
     for _ in range(3):
         await house.run("app.generated:never", {})
     assert not [event for event in house.events if isinstance(event, Notice)]
+
+
+async def test_the_offer_names_the_commit_that_brought_what_runs_now(house: House) -> None:
+    broken = "return { handler = function() error('boom') end }"
+    house.write(*create(tool("worker", "return { handler = function() return 1 end }")), actor=AGENT)
+    assert (await house.run("app.generated:worker", {})).ok
+    changed = house.write(*update(tool("worker", broken)), actor=AGENT).commit[:10]
+    house.write(*update(tool("worker", broken, comment="Another description")), actor=AGENT)
+    house.write(*update(tool("worker", f"{broken} -- and a comment", comment="Another description")), actor=AGENT)
+    await house.run("app.generated:worker", {})
+    [line] = [event.text for event in house.events if isinstance(event, Notice)]
+    assert f"fails since commit {changed} changed it" in line
+
+
+async def test_what_a_tool_says_of_its_input_is_no_breakage(house: House) -> None:
+    said = "errors.new({kind = 'NOT_FOUND', message = 'no'})"
+    source = f"return {{ handler = function(i) if i.ok then return 1 end return nil, {said} end }}"
+    anything = {"type": "object"}
+    house.write(*create(tool("finder", source, input_schema=anything)), actor=AGENT)
+    assert (await house.run("app.generated:finder", {"ok": True})).ok
+    house.write(*update(tool("finder", source.replace("1 end", "2 end"), input_schema=anything)), actor=AGENT)
+    assert not (await house.run("app.generated:finder", {})).ok
+    assert not [event for event in house.events if isinstance(event, Notice)]
+
+
+async def test_tests_of_one_name_all_run(house: House) -> None:
+    twins = [{"name": "x", "input": {"a": 1}, "expect": 2}, {"name": "x", "input": {"a": 0}, "expect": 1}]
+    for number, plus in enumerate(("1", "(input.a == 1 and 9 or 1)")):
+        write = update if number else create
+        commit = house.write(*write(version(number, plus, twins)), actor=AGENT).commit
+    assert (await bisect(house, id_of("app.generated:adder"), "")).bad.commit == commit
+    assert (await bisect(house, id_of("app.generated:adder"), "x")).bad.commit == commit
+
+
+async def test_only_functions_are_bisected_and_a_name_is_enough_everywhere(house: House) -> None:
+    with pytest.raises(MicroAgiError, match="app:dev_assistant is no function: only these have tests"):
+        await bisect(house, id_of("app:dev_assistant"), '{"input": {}, "expect": 1}')
+    commits = history(house, "1", "2")
+    session = Session(house, house.settings)
+    said = await error(session, '%bisect registry_list {"input": {}, "expect": 1}')
+    assert said.startswith("app.tools:registry_list fails since")
+    assert "Update app.generated:adder" in await command(session, f"%revert {commits[1][:10]} adder")
+
+
+async def error(session: Session, cell: str) -> str:
+    events = [event async for event in run_cell(session, cell)]
+    return str(getattr(events[-1], "error", ""))

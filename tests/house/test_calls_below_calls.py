@@ -181,7 +181,9 @@ async def test_in_a_test_the_called_tools_run_on_its_network_and_by_its_clock(ho
     }
     wrong: Json = {"input": {"url": "https://b.example/"}, "error": "the test has no answer to GET https://b.example/"}
     before = house.head
-    assert await refusals(house, FETCHER, with_tests("both", right, wrong)) == {}
+    assert await refusals(house, FETCHER, with_tests("both", right)) == {}
+    missed = await refusals(house, FETCHER, with_tests("both", right, wrong))
+    assert "'tests[2]' the test has no answer to GET https://b.example/" in missed["both"]
     shown = await refusals(house, FETCHER, with_tests("both", {**right, "expect": {}}))
     assert '"second": "two"' in shown["both"]
     assert house.head == before and house.output == ""
@@ -199,7 +201,7 @@ async def test_a_test_reaches_no_host_and_no_network_through_others(house: House
     )
     with loopback({"/": b"real"}) as site:
         alone = with_tests("both", {"input": {"url": site.url}, "error": "the test has no answer to GET"})
-        assert await refusals(house, alone) == {}
+        assert "'tests[1]' the test has no answer to GET" in (await refusals(house, alone))["both"]
         assert site.visits == []
     source = "return { handler = function() return require('funcs').call('app.mine:reads', {}) end }"
     case: Json = {"input": {}, "error": "PERMISSION_DENIED: not granted: registry.get"}
@@ -213,7 +215,7 @@ async def test_a_test_has_one_time_for_all_that_it_calls(house: House) -> None:
         "waits", {"input": {}, "error": "time limit of 0.3 s"}, source=source, calls=("app.generated:loop",)
     )
     limited = Entry(entry.id, entry.kind, {**entry.meta, "limits": {"timeout": 0.3}}, entry.data)
-    assert await refusals(house, loop, limited) == {}
+    assert "time limit of 0.3 s" in (await refusals(house, loop, limited))["waits"]
 
 
 class Person:

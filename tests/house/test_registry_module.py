@@ -231,6 +231,21 @@ async def test_a_version_that_is_brought_back_says_so(house: House) -> None:
     assert said.startswith(f"Restores the state of {before[:12]} (version 2)\n")
 
 
+async def test_what_lua_writes_is_the_agents_whoever_calls(house: House) -> None:
+    """A person who calls create_tool, or what restores a version, lends it no rights."""
+    wanted = {"name": "a", "description": "Gives 1", "source": GOOD, "input_schema": {"type": "object"}}
+    before = house.write(*create(tool("app.tools:restore", RESTORE, modules=["registry"]))).commit
+    for id, input in (("create_tool", wanted), ("restore", {"commit": before})):
+        outcome = await house.run(f"app.tools:{id}", input, actor="user:ann")
+        assert outcome.error is None and "error" not in outcome.value, outcome
+        version = house.registry.version("main")
+        assert (version.operations[0][1].name, version.actor) == ("a", "service:agent")
+        assert version.trailers["Policy"].startswith("undefined (app:deny_core_ns")
+    house.write(*create(policy("app:x", "deny", "*", "app.generated:x", "agent_security")))
+    outcome = await house.run("app.tools:restore", {"commit": before}, actor="user:ann")
+    assert "policy denied: registry.delete on app:x" in outcome.value["error"]
+
+
 async def test_answers_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_service, "MAX_ANSWER", 800)
     monkeypatch.setattr(registry_service, "MAX_OPERATIONS", 3)

@@ -9,7 +9,7 @@ from model_server import calls, text
 from test_bounds import CACHED, command
 
 from micro_agi_kernel.commands import run_cell
-from micro_agi_kernel.entries import Entry
+from micro_agi_kernel.entries import AGENT, Entry
 from micro_agi_kernel.events import TurnFinished
 from micro_agi_kernel.tool_page import MAX_ROWS, tool_page
 
@@ -100,10 +100,10 @@ async def test_pages_of_what_others_wrote(house: House) -> None:
         entry.id, entry.kind, entry.meta, {**entry.data, "tests": [1, {"name": "`|`"}], "imports": {"a": "b:c"}}
     )
     bare = Entry(id_of("app.generated:bare"), "function.lua", {"type": "tool"}, {})
-    house.write(*create(odd, bare), prompt="p | `x`\n# h", model="m|")
+    house.write(*create(odd, bare), actor=AGENT, prompt="p | `x`\n# h", model="m|")
     page = tool_page(house.registry, house.uses, "odd")
     assert page.count("\n| `p") == MAX_ROWS and "- imports: `b:c`" in page and "- tests: `tests[1]`, `'/'`" in page
-    assert "never on this machine" in page and "cost to make" not in page
+    assert "never on this machine" in page and "cost to make: not known in 1 commit" in page
     assert "by `m/` for `p / 'x' # h`" in page
     page = tool_page(house.registry, house.uses, "app.generated:bare")
     assert "It takes no named arguments." in page and "```" not in page

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 SECONDS = 30
-PROMPT = "approve? [y]es, [n]o, [a]lways for this session: "
+PROMPT = "approve registry.create on app.generated:x? [y]es, [n]o, [a]lways for this session: "
 
 SHOWN = """\
   ? service:agent asks for registry.create on app.generated:x (policy app:p)

@@ -24,7 +24,7 @@ def way_to_person(show: Callable[[Question], None]) -> Ask | None:
 
     async def ask(question: Question) -> Answer:
         show(question)
-        return await ask_twice(_read_line)
+        return await ask_twice(question, _read_line)
 
     return ask
 
@@ -49,6 +49,7 @@ async def approver(show: Callable[[Question], None]) -> AsyncIterator[Approver]:
 async def _read_line(prompt: str) -> str:
     """A line of the terminal, without a thread that Ctrl-C would have to wait for."""
     loop, line = asyncio.get_running_loop(), asyncio.Event()
+    _forget_typed()
     print(prompt, end="", file=sys.stderr, flush=True)
     loop.add_reader(sys.stdin.fileno(), line.set)
     try:
@@ -58,3 +59,13 @@ async def _read_line(prompt: str) -> str:
     with contextlib.suppress(OSError):  # the terminal was closed
         return os.read(sys.stdin.fileno(), _LINE).decode(errors="replace")
     return ""
+
+
+def _forget_typed() -> None:
+    """Drop what was typed so far: it answers no question that nobody has seen."""
+    try:
+        import termios
+    except ImportError:  # another kind of terminal
+        return
+    with contextlib.suppress(termios.error):  # the terminal was closed
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

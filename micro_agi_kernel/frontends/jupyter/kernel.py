@@ -258,6 +258,6 @@ def _asking(sink: Sink, stdin: Stdin) -> Callable[[Question], Awaitable[Answer]]
 
     async def ask(question: Question) -> Answer:
         sink.ask(question)
-        return await ask_twice(stdin.read)
+        return await ask_twice(question, stdin.read)
 
     return ask

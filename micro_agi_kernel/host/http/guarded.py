@@ -20,7 +20,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import httpcore
 
@@ -43,8 +43,14 @@ Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 _MAX_LOOKUPS = 32
 """Look-ups of names under way at once. One that hangs outlives its request: only the system can end it."""
 
-Allows: TypeAlias = Callable[[str, str], Awaitable[None]]
-"""Asks the policies whether the tool may do an action on a resource; raises Refused unless it may."""
+
+class Allows(Protocol):
+    """Asks the policies whether the tool may do an action on a resource; raises Refused unless it may.
+
+    `method` is that of the request that it may send.
+    """
+
+    def __call__(self, action: str, resource: str, method: str = "") -> Awaitable[None]: ...
 
 
 class GuardedHttp:
@@ -221,7 +227,7 @@ async def _require_addresses(target: Target, addresses: list[Address], allows: A
 async def _require(request: HttpRequest, allows: Allows) -> None:
     """Ask for all that can be asked before the name is resolved."""
     url = str(request.target)
-    await allows("http_client.request", url)
+    await allows("http_client.request", url, request.method)
     if request.unix_socket:
         await allows("http_client.unix_socket", request.unix_socket)
     if request.tls.insecure and request.target.scheme == "https":

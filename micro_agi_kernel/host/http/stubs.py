@@ -6,7 +6,7 @@ Everything above it is the real client: the policies are asked, redirects follow
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import httpcore
@@ -23,17 +23,20 @@ _ADDRESS = "8.8.8.8"
 _SHOWN = 5
 
 
-def stubbed_client(stubs: Sequence[Stub]) -> GuardedHttp:
-    """A client whose servers are `stubs`. Raises EntryError when the URL of one is none."""
+def stubbed_client(stubs: Sequence[Stub], missed: Callable[[str], None]) -> GuardedHttp:
+    """A client whose servers are `stubs`; `missed` is told of each request that none of them answers, whatever the
+    tool makes of that. Raises EntryError when the URL of one is none.
+    """
 
     async def resolve(host: str, port: int) -> Sequence[str]:
         return [_ADDRESS]
 
-    return GuardedHttp(resolver=resolve, network=_Network(stubs))
+    return GuardedHttp(resolver=resolve, network=_Network(stubs, missed))
 
 
 class _Network(httpcore.AsyncNetworkBackend):
-    def __init__(self, stubs: Sequence[Stub]) -> None:
+    def __init__(self, stubs: Sequence[Stub], missed: Callable[[str], None]) -> None:
+        self._missed = missed
         self._waiting: dict[tuple[str, str], list[Stub]] = {}
         for stub in stubs:
             try:
@@ -52,6 +55,15 @@ class _Network(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         return _Connection(self)
 
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        where = shorten(path, 120)
+        raise self._miss(f"the test has no answer over a Unix socket ({where}): http answers by method and URL only")
+
     def answer(self, method: str, url: str) -> Stub:
         """The next answer to this request; the last one again and again."""
         waiting = self._waiting.get((method, url))
@@ -59,8 +71,11 @@ class _Network(httpcore.AsyncNetworkBackend):
             return waiting.pop(0) if len(waiting) > 1 else waiting[0]
         known = ", ".join(shorten(f"{method} {url}", 120) for method, url in list(self._waiting)[:_SHOWN])
         there = f"its http answers {known}" if known else "it has none"
-        reason = f"the test has no answer to {method} {shorten(url, 300)} in http; {there}"
-        raise Refused(ErrorKind.INVALID, reason, retryable=False)
+        raise self._miss(f"the test has no answer to {method} {shorten(url, 300)} in http; {there}")
+
+    def _miss(self, reason: str) -> Refused:
+        self._missed(reason)
+        return Refused(ErrorKind.INVALID, reason, retryable=False)
 
 
 class _Connection(httpcore.AsyncNetworkStream):

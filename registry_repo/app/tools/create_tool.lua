@@ -51,23 +51,23 @@ local function handler(input)
         return { error = get_err:message() }
     end
 
+    -- What a person added to the entry (limits, marks for policies) stays, and so do tests unless others are given.
+    local meta, tests = existing and existing.meta or {}, input.tests
+    if not tests and existing then
+        tests = existing.data.tests
+    end
+    meta.type, meta.title, meta.comment = "tool", input.name, input.description
+    meta.input_schema, meta.llm_alias, meta.llm_description = schema, input.name, input.description
     local entry = {
         id = id,
         kind = "function.lua",
-        meta = {
-            type = "tool",
-            title = input.name,
-            comment = input.description,
-            input_schema = schema,
-            llm_alias = input.name,
-            llm_description = input.description,
-        },
+        meta = meta,
         data = {
             source = input.source,
             modules = input.modules or {},
             imports = input.imports,
             calls = input.calls,
-            tests = input.tests,
+            tests = tests,
             method = "handler",
         },
     }
