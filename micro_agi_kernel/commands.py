@@ -23,7 +23,7 @@ from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
 from micro_agi_kernel.session import Emit, Session
 from micro_agi_kernel.tool_costs import ToolCost, tool_costs
-from micro_agi_kernel.tool_page import tool_page
+from micro_agi_kernel.tool_page import code, one_line, tool_page
 from micro_agi_kernel.values import money
 
 TOOLS_SHOWN = 20
@@ -59,10 +59,10 @@ async def bisect(session: Session, context: CallContext, id: str, *test: str) ->
     bad, good = found.bad, found.good
     return "\n".join(
         (
-            f"{_code(bad.commit[:10])} of {bad.time:%Y-%m-%d %H:%M} broke {_code(str(tool))}: {_code(bad.subject)}",
+            f"{code(bad.commit[:10])} of {bad.time:%Y-%m-%d %H:%M} broke {code(str(tool))}: {code(bad.subject)}",
             "",
-            f"- it fails: {_code(found.why)}",
-            f"- {_code(good.commit[:10])} was the last that passed",
+            f"- it fails: {code(found.why)}",
+            f"- {code(good.commit[:10])} was the last that passed",
             f"- `%revert {bad.commit[:10]} {tool}` undoes it",
         )
     )
@@ -84,7 +84,7 @@ def _models_taken(session: Session) -> str:
     if not taken:
         return "No model was asked in this session."
     lines = ["| model | steps | prompt | cached | answer | reasoning | money |", "|---|--:|--:|--:|--:|--:|--:|"]
-    lines += [_cost_row(_code(_one_cell(model)), spent) for model, spent in taken.items()]
+    lines += [_cost_row(code(one_line(model)), spent) for model, spent in taken.items()]
     return "\n".join((*lines, _cost_row("all", session.budget.session)))
 
 
@@ -98,7 +98,7 @@ def _tool_row(tool: ToolCost) -> str:
     cost, uses = tool.cost, tool.uses
     each = money(cost.money / uses.calls) if uses.calls else "-"
     counts = (f"{tool.commits:,}", f"{cost.tokens:,}", money(cost.money), f"{uses.calls:,}", f"{uses.failed:,}", each)
-    return f"| {_code(str(tool.id))} | {' | '.join(counts)} |"
+    return f"| {code(str(tool.id))} | {' | '.join(counts)} |"
 
 
 async def tool(session: Session, context: CallContext, name: str) -> str:
@@ -181,15 +181,5 @@ def _named(session: Session, id: str | None) -> EntryId | None:
 
 
 def _listed(done: RolledBack) -> str:
-    summary, *lines = map(_code, done.lines)
+    summary, *lines = map(code, done.lines)
     return "\n".join((summary, "", *(f"- {line}" for line in lines)))
-
-
-def _code(text: str) -> str:
-    """`text` as code of Markdown: subjects and paths are others' words, which might load an image otherwise."""
-    return "`{}`".format(text.replace("`", "'"))  # longer marks around it could be taken for a fence
-
-
-def _one_cell(text: str) -> str:
-    """`text` for a table's cell, which a bar or a line end would end."""
-    return " ".join(text.split()).replace("|", "/")

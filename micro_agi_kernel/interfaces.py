@@ -36,6 +36,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a turn, and all turns of a session, may take: the settings below `limits`. 0 is no limit."""
+
+    steps: int = 25
+    """Model requests in one turn that were answered, second tries and those that compress among them."""
+    seconds: float = 600.0
+    """Wall time of one turn."""
+    tokens: int = 0
+    """Prompt and answer tokens of one turn."""
+    cost: float = 0.0
+    """Money for one turn, in the currency of the model entries' prices (US dollars)."""
+    session_tokens: int = 0
+    session_cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Library:
     """Lua source that a program may `require`; what its chunk returns is what it gives."""
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from micro_agi_kernel import models
-from micro_agi_kernel.agent.budget import Bounds, Budget, TimeLimit
+from micro_agi_kernel.agent.budget import Budget, TimeLimit
 from micro_agi_kernel.agent.compression import Compressed
 from micro_agi_kernel.agent.context import AgentContext
 from micro_agi_kernel.agent.conversation import Conversation
@@ -53,11 +53,8 @@ class Session:
         self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self.workspace = workspace
         self._settings = settings
-        limits = settings.limits
         self.budget = Budget(
-            Bounds(
-                limits.seconds, limits.tokens, limits.cost, limits.session_tokens, limits.session_cost, limits.steps
-            ),
+            settings.limits,
             lambda model, usage: self._prices.get(model, Pricing()).cost(usage),
         )
         self._prices: dict[str, Pricing] = {}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from micro_agi_kernel.errors import SettingsError
-from micro_agi_kernel.interfaces import MIB, Limits
+from micro_agi_kernel.interfaces import MIB, Bounds, Limits
 from micro_agi_kernel.values import shorten
 
 FrontEnd = Literal["auto", "notebook", "terminal", "batch"]
@@ -57,22 +57,6 @@ class SandboxSettings:
             max(self.output, self.max_output) * MIB,
             max(self.host_calls, self.max_host_calls),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class TurnSettings:
-    """Bounds of a turn, and of all turns of a session; 0 is no limit, but for steps."""
-
-    steps: int = 25
-    """Model requests in one turn that were answered, second tries and those that compress among them."""
-    seconds: float = 600.0
-    """Wall time of one turn."""
-    tokens: int = 0
-    """Prompt and answer tokens of one turn."""
-    cost: float = 0.0
-    """Money for one turn, in the currency of the model entries' prices (US dollars)."""
-    session_tokens: int = 0
-    session_cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +130,7 @@ class Settings:
     profile: Profile = "reference"
     """"guarded": the person is asked before the agent writes or loads a tool, and before a tool goes to a new host."""
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
-    limits: TurnSettings = field(default_factory=TurnSettings)
+    limits: Bounds = field(default_factory=Bounds)
     compression: CompressionSettings = field(default_factory=CompressionSettings)
     tools: ToolsSettings = field(default_factory=ToolsSettings)
     docs: DocsSettings = field(default_factory=DocsSettings)

@@ -41,7 +41,7 @@ def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
     ]
     parts = [
         f"**{code(str(entry.id))}**",
-        code(shorten(_one_line(entry.text("llm_description") or entry.text("comment")), MAX_TEXT)),
+        code(shorten(one_line(entry.text("llm_description") or entry.text("comment")), MAX_TEXT)),
         _arguments(entry.meta.get("input_schema")),
         "\n".join(f"- {label}: {text}" for label, text in facts if text),
         _table(_HEADS, [_row(entry.id, version) for version in versions[:MAX_ROWS]]),
@@ -83,7 +83,7 @@ def _arguments(schema: Json) -> str:
     needed = schema.get("required")
     required = needed if isinstance(needed, list) else []
     rows = [
-        (code(_one_line(name)), _type(each), "yes" if name in required else "", _meaning(each))
+        (code(one_line(name)), _type(each), "yes" if name in required else "", _meaning(each))
         for name, each in list(properties.items())[:MAX_ROWS]
     ]
     return _table(("argument", "type", "required", "meaning"), rows)
@@ -91,12 +91,12 @@ def _arguments(schema: Json) -> str:
 
 def _type(schema: Json) -> str:
     said = schema.get("type") if isinstance(schema, dict) else None
-    return ", ".join(code(_one_line(each)) for each in _texts([said] if isinstance(said, str) else said))
+    return ", ".join(code(one_line(each)) for each in _texts([said] if isinstance(said, str) else said))
 
 
 def _meaning(schema: Json) -> str:
     said = schema.get("description") if isinstance(schema, dict) else None
-    return code(shorten(_one_line(said), MAX_TEXT)) if isinstance(said, str) else ""
+    return code(shorten(one_line(said), MAX_TEXT)) if isinstance(said, str) else ""
 
 
 def _texts(value: Json) -> list[str]:
@@ -112,17 +112,17 @@ def _test_names(tests: Json) -> list[str]:
 
 
 def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(code(shorten(_one_line(text), MAX_TEXT)) for text in texts)
+    return ", ".join(code(shorten(one_line(text), MAX_TEXT)) for text in texts)
 
 
 def _origin(first: Version) -> str:
     said = first.said_by_agent
-    words = [f"on {first.time:%Y-%m-%d %H:%M} by {code(_one_line(said.get('Model') or first.actor))}"]
+    words = [f"on {first.time:%Y-%m-%d %H:%M} by {code(one_line(said.get('Model') or first.actor))}"]
     if prompt := said.get("Prompt"):
-        words.append(f"for {code(_one_line(prompt))}")
+        words.append(f"for {code(one_line(prompt))}")
     if session := said.get("Session"):
         cell = said.get("Cell")
-        words.append(f"in session {code(_one_line(session))}" + (f", cell {code(_one_line(cell))}" if cell else ""))
+        words.append(f"in session {code(one_line(session))}" + (f", cell {code(one_line(cell))}" if cell else ""))
     return " ".join(words)
 
 
@@ -141,7 +141,7 @@ def _row(id: EntryId, version: Version) -> tuple[str, ...]:
     action = next((action for action, changed in version.operations if changed == id), "")
     texts = (action, version.actor, said.get("Tests", ""), said.get("Cost", ""))
     time = f"{version.time:%Y-%m-%d %H:%M}"
-    return (f"v{version.number}", code(version.commit[:10]), time, *(code(_one_line(text)) for text in texts))
+    return (f"v{version.number}", code(version.commit[:10]), time, *(code(one_line(text)) for text in texts))
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -149,7 +149,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join((f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *lines)) if lines else ""
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """`text` for a line or a table's cell, which a line end or a bar would end."""
     return " ".join(text.split()).replace("|", "/")
 

@@ -7,10 +7,11 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import EntryPublished, Event, Spent, UsageReport
+from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.values import money
 
@@ -21,18 +22,6 @@ class LimitReached(MicroAgiError):
 
 class TimeLimit(LimitReached):
     """The wall time of a turn is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a turn and a session may take; 0 is no limit. The names are those of the settings below `limits`."""
-
-    seconds: float = 0.0
-    tokens: int = 0
-    cost: float = 0.0
-    session_tokens: int = 0
-    session_cost: float = 0.0
-    steps: int = 0
 
 
 class Budget:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from micro_agi_kernel.agent.budget import Bounds, Budget
+from micro_agi_kernel.agent.budget import Budget
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.events import Notice, UsageReport
+from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.models.catalog import Pricing, read_spec
 from micro_agi_kernel.values import Json, money

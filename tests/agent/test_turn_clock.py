@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from micro_agi_kernel.agent.budget import Bounds, Budget
+from micro_agi_kernel.agent.budget import Budget
+from micro_agi_kernel.interfaces import Bounds
 
 
 def budget(seconds: float) -> Budget:

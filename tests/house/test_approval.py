@@ -36,8 +36,8 @@ from micro_agi_kernel.approval import Standing
 from micro_agi_kernel.entries import Changeset, Entry
 from micro_agi_kernel.errors import Conflict, ErrorKind, Refused
 from micro_agi_kernel.events import Asked, Event, TurnFinished
+from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.questions import Answer, Question, not_approved
-from micro_agi_kernel.settings import TurnSettings
 
 TESTED = {**CLOCK, "tests": [{"input": {}, "schema": {"type": "object", "required": ["utc"]}}]}
 WRITES = policy("app:asked", "ask", ["registry.create", "registry.update"], "*", "agent_security")
@@ -212,7 +212,7 @@ async def test_a_host_that_is_not_approved_is_not_asked(enter: Callable[..., Hou
 
 
 async def test_no_clock_runs_while_the_person_thinks(enter: Callable[..., House]) -> None:
-    house = enter(profile="guarded", limits=TurnSettings(seconds=60))
+    house = enter(profile="guarded", limits=Bounds(seconds=60))
     stopped: list[object] = []
     with loopback() as site:
         limited = tool("fetch", FETCH.replace("input.url", "input.url, {timeout = 1}"), modules=["http_client"])

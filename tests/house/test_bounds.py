@@ -12,12 +12,12 @@ import pytest
 from house_kit import House, Talk, create, finished, talking, tool, words
 from model_server import Hold, Reply, calls, delta, end, text
 
-from micro_agi_kernel.agent.budget import Bounds
 from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.events import Event, TextDelta, ToolFinished, ToolOutput, TurnFinished, UsageReport
 from micro_agi_kernel.frontends.cli.ask import ConsoleTranscript
+from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.messages import Usage
-from micro_agi_kernel.settings import Settings, TurnSettings
+from micro_agi_kernel.settings import Settings
 
 LOOK = ("registry_list", {"limit": 1})
 CACHED = {
@@ -30,7 +30,7 @@ CACHED = {
 
 
 def limited(house: House, **limits: Any) -> Settings:
-    return replace(house.settings, limits=TurnSettings(**limits))
+    return replace(house.settings, limits=Bounds(**limits))
 
 
 def end_of(events: list[Event]) -> TurnFinished:

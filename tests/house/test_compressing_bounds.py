@@ -11,10 +11,10 @@ import pytest
 from house_kit import House, Talk, id_of, talking, update, words
 from model_server import Hold, Reply, delta, end, failure, text
 
-from micro_agi_kernel.agent.budget import Bounds
 from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
-from micro_agi_kernel.settings import CompressionSettings, TurnSettings
+from micro_agi_kernel.interfaces import Bounds
+from micro_agi_kernel.settings import CompressionSettings
 
 SMALL = CompressionSettings(threshold=0.03, model="gpt-4.1-nano")
 """3,840 tokens of the model's 128,000."""
@@ -58,7 +58,7 @@ async def test_parts_for_which_there_are_no_steps_are_not_begun(house: House, li
     """Else each cell would stop in the middle of them, and the next one begin anew."""
     narrow(house)
     models = Models(text("They talked."))
-    settings = replace(house.settings, compression=LARGE, limits=TurnSettings(steps=4))
+    settings = replace(house.settings, compression=LARGE, limits=Bounds(steps=4))
     async with talking(house, models, settings) as talk:
         await talk.say("talk " * 20_000)
         await talk.say("more")
@@ -74,7 +74,7 @@ async def test_no_model_reads_in_so_few_steps(house: House) -> None:
     big = house.registry.snapshot().get(id_of("app:gpt-5.1"))
     assert big is not None
     models = Models(text("They talked."))
-    settings = replace(house.settings, compression=LARGE, limits=TurnSettings(steps=4))
+    settings = replace(house.settings, compression=LARGE, limits=Bounds(steps=4))
     async with talking(house, models, settings) as talk:
         await talk.say("talk " * 20_000)
         await talk.say("more")
@@ -90,7 +90,7 @@ async def test_no_model_reads_in_so_few_steps(house: House) -> None:
 @pytest.mark.parametrize("step", [3, 4])
 async def test_the_step_that_summarizes_is_a_step(house: House, step: int) -> None:
     models = Models(text("They talked."))
-    settings = replace(house.settings, compression=SMALL, limits=TurnSettings(steps=step - 2))
+    settings = replace(house.settings, compression=SMALL, limits=Bounds(steps=step - 2))
     async with talking(house, models, settings) as talk:
         await talk.say("talk " * 5_000)
         events = await cell(talk, "more")
@@ -105,7 +105,7 @@ async def test_the_step_that_summarizes_is_a_step(house: House, step: int) -> No
 
 async def test_a_limit_that_the_last_summary_reaches_holds(house: House) -> None:
     models = Models(text("They talked."))
-    settings = replace(house.settings, compression=SMALL, limits=TurnSettings(session_tokens=240))
+    settings = replace(house.settings, compression=SMALL, limits=Bounds(session_tokens=240))
     async with talking(house, models, settings) as talk:
         await talk.say("talk " * 5_000)
         last = (await talk.say("more"))[-1]

@@ -13,7 +13,8 @@ from model_server import ModelServer, Reply, calls, failure, text
 from micro_agi_kernel.agent.compression import RECORD, SUMMARY
 from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.events import Notice, TextDelta, TurnFinished
-from micro_agi_kernel.settings import CompressionSettings, TurnSettings
+from micro_agi_kernel.interfaces import Bounds
+from micro_agi_kernel.settings import CompressionSettings
 
 SMALL = CompressionSettings(threshold=0.03)
 """3,840 tokens of the model's 128,000."""
@@ -104,7 +105,7 @@ async def test_structured_output_is_asked_for_where_the_model_offers_it(house: H
 
 async def test_compact_by_hand_stops_at_the_session_s_limit(house: House) -> None:
     models = Models(text("They talked."))
-    limits = TurnSettings(session_tokens=240)
+    limits = Bounds(session_tokens=240)
     async with talking(house, models, replace(house.settings, limits=limits)) as talk:
         await talk.say("talk " * 2_000)
         await talk.say("the last")

@@ -33,7 +33,8 @@ from micro_agi_kernel.events import (
     TurnFinished,
     UsageReport,
 )
-from micro_agi_kernel.settings import Settings, TurnSettings
+from micro_agi_kernel.interfaces import Bounds
+from micro_agi_kernel.settings import Settings
 
 
 async def test_a_prompt_becomes_a_tool_becomes_a_commit(house: House) -> None:
@@ -166,7 +167,7 @@ async def test_every_error_goes_back_to_the_model(house: House) -> None:
 
 async def test_the_step_limit_is_a_hard_stop(house: House) -> None:
     script = [calls(("registry_list", {"limit": 1})) for _ in range(3)] + [text("fine")]
-    settings = Settings(home=house.settings.home, limits=TurnSettings(steps=3))
+    settings = Settings(home=house.settings.home, limits=Bounds(steps=3))
     async with talking(house, script, settings) as talk:
         events = await talk.say("go on for ever")
         end = events[-1]

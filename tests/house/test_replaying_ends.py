@@ -13,7 +13,7 @@ from replay_kit import error, interrupted, load, log_of, logged, record, replay
 
 from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.events import TurnFinished
-from micro_agi_kernel.settings import TurnSettings
+from micro_agi_kernel.interfaces import Bounds
 
 
 async def test_what_failed_when_it_was_recorded(enter: Callable[..., House]) -> None:
@@ -63,7 +63,7 @@ async def test_cells_that_were_interrupted_run_again_in_their_order(enter: Calla
 async def test_cells_that_a_limit_stopped_end_with_why(enter: Callable[..., House]) -> None:
     """The limits of the session that plays it are others."""
     first = enter()
-    limited = replace(first.settings, limits=TurnSettings(steps=2, session_tokens=400))
+    limited = replace(first.settings, limits=Bounds(steps=2, session_tokens=400))
     look = calls(("registry_list", {"limit": 1}))
     async with talking(first, [look, look, text("One."), text("Two.")], limited) as talk:
         recorded = [await talk.say(prompt) for prompt in ("go", "on", "and", "more", "and more")]
