@@ -1,7 +1,10 @@
-"""Making a tool: create, check, test, commit, load, call and revert it. `python benchmarks/creation.py [TOOLS]`
+"""Making a tool: create, check, test, commit, load, call, revert. `python benchmarks/creation.py [TOOLS [ENTRIES]]`
 
 All of it is real: the seed's create_tool and load_tool in the jail, policies, tests, commit. Ratios are to a commit by
 `git` of the same two files (add and commit in a clone), in the same run; they can be compared between machines.
+
+The last lines are about a registry of ENTRIES such tools (1,000 unless told): its index made anew, as the first
+question after an upgrade makes it, beside what `git fsck` takes for the same objects; and looking for tools like one.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,13 +22,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange, Operation
 from micro_agi_kernel.interfaces import CallContext
+from micro_agi_kernel.registry import CommitMessage, Person, Registry
+from micro_agi_kernel.registry.layout import FORMAT_CONTENT, FORMAT_FILE
 from micro_agi_kernel.rollback import revert
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace
 
 CREATE, LOAD = EntryId.parse("app.tools:create_tool"), EntryId.parse("app.tools:load_tool")
+FILL = 1_000
+"""Entries of one commit while a registry is filled."""
 PAUSE = 0.05
 """Seconds between two calls, far less than a model takes."""
 
@@ -130,6 +138,54 @@ async def main(tools: int) -> None:
             await house.close()
 
 
+def stored(number: int) -> Entry:
+    """The entry of a tool as create_tool writes it."""
+    made = arguments(number, 2)
+    meta = {"type": "tool", "title": made["name"], "comment": made["description"], "input_schema": made["input_schema"]}
+    data = {"source": made["source"], "modules": [], "method": "handler", "tests": made["tests"]}
+    return Entry(EntryId("app.generated", made["name"]), "function.lua", meta, data)
+
+
+def index_anew(entries: int) -> None:
+    """What it takes to make the index of so many tools, and to ask it."""
+    who = Person("Ann", "ann@example.com")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "registry.git"
+        with Registry.create(path) as registry:
+            files: tuple[FileChange, ...] = (FileChange(FORMAT_FILE, FORMAT_CONTENT),)
+            for first in range(0, entries, FILL):
+                tools = [stored(number) for number in range(first, min(entries, first + FILL))]
+                changeset = Changeset(tuple(Operation("create", tool.id, tool) for tool in tools), files)
+                files = ()
+                message = CommitMessage("user:Ann")
+                registry.commit(changeset, message, author=who, committer=who, base=registry.snapshot())
+                if registry.snapshot().is_crowded("app.generated"):
+                    registry.shard("app.generated", message, author=who, committer=who)
+        shutil.rmtree(path / "micro-agi")
+        start = time.perf_counter()
+        subprocess.run(["git", "fsck", "--no-dangling"], cwd=path, env=ENVIRONMENT, check=True, capture_output=True)
+        by_git = time.perf_counter() - start
+        with Registry.open(path) as registry:
+            taken, used = [], time.process_time()
+            for number in range(6):
+                start = time.perf_counter()
+                assert registry.snapshot().similar(stored(entries))
+                taken.append(time.perf_counter() - start)
+                used = time.process_time() - used if number == 0 else used
+    anew, again = taken[0], statistics.median(taken[1:])
+    print(
+        f"index of {entries:,} tools anew: {anew:.1f} s ({used:.1f} s of a processor), {anew / by_git:.1f} of git fsck"
+    )
+    print(f"tools like one, among {entries:,}: {again * 1000:.1f} ms, {again / anew:.5f} of the index anew")
+
+
+def numbers() -> tuple[int, int]:
+    given = [int(word.replace(",", "")) for word in sys.argv[1:3]]
+    return (*given, *(30, 1_000)[len(given) :])  # type: ignore[return-value]
+
+
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 30))
+        tools, entries = numbers()
+        asyncio.run(main(tools))
+        index_anew(entries)

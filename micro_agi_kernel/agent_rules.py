@@ -40,7 +40,7 @@ def judge(
         id = operation.id if operation is not None else None
         subject = (f"registry.{operation.action}", str(id)) if operation is not None else ("registry.apply", "registry")
         try:
-            decision = permissions.agent_may(*subject, snapshot)
+            decision = permissions.decide_for_agent(*subject, snapshot)
             if decision.effect == "ask" and not person_decides:
                 raise denied(*subject, decision)
             if operation is not None:

@@ -21,6 +21,7 @@ from micro_agi_kernel.entries import Changeset, Entry, EntryId, to_files
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.events import Asked, Event
 from micro_agi_kernel.interfaces import Library
+from micro_agi_kernel.permissions import Ruling
 from micro_agi_kernel.policy import Decision
 from micro_agi_kernel.questions import Answer, Question, Subject, not_approved
 from micro_agi_kernel.registry import Snapshot
@@ -31,6 +32,8 @@ Ask: TypeAlias = Callable[[Question], Awaitable[Answer]]
 """A front end's way to its person; cancelling it takes the question back."""
 
 _HTTP = "http_client"
+_READING = "GET/HEAD"
+"""Methods that change nothing at a server that keeps to the rules (RFC 9110, 9.2.1)."""
 _NAME = r"""[^\s/?#\\"'`<>(){}\[\],;|]"""
 _AUTHORITY = re.compile(rf"https?://({_NAME}*\[[0-9a-f:.]+\](?::\d{{1,5}})?|{_NAME}+)", re.IGNORECASE)
 _MAX_COMPARED = 1_000_000
@@ -100,9 +103,7 @@ class Approvals:
             raise not_approved(question, answer)
 
 
-def asks_write(
-    asked: Iterable[tuple[Subject, Decision]], changeset: Changeset, before: Snapshot, asker: str, passed: int
-) -> Question:
+def asks_write(asked: Iterable[Ruling], changeset: Changeset, before: Snapshot, asker: str, passed: int) -> Question:
     """May `changeset` be written on top of `before`? `asked` are the parts to ask about; `passed`, tests."""
     asked = tuple(asked)
     entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
@@ -120,7 +121,7 @@ def asks_write(
 
 
 def asks_tool(
-    asked: Iterable[tuple[Subject, Decision]],
+    asked: Iterable[Ruling],
     entry: Entry,
     asker: str,
     about: str,
@@ -133,11 +134,15 @@ def asks_tool(
     return Question(subjects, asker, policies, about, modules=entry.modules, hosts=_hosts([entry]), code=code)
 
 
-def asks_request(entry: Entry, url: str, decision: Decision) -> Question:
-    """May a tool ask the host of `url`, which is in its normal form?"""
+def asks_request(entry: Entry, method: str, url: str, decision: Decision) -> Question:
+    """May a tool send such requests to the host of `url`, which is in its normal form?
+
+    Reading is one thing, whether by GET or HEAD; what another method does there is asked about by itself.
+    """
     scheme, _, rest = url.partition("://")
-    subject = ("http_client.request", f"{scheme}://{rest.partition('/')[0]}")
-    return Question((subject,), f"tool:{entry.id}", _policies([decision]), about=url)
+    methods = _READING if method in _READING.split("/") else method
+    subject = ("http_client.request", f"{methods} {scheme}://{rest.partition('/')[0]}")
+    return Question((subject,), f"tool:{entry.id}", _policies([decision]), about=f"{method} {url}")
 
 
 def shown_input(input: Value) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 
 from micro_agi_kernel.code_hash import code_hash
 from micro_agi_kernel.entries import Entry, EntryId
-from micro_agi_kernel.errors import EntryError, ErrorKind
+from micro_agi_kernel.errors import EntryError, ErrorKind, RegistryError
 from micro_agi_kernel.events import Notice
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
+from micro_agi_kernel.programs import EntryLookup, reached_by
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry.uses import UseCounter, Uses
 
@@ -33,46 +35,91 @@ class CallRecord:
         self.uses = UseCounter(registry.path)
         self._registry = registry
         self._told: set[tuple[EntryId, str]] = set()
+        """The versions that were looked into."""
+        self._offered: set[tuple[str, EntryId]] = set()
+        """Commits, each with the entry that it changed."""
 
     async def ended(self, entry: Entry, outcome: CallOutcome, context: CallContext) -> None:
-        """A call of `entry` ran. The person is told, once, when a change of the entry may have broken it."""
-        version = _version_of(entry)
-        self.uses.count(entry.id, version, ok=outcome.ok)
+        """A call of `entry` ran. The person is told, once, when a change may have broken it: its own, or one of what it
+        imports and calls.
+        """
         is_broken = outcome.error is not None and outcome.error.kind in _BROKEN
-        if is_broken and (line := await asyncio.to_thread(self._worked_before, entry.id, version)):
-            context.emit(Notice(line))
+        if is_broken or _needs(entry):
+            if line := await asyncio.to_thread(self._counted, entry, outcome.ok, is_broken):
+                context.emit(Notice(line))
+        else:
+            self.uses.count(entry.id, _version_of(entry, {}), ok=outcome.ok)
 
-    def _worked_before(self, id: EntryId, version: str) -> str | None:
-        """A line with what to do, when this version of an entry never worked and an earlier one did."""
-        earlier = self.uses.versions(id)
-        now = earlier.pop(version, Uses())
-        if (
-            (id, version) in self._told
-            or now.calls > now.failed
-            or all(old.calls == old.failed for old in earlier.values())
-        ):
+    def _counted(self, entry: Entry, ok: bool, is_broken: bool) -> str | None:
+        """Count a call. A line with what to do, when this version of `entry` never worked and an earlier one did."""
+        reached = _reached(entry, self._registry.snapshot().get)
+        version = _version_of(entry, reached)
+        self.uses.count(entry.id, version, ok=ok)
+        if not is_broken or (entry.id, version) in self._told:
             return None
-        changed = ""
-        for step in self._registry.versions(MOST_WALKED, id=id):
+        earlier = self.uses.versions(entry.id)
+        now = earlier.pop(version, Uses())
+        if now.calls > now.failed or all(old.calls == old.failed for old in earlier.values()):
+            return None
+        self._told.add((entry.id, version))
+        try:
+            found = self._changed(entry.id, version, reached)
+        except RegistryError:  # the history cannot be read: `registry verify` says why
+            return None
+        if found is None or found in self._offered:  # to whoever called a tool that it called
+            return None
+        self._offered.add(found)
+        commit, changed = found[0][:10], found[1]
+        what = f"{changed}, which it uses" if changed != entry.id else "it"
+        undo = f"`%revert {commit} {changed}` undoes that"
+        return f"{entry.id} fails since commit {commit} changed {what}, and worked before: {undo}"
+
+    def _changed(
+        self, id: EntryId, version: str, reached: Mapping[EntryId, Entry | None]
+    ) -> tuple[str, EntryId] | None:
+        """The commit that brought what a call of `id` runs now, and what it changed of that."""
+        steps: dict[str, tuple[int, list[EntryId]]] = {}
+        for each in (id, *(other for other in reached if other != id)):
+            for step in self._registry.versions(MOST_WALKED, id=each):
+                steps.setdefault(step.commit, (step.number, []))[1].append(each)
+        changed = None
+        for commit, (_, ids) in sorted(steps.items(), key=lambda step: -step[1][0])[:MOST_WALKED]:
             try:
-                then = self._registry.snapshot(step.commit).get(id)
+                then = self._registry.snapshot(commit).get
+                entry = then(id)
+                if entry is None or _version_of(entry, _reached(entry, then)) != version:
+                    break
             except EntryError:
                 break
-            if then is None or _version_of(then) != version:
-                break
-            changed = step.commit
-        if not changed:
-            return None
-        self._told.add((id, version))
-        commit = changed[:10]
-        return f"{id} fails since commit {commit} changed it, and worked before: `%revert {commit} {id}` undoes that"
+            changed = commit, ids[0]
+        else:
+            return None  # it never was anything else
+        return changed
 
 
-def _version_of(entry: Entry) -> str:
-    """What tells versions of an entry apart that may behave differently."""
-    named = [entry.data.get(field) for field in ("imports", "calls", "method")]
-    said = f"{sorted(entry.modules)} {named} {_code(entry.source or '')}"
+def _needs(entry: Entry) -> bool:
+    return any(entry.data.get(field) for field in ("imports", "calls"))
+
+
+def _reached(entry: Entry, state: EntryLookup) -> Mapping[EntryId, Entry | None]:
+    """What else a call of `entry` depends on, as far as anyone can say."""
+    try:
+        return {id: other for id, other in (reached_by(entry, state) or {}).items() if id != entry.id}
+    except RegistryError:
+        return {}
+
+
+def _version_of(entry: Entry, reached: Mapping[EntryId, Entry | None]) -> str:
+    """What tells versions of an entry apart that may behave differently, with what else it depends on."""
+    said = _said(entry)
+    for id, other in sorted(reached.items()):
+        said += f"\n{id} {_said(other) if other is not None else ''}"
     return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:16]
+
+
+def _said(entry: Entry) -> str:
+    named = [entry.data.get(field) for field in ("imports", "calls", "method")]
+    return f"{sorted(entry.modules)} {named} {_code(entry.source or '')}"
 
 
 @lru_cache(maxsize=256)

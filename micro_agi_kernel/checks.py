@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -12,8 +13,8 @@ from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.interfaces import Library, Program, Sandbox
 from micro_agi_kernel.kind_checks import check_kind
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
-from micro_agi_kernel.permissions import FUNCS, Permissions
-from micro_agi_kernel.programs import State, check_calls, find_libraries
+from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.programs import EntryLookup, check_calls, find_libraries, reached_by
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.testing import ClosedHost, ToolTesting
 
@@ -34,7 +35,7 @@ class Checked:
     """Tests."""
 
 
-_Reached: TypeAlias = list[Entry | None] | None
+_Reached: TypeAlias = Mapping[EntryId, Entry | None] | None
 
 
 class NotTested(Refused):
@@ -50,11 +51,17 @@ class Rounds:
     deadline: float | None = None
     """On the clock of the event loop."""
     said: dict[EntryId, tuple[_Reached, int | Refused]] = field(default_factory=dict)
-    """By what was loaded and tested: all that it reached, itself the first, and what came of it."""
+    """By what was loaded and tested: all that it reached, itself among them, and what came of it."""
+    begun: list[EntryId] = field(default_factory=list)
+    """What was begun to be loaded and tested, in this order."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.deadline is not None and asyncio.get_running_loop().time() >= self.deadline
 
 
 class Checks:
-    """Asks all of it. What an entry imports or calls is looked for in a `State`."""
+    """Asks all of it. What an entry imports or calls is looked for in a `EntryLookup`."""
 
     def __init__(
         self, permissions: Permissions, sandbox: Sandbox, modules: frozenset[str], testing: ToolTesting
@@ -65,7 +72,7 @@ class Checks:
         self._modules = modules
         self._testing = testing
 
-    async def sound(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
+    async def faults(self, entries: Sequence[Entry], snapshot: Snapshot, state: EntryLookup) -> dict[EntryId, Refused]:
         """The first thing wrong with each, by id, without running any; what is sound is not in it.
 
         These are the checks of its kind, its modules and imports under the policies of `snapshot`, and its source
@@ -76,7 +83,7 @@ class Checks:
         return {entry.id: found[entry.id] for entry in entries if entry.id in found}
 
     async def all(
-        self, entries: Sequence[Entry], snapshot: Snapshot, state: State, rounds: Rounds | None = None
+        self, entries: Sequence[Entry], snapshot: Snapshot, state: EntryLookup, rounds: Rounds | None = None
     ) -> Checked:
         """The same and what functions call, and they are loaded and tested, in the jail and without a network.
 
@@ -93,7 +100,7 @@ class Checks:
         return Checked({entry.id: refusals[entry.id] for entry in entries if entry.id in refusals}, passed)
 
     async def _test(
-        self, functions: Sequence[Entry], snapshot: Snapshot, state: State, rounds: Rounds | None
+        self, functions: Sequence[Entry], snapshot: Snapshot, state: EntryLookup, rounds: Rounds | None
     ) -> dict[EntryId, int | Refused]:
         turns = asyncio.Semaphore(AT_ONCE)
 
@@ -106,48 +113,44 @@ class Checks:
         results = await asyncio.gather(*map(one, functions))
         return {entry.id: said for entry, said in zip(functions, results, strict=True)}
 
-    async def _test_once(self, entry: Entry, snapshot: Snapshot, state: State, rounds: Rounds) -> int | Refused:
-        reached = await asyncio.to_thread(_reached, entry, state)
+    async def _test_once(self, entry: Entry, snapshot: Snapshot, state: EntryLookup, rounds: Rounds) -> int | Refused:
+        reached = await asyncio.to_thread(reached_by, entry, state)
         known = rounds.said.get(entry.id)
         if reached is not None and known is not None and known[0] == reached:
             return known[1]
         if rounds.deadline is None:
             rounds.deadline = asyncio.get_running_loop().time() + rounds.seconds
+        late = NotTested(ErrorKind.UNAVAILABLE, f"{entry.id}: the {rounds.seconds:g} s for all tests were over")
+        if rounds.is_over:
+            return late
+        rounds.begun.append(entry.id)
         try:
             async with asyncio.timeout_at(rounds.deadline) as clock:
                 said = await self._testing.run(entry, snapshot, state)
         except TimeoutError:
             if not clock.expired():
                 raise
-            return NotTested(ErrorKind.UNAVAILABLE, f"{entry.id}: the {rounds.seconds:g} s for all tests were over")
+            return late
         rounds.said[entry.id] = (reached, said)
         return said
 
-    def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
+    def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot, state: EntryLookup) -> dict[EntryId, Refused]:
         found: dict[EntryId, Refused] = {}
         for entry in entries:
-            try:
+            with _noting(entry, found):
                 check_kind(entry)  # a large schema takes a second
                 if entry.kind in LUA_KINDS:
                     self._permissions.check_modules(entry, self._modules, snapshot)
                     find_libraries(entry, read_lua(entry), state, self._permissions, snapshot)
-            except EntryError as error:
-                found[entry.id] = Refused(error.kind, str(error))
-            except Refused as refusal:
-                found[entry.id] = refusal
         return found
 
-    def calls(self, entries: Iterable[Entry], snapshot: Snapshot, state: State) -> dict[EntryId, Refused]:
+    def calls(self, entries: Iterable[Entry], snapshot: Snapshot, state: EntryLookup) -> dict[EntryId, Refused]:
         """What is wrong with what each function calls; it may have come to be so long after it was written."""
         found: dict[EntryId, Refused] = {}
         for entry in entries:
             if entry.kind == FUNCTION_KIND:
-                try:
+                with _noting(entry, found):
                     check_calls(entry, read_lua(entry), state, self._permissions, snapshot)
-                except EntryError as error:
-                    found[entry.id] = Refused(error.kind, str(error))
-                except Refused as refusal:
-                    found[entry.id] = refusal
         return found
 
     async def _compile(self, entries: Sequence[Entry]) -> dict[EntryId, Refused]:
@@ -170,27 +173,26 @@ class Checks:
         return found
 
 
-def _reached(entry: Entry, state: State) -> _Reached:
-    """`entry` and all that it imports or calls, directly or not: what its tests depend on. None: nobody can say."""
-    found: dict[EntryId, Entry | None] = {entry.id: entry}
-    waiting = [entry]
+@contextmanager
+def _noting(entry: Entry, found: dict[EntryId, Refused]) -> Iterator[None]:
+    """What is wrong with `entry`, whoever says it, into `found`."""
     try:
-        while waiting:
-            at = waiting.pop()
-            lua = read_lua(at)
-            if FUNCS in at.modules and not lua.calls:  # it may call whatever it likes
-                return None
-            for id in (*lua.imports.values(), *lua.calls):
-                if id not in found:
-                    found[id] = other = state(id)
-                    if other is not None and other.kind in LUA_KINDS:
-                        waiting.append(other)
-    except EntryError:  # one of them is broken
-        return None
-    return [*found.values()]
+        yield
+    except EntryError as error:
+        found[entry.id] = Refused(error.kind, str(error))
+    except Refused as refusal:
+        found[entry.id] = refusal
 
 
-def resulting(operations: Iterable[Operation], snapshot: Snapshot) -> State:
+def not_tested(refusals: Mapping[EntryId, Refused], of: int, seconds: float) -> str:
+    """What there was no time for, of so many entries, in one line; "" when there was for all."""
+    late = [id for id, refusal in refusals.items() if isinstance(refusal, NotTested)]
+    if not late:
+        return ""
+    return f"{len(late)} of {of} entries were not loaded and tested within {seconds:g} s, the first of them {late[0]}"
+
+
+def resulting(operations: Iterable[Operation], snapshot: Snapshot) -> EntryLookup:
     """The entries of `snapshot` after `operations`."""
     written = {operation.id: operation.entry for operation in operations}
     return lambda id: written[id] if id in written else snapshot.get(id)

@@ -1,9 +1,15 @@
-"""What a Lua source says, whatever its layout, comments, quotes and the names of its locals: as one hash.
+"""What a Lua source says, whatever its layout, comments, spelling and the names of its locals: as one hash.
 
-On top of the tokens stand the rules of scope: a name that a `local`, a `for` or a list of parameters declares becomes
-the number of its declaration, all other names stay. So what is hashed is the source up to the names of its locals, and
-two sources of one hash do the same. Time and memory are linear in the source, however it is nested; nothing here runs
-it.
+On top of the tokens in one spelling stand the rules of scope: a name that a `local`, a `for` or a list of parameters
+declares becomes the number of its declaration, all other names stay. So what is hashed is the source up to spelling and
+the names of its locals, and two sources of one hash do the same.
+
+The reverse does not hold: the hash does not see that code does the same which is written otherwise. That is any other
+order of statements, fields or locals; brackets that are not needed (but for those of a call with one text or table);
+what is unused; a value by another expression (`not (a == b)`, `1 + 1`, `'a' .. 'b'`); a local in place of a global or
+of a value that is used once; `else if` for `elseif`; other names of globals, fields and labels.
+
+Time and memory are linear in the source, however it is nested; nothing here runs it.
 """
 
 from __future__ import annotations
@@ -11,28 +17,26 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+from micro_agi_kernel.lua_spelling import CLOSING, OPERAND_ENDS, spelled_one_way
 from micro_agi_kernel.lua_tokens import KEYWORDS, NoLua, Token, tokens_of
 
 MOST = 200_000
 """Characters of a source that gets a hash; the checks of an entry allow far fewer."""
 
-_OPERANDS = frozenset({"end", "false", "nil", "true", "...", ")", "]", "}"})
-"""Signs and keywords that an operand may end with."""
 _BEGINNINGS = KEYWORDS - {"and", "or"} | {";", "::"}
 """What cannot follow an operand within its statement."""
-_CLOSING = {")": "(", "]": "[", "}": "{"}
 _NONE: Token = ("", "")
 
 
 def code_hash(source: str) -> str | None:
-    """64 hex digits, equal for sources that differ in layout, comments, quotes and names of locals only.
+    """64 hex digits, equal for sources that differ in layout, comments, spelling and names of locals only.
 
     None when the source is too long, or certainly no Lua.
     """
     if len(source) > MOST:
         return None
     try:
-        tokens = _Scopes(tokens_of(source)).resolved()
+        tokens = _Scopes(spelled_one_way(tokens_of(source))).resolved()
     except NoLua:
         return None
     said = "".join([f"{kind} {len(text)}:{text}\n" for kind, text in tokens])
@@ -97,7 +101,7 @@ class _Scopes:
         if block.brackets or not (block.pending or block.ending) or not self._out:
             return False
         last, said = self._out[-1]
-        after_operand = last != "sign" or said in _OPERANDS
+        after_operand = last != "sign" or said in OPERAND_ENDS
         begins = kind == "name" or (kind == "sign" and text in _BEGINNINGS)
         return after_operand and begins and not (block.opener == "for" and text == "do")
 
@@ -144,7 +148,7 @@ class _Scopes:
                 self._blocks[-1].brackets.append(text)
             case ")" | "]" | "}":
                 brackets = self._blocks[-1].brackets
-                if not brackets or brackets.pop() != _CLOSING[text]:
+                if not brackets or brackets.pop() != CLOSING[text]:
                     raise NoLua
         self._take()
 
@@ -153,7 +157,7 @@ class _Scopes:
         if self._is("function"):
             self._take()
             self._declare([self._new_name(1)])
-            self._parameters([])
+            self._parameters()
             return
         names = self._names()
         if self._is("="):
@@ -168,18 +172,11 @@ class _Scopes:
         self._blocks.append(block)
 
     def _function(self) -> None:
-        """`function`, the name of a statement, and the parameters; the body's block is open then."""
+        """`function` and the parameters; the body's block is open then."""
         self._take()
-        own: list[str] = []
-        if self._peek()[0] == "name":
-            self._name(self._peek()[1])
-            while self._is(".", ":"):
-                own = ["self"] if self._is(":") else []
-                self._take()
-                self._keep_name()
-        self._parameters(own)
+        self._parameters()
 
-    def _parameters(self, own: list[str]) -> None:
+    def _parameters(self) -> None:
         if not self._is("("):
             raise NoLua
         self._take()
@@ -190,7 +187,7 @@ class _Scopes:
         if not self._is(")"):
             raise NoLua
         self._take()
-        self._declare(own + names)
+        self._declare(names)
 
     def _names(self) -> list[str]:
         """The names of a declaration, with the attributes that a `local` may give them."""
@@ -241,7 +238,7 @@ class _Scopes:
             return self._peek(1) == ("sign", "::")
         brackets = self._blocks[-1].brackets
         in_table = bool(brackets) and brackets[-1] == "{"
-        begins = last in (("sign", "{"), ("sign", ","), ("sign", ";"))
+        begins = last in (("sign", "{"), ("sign", ","))
         return in_table and begins and self._peek(1) == ("sign", "=")
 
     def _declare(self, names: list[str]) -> None:

@@ -18,16 +18,20 @@ from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import Event, Spent, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Provenance
+from micro_agi_kernel.markdown_text import code, table
 from micro_agi_kernel.rollback import RolledBack
 from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
 from micro_agi_kernel.session import Emit, Session
 from micro_agi_kernel.tool_costs import ToolCost, tool_costs
-from micro_agi_kernel.tool_page import code, one_line, tool_page
+from micro_agi_kernel.tool_page import tool_page
 from micro_agi_kernel.values import money
 
 TOOLS_SHOWN = 20
 """Rows of the table of tools."""
+
+_MODEL_HEADS = ("model", "steps", "prompt", "cached", "answer", "reasoning", "money")
+_TOOL_HEADS = ("tool", "commits", "tokens", "money", "used", "failed", "money per use")
 
 Command = Callable[..., Awaitable[str]]
 
@@ -72,33 +76,29 @@ async def cost(session: Session, context: CallContext) -> str:
     """Show what this session took of each model, and what the tools used or made last cost against their use."""
     house = session.workspace
     made = await asyncio.to_thread(tool_costs, house.registry, house.uses, TOOLS_SHOWN)
-    parts = [_models_taken(session)]
-    if made:
-        lines = ["| tool | commits | tokens | money | used | failed | money per use |", "|---|--:|--:|--:|--:|--:|--:|"]
-        parts.append("\n".join((*lines, *map(_tool_row, made))))
-    return "\n\n".join(parts)
+    tools = table(_TOOL_HEADS, map(_tool_row, made), numbers=True)
+    return "\n\n".join(part for part in (_models_taken(session), tools) if part)
 
 
 def _models_taken(session: Session) -> str:
     taken = session.budget.by_model
     if not taken:
         return "No model was asked in this session."
-    lines = ["| model | steps | prompt | cached | answer | reasoning | money |", "|---|--:|--:|--:|--:|--:|--:|"]
-    lines += [_cost_row(code(one_line(model)), spent) for model, spent in taken.items()]
-    return "\n".join((*lines, _cost_row("all", session.budget.session)))
+    rows = [_cost_row(code(model), spent) for model, spent in taken.items()]
+    return table(_MODEL_HEADS, [*rows, _cost_row("all", session.budget.session)], numbers=True)
 
 
-def _cost_row(name: str, spent: Spent) -> str:
+def _cost_row(name: str, spent: Spent) -> tuple[str, ...]:
     usage = spent.usage
     counts = (spent.steps, usage.prompt, usage.cached, usage.completion, usage.reasoning)
-    return f"| {name} | {' | '.join(f'{count:,}' for count in counts)} | {money(spent.cost)} |"
+    return (name, *(f"{count:,}" for count in counts), money(spent.cost))
 
 
-def _tool_row(tool: ToolCost) -> str:
+def _tool_row(tool: ToolCost) -> tuple[str, ...]:
     cost, uses = tool.cost, tool.uses
     each = money(cost.money / uses.calls) if uses.calls else "-"
     counts = (f"{tool.commits:,}", f"{cost.tokens:,}", money(cost.money), f"{uses.calls:,}", f"{uses.failed:,}", each)
-    return f"| {code(str(tool.id))} | {' | '.join(counts)} |"
+    return (code(str(tool.id)), *counts)
 
 
 async def tool(session: Session, context: CallContext, name: str) -> str:

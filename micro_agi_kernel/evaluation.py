@@ -35,7 +35,7 @@ async def evaluate_program(program: Program, settings: Settings, on_output: Call
         await sandbox.close()
 
 
-def _without_policies(tool: Entry, action: str, resource: str) -> None:
+def _without_policies(tool: Entry, action: str, resource: str, method: str) -> None:
     if action in ONLY_ON_ALLOW:
         raise Refused(
             ErrorKind.PERMISSION_DENIED,

@@ -133,7 +133,7 @@ class Spent:
     cost: float = 0.0
     """Money, as in UsageReport."""
     seconds: float = 0.0
-    """Wall time, tools and all."""
+    """Wall time, tools and all, but for the time that a person took to answer questions."""
 
     @property
     def tokens(self) -> int:

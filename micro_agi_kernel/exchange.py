@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from micro_agi_kernel.checks import resulting
+from micro_agi_kernel.checks import NotTested, Rounds, resulting
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange, Operation
 from micro_agi_kernel.errors import EntryError, Refused, RegistryError
 from micro_agi_kernel.interfaces import CallContext, Published
 from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.policy.policies import POLICY_KINDS
+from micro_agi_kernel.publishing import TEST_SECONDS
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.registry.files.definitions import read_definitions, read_tree
 from micro_agi_kernel.registry.files.folders import Contents, read_folder
@@ -51,11 +52,13 @@ async def import_path(workspace: Workspace, path: Path) -> Import:
     done = Import(*await asyncio.to_thread(_differences, contents, snapshot))
     if not done.changeset.operations and not done.changeset.files:
         return done
-    context = CallContext(f"user:{workspace.person.name}")
+    context = CallContext(f"user:{workspace.person.name}", workspace.hear)
     try:
         published = await workspace.publishing.publish(
             done.changeset, context, base=snapshot.commit, body=f"Imported from {path.name or 'a folder'}."
         )
+    except NotTested:
+        raise
     except Refused:
         refused = await _refusals(workspace, done.changeset)
         if not refused:
@@ -68,8 +71,10 @@ async def _refusals(workspace: Workspace, changeset: Changeset) -> tuple[tuple[E
     """Every entry that the checks refuse, where publishing stopped at the first: a person mends all at once."""
     entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
     snapshot = await asyncio.to_thread(workspace.registry.snapshot)
-    found = (await workspace.checks.all(entries, snapshot, resulting(changeset.operations, snapshot))).refusals
-    return tuple((id, str(refusal).removeprefix(f"{id}: ")) for id, refusal in found.items())
+    state, rounds = resulting(changeset.operations, snapshot), Rounds(TEST_SECONDS)
+    found = (await workspace.checks.all(entries, snapshot, state, rounds)).refusals
+    faults = {id: refusal for id, refusal in found.items() if not isinstance(refusal, NotTested)}
+    return tuple((id, str(refusal).removeprefix(f"{id}: ")) for id, refusal in faults.items())
 
 
 def _read(path: Path) -> Contents:

@@ -8,12 +8,13 @@ made it. What is broken can only be left. What a commit says about itself gives 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from micro_agi_kernel.agent_rules import judge
 from micro_agi_kernel.checks import NotTested, Rounds, resulting
+from micro_agi_kernel.dependents import try_users
 from micro_agi_kernel.entries import (
     GENERATED_NAMESPACE,
     MAX_FILE_BYTES,
@@ -24,6 +25,7 @@ from micro_agi_kernel.entries import (
     Operation,
 )
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.programs import reached_by
 from micro_agi_kernel.registry import Snapshot, operation_between
 from micro_agi_kernel.registry.changes import check_twins
 from micro_agi_kernel.registry.layout import check_file_path
@@ -85,6 +87,8 @@ class Plan:
     """Those of the items that are taken."""
     left: dict[str, str] = field(default_factory=dict)
     """By name, a digest of what the person decided to leave."""
+    tried: list[str] = field(default_factory=list)
+    """Where there was no time for all tests: the names of what had its turn and is not taken, the longest ago first."""
 
     @property
     def open(self) -> list[Item]:
@@ -103,11 +107,13 @@ async def examine(
     decision: Decision,
     left: Mapping[str, str],
     is_trusted: Callable[[str], bool],
+    tried: Sequence[str] = (),
 ) -> Plan:
     """Judge all that differs in `theirs`, the remote's newest state, on top of what stands here now.
 
     `left` is what the person decided before, as in Plan. `is_trusted` says of a commit whether a key that the
-    person trusts signed it; it may block. Raises RegistryError when what the remote holds cannot be read.
+    person trusts signed it; it may block. `tried`, as in Plan, is tested after all else, so that everything has its
+    turn some day, however slow the rest is. Raises RegistryError when what the remote holds cannot be read.
     """
     ours = await asyncio.to_thread(workspace.registry.snapshot)
     found = await asyncio.to_thread(incoming, workspace.registry, ours, theirs)
@@ -119,6 +125,8 @@ async def examine(
         except (Refused, EntryError) as error:
             refused[each.subject] = str(error)
     rounds = Rounds(TEST_SECONDS)
+    turns = {name: turn for turn, name in enumerate(tried, 1)}
+    changes = dict(sorted(changes.items(), key=lambda item: turns.get(str(item[0]), 0)))
     aside = {each.subject for each in found if _is_left(each, decision, left)}
     untested: dict[Subject, str] = {}
     for id, refusal in (await _faults(workspace, ours, changes.values(), rounds, aside)).items():
@@ -147,21 +155,53 @@ async def examine(
         plan.items.append(Item(each.subject, action, fate, clean(why, MAX_PATH), each.ours, last))
     if len(plan.changes) < len(changes):
         await _hold_back(workspace, plan, rounds)
+    while await _spare_users(workspace, plan, decision):
+        await _hold_back(workspace, plan, rounds)
+    if untested:
+        plan.tried = _turns_had(plan, tried, [*map(str, rounds.begun)])
     return plan
+
+
+def _turns_had(plan: Plan, before: Iterable[str], begun: Sequence[str]) -> list[str]:
+    """Plan.tried, from what it was before and what was begun to be tested now."""
+    open_ones = {str(item.subject) for item in plan.open}
+    return [name for name in (*(name for name in before if name not in begun), *begun) if name in open_ones]
 
 
 async def _hold_back(workspace: Workspace, plan: Plan, rounds: Rounds) -> None:
     """Let those wait that import what is not taken with them."""
     while faults := await _faults(workspace, plan.ours, plan.changes, rounds):
-        plan.changes = [
-            change for change in plan.changes if not (isinstance(change, Operation) and change.id in faults)
-        ]
-        plan.items = [
-            replace(item, fate="waiting", why=clean(_why(faults[item.subject]), MAX_PATH))
-            if isinstance(item.subject, EntryId) and item.subject in faults
-            else item
-            for item in plan.items
-        ]
+        _let_wait(plan, {id: _why(refusal) for id, refusal in faults.items()})
+
+
+async def _spare_users(workspace: Workspace, plan: Plan, decision: Decision) -> bool:
+    """Let those wait that would break a tool of ours which uses them, unless the person accepts them; whether any."""
+    operations = [change for change in plan.changes if isinstance(change, Operation)]
+    changed = [operation.id for operation in operations if operation.action != "create"]
+    after = resulting(operations, plan.ours)
+    users = await try_users(workspace.checks, changed, plan.ours, after)
+    why = {id: f"{id} uses it and was not tested" for id in users.untested}
+    why |= {id: f"{id} uses it and would break: {refusal}" for id, refusal in users.broken.items()}
+    found: dict[EntryId, str] = {}
+    for user, line in why.items():
+        entry = await asyncio.to_thread(plan.ours.get, user)
+        reached = await asyncio.to_thread(reached_by, entry, after) if entry is not None else None
+        for id in changed:
+            if (reached is None or id in reached) and not decision.accepts(str(id)):
+                found.setdefault(id, line)
+    _let_wait(plan, found)
+    return bool(found)
+
+
+def _let_wait(plan: Plan, why: Mapping[EntryId, str]) -> None:
+    """Take none of these."""
+    plan.changes = [change for change in plan.changes if not (isinstance(change, Operation) and change.id in why)]
+    plan.items = [
+        replace(item, fate="waiting", why=clean(why[item.subject], MAX_PATH))
+        if isinstance(item.subject, EntryId) and item.subject in why
+        else item
+        for item in plan.items
+    ]
 
 
 async def _faults(

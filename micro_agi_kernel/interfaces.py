@@ -192,6 +192,14 @@ class Allowance:
     """Bytes printed and displayed."""
 
 
+@dataclass(slots=True)
+class Writing:
+    """What is being written on behalf of a call: whoever is stopped meanwhile does not know what becomes of it."""
+
+    under_way: int = 0
+    """Commits."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallContext:
     """On whose behalf an entry is called, and whom to tell what happens."""
@@ -208,6 +216,8 @@ class CallContext:
     values: Mapping[str, Json] = field(default_factory=dict)
     """What the entry, and whatever it calls, finds in its module ctx: from the agent's entry, never from a model."""
     approver: Approver = field(default_factory=Nobody)
+    writing: Writing = field(default_factory=Writing)
+    """Shared by the outermost call and all below it."""
 
 
 class Caller(Protocol):

@@ -1,4 +1,4 @@
-"""The tokens of a Lua 5.4 source: what a lexer sees of it, without white space and comments."""
+"""The tokens of a Lua 5.4 source, without white space and comments; numbers and strings as what they stand for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEYWORDS = frozenset(
 
 Token = tuple[str, str]
 """Its kind ("name", "number", "string", and "sign" for keywords too) and its text: of a string, whatever its quotes and
-escapes, a character for each byte."""
+escapes, a character for each byte; of a number its value, "16" for 0x10, and float.hex() of what is no integer."""
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\v\f]+)
@@ -43,6 +43,7 @@ _TOKEN = re.compile(
 _PLAIN = {quote: re.compile(rf"[^\\\n\r{quote}]*") for quote in "\"'"}
 _ESCAPE = re.compile(r"\\(?:z[ \t\r\n\v\f]*|x([0-9A-Fa-f]{2})|([0-9]{1,3})|u\{([0-9A-Fa-f]{1,8})\}|(\r\n|\n\r|[\s\S]))")
 _LETTERS = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, '"': 34, "'": 39, "\n": 10, "\r": 10}
+_MAX_NUMERAL = 100
 _LINE = re.compile(r"[^\r\n]*")
 _LINE_END = re.compile(r"\r\n|\n\r|\r")
 
@@ -69,8 +70,8 @@ def tokens_of(source: str) -> list[Token]:
         elif kind == "long":
             value, at = _long(source, at, text)
             tokens.append(("string", value))
-        elif kind == "number":  # capitals mean nothing in it
-            tokens.append((kind, text.lower()))
+        elif kind == "number":
+            tokens.append((kind, _number(text.lower())))
         elif kind != "space":
             tokens.append(("sign" if text in KEYWORDS else kind, text))
     return tokens
@@ -133,6 +134,24 @@ def _utf8(point: int) -> bytes:
         point >>= 6
         first >>= 1
     return bytes([(~first << 1 & 0xFF) | point, *reversed(more)])
+
+
+def _number(text: str) -> str:
+    """What a numeral in small letters stands for; one that is none, or very long, stays as it is."""
+    if len(text) > _MAX_NUMERAL:
+        return text
+    try:
+        if text.startswith("0x"):
+            if not text.isalnum() or "p" in text:
+                return float.fromhex(text).hex()
+            return str(int(text, 16) % (1 << 64))  # integers in hexadecimal wrap around
+        if text.isdigit() and int(text) < 1 << 63:
+            return str(int(text))
+        return float(text).hex()
+    except OverflowError:
+        return "inf"
+    except ValueError:
+        return text
 
 
 def _bytes(text: str) -> bytes:

@@ -11,12 +11,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.policy import Actor, Decision, Policy, Scope, load_scope
+from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.values import shorten
+
+Ruling: TypeAlias = tuple[Subject, Decision]
+"""An action on a resource, and what the policies decided on it."""
 
 AGENT_SCOPE = "app:agent_security"
 TOOL_SCOPE = "app:tool_security"
@@ -66,7 +71,7 @@ class Permissions:
             self._scopes = {**kept, key: scope}
         return scope
 
-    def agent_may(self, action: str, resource: str, snapshot: Snapshot) -> Decision:
+    def decide_for_agent(self, action: str, resource: str, snapshot: Snapshot) -> Decision:
         """The decision on a registry write by the agent, which may be "ask". Raises Refused when it is denied.
 
         A scope that is empty or partly unreadable refuses every write (ScopeError).
@@ -78,18 +83,20 @@ class Permissions:
             raise denied(action, resource, decision)
         return decision
 
-    def tool_may(self, tool: Entry, action: str, resource: str, snapshot: Snapshot | None = None) -> None:
+    def check_action(self, tool: Entry, action: str, resource: str, snapshot: Snapshot | None = None) -> None:
         """Raise Refused unless `tool` may do `action` on `resource` under the policies of `snapshot`, or the newest.
 
         It may not what a person must be asked about.
         """
-        decision = self.tool_may_ask(tool, action, resource, snapshot)
+        decision = self.decide_for_tool(tool, action, resource, snapshot)
         if decision.effect == "ask":
             raise denied(action, resource, decision)
 
-    def tool_may_ask(self, tool: Entry, action: str, resource: str, snapshot: Snapshot | None = None) -> Decision:
-        """The same, but the decision may be "ask". Policies see the tool's namespace and modules as the actor's, and
-        the meta of its entry as that of the request."""
+    def decide_for_tool(self, tool: Entry, action: str, resource: str, snapshot: Snapshot | None = None) -> Decision:
+        """The decision on what `tool` does, as in `check_action`, which may be "ask". Raises Refused when it is denied.
+
+        Policies see the tool's namespace and modules as the actor's, and the meta of its entry as that of the request.
+        """
         scope = self.scope(TOOL_SCOPE, snapshot or self._registry.snapshot())
         actor = Actor(f"tool:{tool.id}", {"namespace": tool.id.namespace, "modules": list(tool.modules)})
         decision = scope.evaluate(actor, action, resource, tool.meta)
@@ -100,7 +107,7 @@ class Permissions:
     def check_modules(self, tool: Entry, known: frozenset[str], snapshot: Snapshot | None = None) -> frozenset[str]:
         """The modules that `tool` lists, all of which it may require. Raises Refused for the first it may not.
 
-        `known` are the modules that exist; `snapshot` is as in `tool_may`. The refusal says what there is instead.
+        `known` are the modules that exist; `snapshot` is as in `check_action`. The refusal says what there is instead.
         """
         for module in tool.modules:
             try:
@@ -116,7 +123,7 @@ class Permissions:
     def check_module(self, tool: Entry, module: str, snapshot: Snapshot | None = None) -> None:
         """Raise Refused unless `tool` may require `module`; no agent can write an entry that may have the host's."""
         if module not in HOST_MODULES:
-            self.tool_may(tool, "lua.module", module, snapshot)
+            self.check_action(tool, "lua.module", module, snapshot)
         elif tool.id.namespace == GENERATED_NAMESPACE and not (module == FUNCS and _calls(tool)):
             why = "list in calls what it calls" if module == FUNCS else "it is for entries that no agent can write"
             reason = f"policy denied: lua.module on {module} ({why})"

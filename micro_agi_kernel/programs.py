@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeAlias
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.interfaces import MIB, CallContext, Library, Limits, Program
-from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, LuaEntry, read_lua
-from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.lua_entries import FUNCTION_KIND, LIBRARY_KIND, LUA_KINDS, LuaEntry, read_lua
+from micro_agi_kernel.permissions import FUNCS, Permissions, Ruling
 from micro_agi_kernel.policy import Decision
 from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.registry import Snapshot
@@ -29,9 +28,7 @@ MAX_DEPTH = 8
 CALL_ACTIONS = ("tool.call", "funcs.call")
 """What policies are asked of a call; the second is the reference's name for the first."""
 
-Asked: TypeAlias = tuple[Subject, Decision]
-
-State = Callable[[EntryId], Entry | None]
+EntryLookup = Callable[[EntryId], Entry | None]
 """Entries by id: of a snapshot, or of what a changeset makes of one. It raises EntryError."""
 
 
@@ -46,7 +43,7 @@ class Programs:
         self._limits = limits
         self._most = most
 
-    def of(self, entry: Entry, input: Value, snapshot: Snapshot, state: State) -> Program:
+    def of(self, entry: Entry, input: Value, snapshot: Snapshot, state: EntryLookup) -> Program:
         """`entry` with `input`; its libraries are found in `state`. Raises Refused and EntryError."""
         lua = _read(entry)
         return Program(
@@ -61,8 +58,8 @@ class Programs:
         )
 
     def of_call(
-        self, id: EntryId, input: Value, context: CallContext, snapshot: Snapshot, state: State
-    ) -> tuple[Entry, Program, list[Asked]]:
+        self, id: EntryId, input: Value, context: CallContext, snapshot: Snapshot, state: EntryLookup
+    ) -> tuple[Entry, Program, list[Ruling]]:
         """The entry `id` of `state`, as it is called in `context`, with what is left there; and what of that a person
         must be asked.
 
@@ -78,13 +75,13 @@ class Programs:
         limits = replace(limits, seconds=min(limits.seconds, seconds), output=min(limits.output, max(1, left.output)))
         return entry, replace(program, limits=limits), asked
 
-    def _asked(self, entry: Entry, snapshot: Snapshot, context: CallContext) -> list[Asked]:
+    def _asked(self, entry: Entry, snapshot: Snapshot, context: CallContext) -> list[Ruling]:
         """What the policies want asked of a call. Its actor is who calls, if that is an entry, then who is called."""
         asked: dict[Subject, Decision] = {}
         for actor in (*context.callers[-1:], entry):
             for action in CALL_ACTIONS:
                 subject = (action, str(entry.id))
-                decision = self._permissions.tool_may_ask(actor, *subject, snapshot)
+                decision = self._permissions.decide_for_tool(actor, *subject, snapshot)
                 if decision.effect == "ask":
                     asked.setdefault(subject, decision)
         return [*asked.items()]
@@ -101,7 +98,7 @@ class Programs:
 
 
 def find_libraries(
-    caller: Entry, lua: LuaEntry, state: State, permissions: Permissions, snapshot: Snapshot
+    caller: Entry, lua: LuaEntry, state: EntryLookup, permissions: Permissions, snapshot: Snapshot
 ) -> Mapping[str, Library]:
     """All libraries that `caller` imports, those that they import among them, under the policies of `snapshot`.
 
@@ -118,7 +115,7 @@ def find_libraries(
         if id.namespace == GENERATED_NAMESPACE != caller.id.namespace:  # it would run with what `caller` was granted
             reason = f"{caller.id} may not import {id}: an agent can rewrite that"
             raise Refused(ErrorKind.PERMISSION_DENIED, reason)
-        permissions.tool_may(caller, "tool.load", str(id), snapshot)
+        permissions.check_action(caller, "tool.load", str(id), snapshot)
         entry = state(id)
         if entry is None:
             raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}, which {caller.id} imports")
@@ -130,16 +127,16 @@ def find_libraries(
     return found
 
 
-def check_calls(caller: Entry, lua: LuaEntry, state: State, permissions: Permissions, snapshot: Snapshot) -> None:
+def check_calls(caller: Entry, lua: LuaEntry, state: EntryLookup, permissions: Permissions, snapshot: Snapshot) -> None:
     """Raise Refused or EntryError unless `caller` may call all that it lists, under the policies of `snapshot`."""
     for id in lua.calls:
         _function(id, caller.id, state)
         for action in CALL_ACTIONS:
-            permissions.tool_may_ask(caller, action, str(id), snapshot)
+            permissions.decide_for_tool(caller, action, str(id), snapshot)
     called_below(caller.id, lua, state)
 
 
-def called_below(caller: EntryId, lua: LuaEntry, state: State) -> frozenset[EntryId]:
+def called_below(caller: EntryId, lua: LuaEntry, state: EntryLookup) -> frozenset[EntryId]:
     """All that `caller` calls by the lists of `calls`, directly or not.
 
     Raises Refused and EntryError when calls go in a circle, nest deeper than MAX_DEPTH, or reach too many.
@@ -149,7 +146,30 @@ def called_below(caller: EntryId, lua: LuaEntry, state: State) -> frozenset[Entr
     return frozenset(found)
 
 
-def _depth(calls: Iterable[EntryId], chain: tuple[EntryId, ...], state: State, found: dict[EntryId, int]) -> int:
+def reached_by(entry: Entry, state: EntryLookup) -> dict[EntryId, Entry | None] | None:
+    """`entry` and all that it imports or calls, directly or not, by id: what a call of it depends on.
+
+    None when nobody can say: it may call whatever it likes, or one of them is broken.
+    """
+    found: dict[EntryId, Entry | None] = {entry.id: entry}
+    waiting = [entry]
+    try:
+        while waiting:
+            at = waiting.pop()
+            lua = read_lua(at)
+            if FUNCS in at.modules and not lua.calls:
+                return None
+            for id in (*lua.imports.values(), *lua.calls):
+                if id not in found:
+                    found[id] = other = state(id)
+                    if other is not None and other.kind in LUA_KINDS:
+                        waiting.append(other)
+    except EntryError:
+        return None
+    return found
+
+
+def _depth(calls: Iterable[EntryId], chain: tuple[EntryId, ...], state: EntryLookup, found: dict[EntryId, int]) -> int:
     """How deep calls nest below the last of `chain`, which lists `calls`; `found` has it of all below."""
     depth = 0
     for id in calls:
@@ -183,7 +203,7 @@ def shown_chain(chain: Iterable[EntryId]) -> str:
     return " -> ".join(map(str, seen))
 
 
-def _function(id: EntryId, caller: EntryId | None, state: State) -> Entry:
+def _function(id: EntryId, caller: EntryId | None, state: EntryLookup) -> Entry:
     """The function `id`, which `caller` may reach, whatever the policies say. Raises Refused and EntryError.
 
     A generated tool reaches generated tools. What others may do that it may not, it must not do through them: so of

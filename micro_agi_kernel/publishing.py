@@ -1,4 +1,4 @@
-"""The one place that writes the registry: policies, checks and tests, then one commit.
+"""The one place that writes what people and agents want written: policies, checks and tests, then one commit.
 
 `prepare` asks everything that takes time (policies, the checks, the tools' own tests in the jail) against a
 pinned commit; `_commit` then writes under the registry's lock, where nothing slow may happen. When
@@ -11,38 +11,47 @@ import asyncio
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 from micro_agi_kernel.agent_rules import approval_trailer, judge
 from micro_agi_kernel.approval import asks_write
-from micro_agi_kernel.checks import Checks, resulting
-from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, INSTALLER, Changeset, EntryId
+from micro_agi_kernel.checks import Checks, NotTested, Rounds, not_tested, resulting
+from micro_agi_kernel.dependents import NO_USERS, Users, try_users
+from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Changeset, EntryId
 from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
-from micro_agi_kernel.events import EntryPublished
+from micro_agi_kernel.events import EntryPublished, Notice
 from micro_agi_kernel.interfaces import CallContext, Published
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
-from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.policy import Decision
+from micro_agi_kernel.permissions import Permissions, Ruling
 from micro_agi_kernel.programs import called_below
-from micro_agi_kernel.questions import Question, Subject
+from micro_agi_kernel.questions import Question
 from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Upkeep, Version
+from micro_agi_kernel.registry.care.sharding import shard_crowded
 from micro_agi_kernel.registry.cost import Cost
-from micro_agi_kernel.resources import resource
-from micro_agi_kernel.seeding import plan_seed, remember_brought, seed_digest, was_brought
-
-SERVICE_EMAIL = "noreply@micro-agi.invalid"
-"""Git wants an address of every author; this one can belong to nobody (RFC 2606)."""
 
 MAX_TRIES = 5
 """How often a changeset is prepared again because other writers were faster."""
 
+TEST_SECONDS = 120.0
+"""For loading and testing all that one changeset writes: a tool with 20 tests of 5 s is still heard."""
 
 STOP_SECONDS = 2.0
 """How long an interrupt waits for a commit that has begun, which takes milliseconds: then it is known whether it is."""
 
-_WHY_SHARDED = "a commit costs what the folders above it hold, so its entries go into 64 folders."
+
+class _Turnout:
+    """Whether a commit begins, or is stopped before it does: what is said first holds."""
+
+    def __init__(self) -> None:
+        self.taken: Literal["begin", "stop"] | None = None
+        self._lock = threading.Lock()
+
+    def take(self, way: Literal["begin", "stop"]) -> Literal["begin", "stop"]:
+        with self._lock:
+            self.taken = self.taken or way
+            return self.taken
 
 
 class _Moved(Exception):
@@ -59,6 +68,8 @@ class Verdict:
     """Tests."""
     question: Question | None = None
     """What the person must be asked first."""
+    users: Users = NO_USERS
+    """The tools that use what is changed."""
 
 
 class Publishing:
@@ -91,24 +102,31 @@ class Publishing:
                 assert verdict.question is not None
                 await context.approver.approve(verdict.question)
                 approved = verdict.question
-            stopped = threading.Event()
+            turnout = _Turnout()
             message = _message(changeset, context, verdict, body)
             writing = asyncio.ensure_future(
-                asyncio.to_thread(self._commit, changeset, message, context.actor, read or checked, checked, stopped)
+                asyncio.to_thread(
+                    self._commit, changeset, message, context.actor, read or checked, checked, turnout, verdict.users
+                )
             )
             writing.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to ask
+            context.writing.under_way += 1
             try:
                 await asyncio.shield(writing)
             except _Moved:
                 continue
             except asyncio.CancelledError:
-                stopped.set()  # the thread may still wait for the lock
-                await asyncio.wait([writing], timeout=STOP_SECONDS)
+                if turnout.take("stop") == "begin":  # else it waits for the lock, and writes nothing when it has it
+                    await asyncio.wait([writing], timeout=STOP_SECONDS)
                 raise
             finally:
+                if writing.done() or turnout.taken == "stop":
+                    context.writing.under_way -= 1
                 if writing.done() and writing.exception() is None:
                     version = writing.result()
                     context.emit(EntryPublished(version.commit, version.subject, changeset.operations))
+                    if left := verdict.users.left:
+                        context.emit(Notice(f"{left}; `micro-agi registry verify --tests` tests all"))
             return Published(version.commit, version.number)
         raise Conflict("the registry changes faster than this change can be checked; try again")
 
@@ -121,15 +139,15 @@ class Publishing:
         and it is None. `merging` is the commit of the remote with which all is merged then.
         """
         message = CommitMessage(actor=f"user:{self._person.name}", subject=subject, body=body)
-        stopped = threading.Event()
+        turnout = _Turnout()
         try:
             version = await asyncio.to_thread(
-                self._commit, changeset, message, message.actor, checked, checked, stopped, merging
+                self._commit, changeset, message, message.actor, checked, checked, turnout, NO_USERS, merging
             )
         except (_Moved, Conflict):
             return None
         except asyncio.CancelledError:
-            stopped.set()
+            turnout.take("stop")
             raise
         return version.commit
 
@@ -147,27 +165,40 @@ class Publishing:
         """
         entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
         said = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else []
-        checked = await self._checks.all(entries, snapshot, resulting(changeset.operations, snapshot))
-        for refusal in checked.refusals.values():
-            raise refusal
+        checked = await self._checks.all(
+            entries, snapshot, resulting(changeset.operations, snapshot), Rounds(TEST_SECONDS)
+        )
+        _raise_first(checked.refusals, len(entries))
         if actor == AGENT and self._tests_required:
             for entry in entries:
                 if entry.kind == FUNCTION_KIND and not entry.data.get("tests"):
                     why = "at least one is required here (setting tools.tests_required)"
                     line = f"tests: {why}: an input with one of expect, schema or error"
                     raise Refused(ErrorKind.INVALID, line, retryable=False)
+        users = await self._users(changeset, actor, snapshot)
         if not said:
-            return Verdict("", checked.passed)
+            return Verdict("", checked.passed, users=users)
         asked = [(subject, decision) for subject, decision in said if decision.effect == "ask"]
         if not asked:
             policy = max((decision for _, decision in said), key=lambda decision: decision.effect == "undefined")
-            return Verdict(policy.trailer, checked.passed)
+            return Verdict(policy.trailer, checked.passed, users=users)
         question = await asyncio.to_thread(asks_write, asked, changeset, snapshot, actor, checked.passed)
-        return Verdict(approval_trailer(question.policies, self._person.name), checked.passed, question)
+        return Verdict(approval_trailer(question.policies, self._person.name), checked.passed, question, users)
 
-    def _ask_policies(self, changeset: Changeset, snapshot: Snapshot) -> list[tuple[Subject, Decision]]:
+    async def _users(self, changeset: Changeset, actor: str, snapshot: Snapshot) -> Users:
+        """The tools that use what is changed, none of which it breaks. Raises Refused."""
+        changed = [operation.id for operation in changeset.operations if operation.action != "create"]
+        users = await try_users(self._checks, changed, snapshot, resulting(changeset.operations, snapshot))
+        if users.refusal is not None:
+            raise users.refusal
+        if users.left and actor == AGENT:  # a person may know better, and is told
+            line = f"{users.left}: only a person may change it then; make a new entry beside it"
+            raise Refused(ErrorKind.UNAVAILABLE, line)
+        return users
+
+    def _ask_policies(self, changeset: Changeset, snapshot: Snapshot) -> list[Ruling]:
         """What they say to each part of an agent's changeset. Raises the first refusal."""
-        decisions: list[tuple[Subject, Decision]] = []
+        decisions: list[Ruling] = []
         files = (file.path for file in changeset.files)
         for _, subject, said in judge(self._permissions, snapshot, changeset.operations, files, person_decides=True):
             if isinstance(said, Refused):
@@ -182,20 +213,25 @@ class Publishing:
         actor: str,
         read: Snapshot,
         checked: Snapshot,
-        stopped: threading.Event,
+        turnout: _Turnout,
+        users: Users,
         merging: str | None = None,
     ) -> Version:
         touched = {operation.id for operation in changeset.operations} | _read_with(changeset, checked)
+        touched |= users.ids | users.read
+        changing = {operation.id for operation in changeset.operations if operation.action != "create"} | users.ids
 
         def recheck(head: Snapshot) -> None:
             """What lies outside of app.generated, or is imported or called, was read by the checks, or may spoil it."""
-            if stopped.is_set():
+            if turnout.take("begin") == "stop":
                 raise Refused(ErrorKind.CANCELED, "interrupted by the user")
             operations, files = checked.changes_to(head)
             if files or any(id in touched or id.namespace != GENERATED_NAMESPACE for _, id in operations):
                 raise _Moved
+            if any(not _needed_by(head, id).isdisjoint(changing) for _, id in operations):  # tested with the old ones
+                raise _Moved
 
-        author = Person(actor, SERVICE_EMAIL) if actor.startswith("service:") else self._person
+        author = Person.of_service(actor) if actor.startswith("service:") else self._person
         version = self._registry.commit(
             changeset, message, author=author, committer=self._person, base=read, recheck=recheck, merging=merging
         )
@@ -217,6 +253,25 @@ def _read_with(changeset: Changeset, checked: Snapshot) -> set[EntryId]:
             with contextlib.suppress(Refused, EntryError):  # of a pull only a part may be taken
                 found |= called_below(entry.id, lua, state)
     return found
+
+
+def _needed_by(head: Snapshot, id: EntryId) -> set[EntryId]:
+    """What the entry `id` imports and calls itself."""
+    with contextlib.suppress(EntryError):
+        entry = head.get(id)
+        if entry is not None and entry.kind in LUA_KINDS:
+            lua = read_lua(entry)
+            return {*lua.imports.values(), *lua.calls}
+    return set()
+
+
+def _raise_first(refusals: Mapping[EntryId, Refused], written: int) -> None:
+    """Raise the first fault, or what says that there was no time for some."""
+    for refusal in refusals.values():
+        if not isinstance(refusal, NotTested):
+            raise refusal
+    if late := not_tested(refusals, written, TEST_SECONDS):
+        raise NotTested(ErrorKind.UNAVAILABLE, f"{late}: write fewer at a time")
 
 
 def _only_updates(changeset: Changeset) -> bool:
@@ -251,43 +306,3 @@ def _message(changeset: Changeset, context: CallContext, verdict: Verdict, body:
         cost=str(Cost(spent.cost, spent.tokens, spent.steps)) if spent.tokens else "",  # else it is not known
         source_sha256=hashlib.sha256(source.encode()).hexdigest() if source else "",
     )
-
-
-def shard_crowded(registry: Registry, person: Person, namespaces: Iterable[str]) -> list[str]:
-    """Shard those of the namespaces that hold too many entries in one folder, each in a commit; which these were."""
-    done = []
-    for namespace in sorted(namespaces):
-        if registry.snapshot().is_crowded(namespace):
-            message = CommitMessage(actor=INSTALLER, body=f"{namespace} has grown: {_WHY_SHARDED}")
-            author = Person(INSTALLER, SERVICE_EMAIL)
-            if registry.shard(namespace, message, author=author, committer=person) is not None:
-                done.append(namespace)
-    return done
-
-
-def install_seed(registry: Registry, person: Person, folder: Path | None = None) -> str:
-    """Bring the seed (of this package, or in `folder`) in one commit by `service:installer`, unless it is there.
-
-    The first commit of an empty registry has all of it; a later one what is new and was not changed meanwhile.
-    Gives a line for the person, "" when nothing changed that they should know. Nothing is asked: the seed is
-    part of this package and checked by its test-suite. Safe beside other processes that do the same.
-    """
-    folder = folder or resource("registry_repo")
-    digest, notice = seed_digest(folder), ""
-    for _ in range(MAX_TRIES):
-        head = registry.snapshot()
-        if head.commit and was_brought(registry, digest):
-            return ""
-        plan = plan_seed(registry, head, folder, digest)
-        notice = plan.notice if head.commit else ""
-        if plan.changeset == Changeset(()):
-            break
-        message = CommitMessage(actor=INSTALLER, body=plan.body, source_sha256=digest)
-        with contextlib.suppress(Conflict):  # another process was faster
-            author = Person(INSTALLER, SERVICE_EMAIL)
-            registry.commit(plan.changeset, message, author=author, committer=person, base=head)
-            break
-    else:
-        raise Conflict("other writers keep changing what comes with the package; it is tried again at the next start")
-    remember_brought(registry, digest)
-    return notice

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
+from micro_agi_kernel.checks import NotTested, Rounds, not_tested
+from micro_agi_kernel.dependents import try_users
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, RegistryError
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.registry import Registry, Snapshot
@@ -30,6 +32,9 @@ MAX_PROBLEMS = 20
 """Lines of one refusal."""
 SECONDS = 120.0
 """What one check may take; a push of 1,000 tools takes about one, of 1,000 commits two or three."""
+
+TEST_SECONDS = 80.0
+"""For loading and testing what was pushed, within the same, and before the tools that use it have their time."""
 
 _MAIN = "refs/heads/main"
 _NONE = "0" * 40
@@ -107,11 +112,16 @@ async def _meaning(workspace: Workspace, before: Snapshot, after: Snapshot) -> l
     """What is wrong with the changed entries, all of which can be read."""
     changed = [id for _, id in before.changes_to(after)[0]]
     entries = await asyncio.to_thread(lambda: [entry for id in changed if (entry := after.get(id)) is not None])
-    found = (await workspace.checks.all(entries, after, after.get)).refusals
-    refused = []
+    found = (await workspace.checks.all(entries, after, after.get, Rounds(TEST_SECONDS))).refusals
+    late = not_tested(found, len(entries), TEST_SECONDS)
+    refused = [f"{late}: push fewer at a time"] if late else []
     for id, refusal in found.items():
+        if isinstance(refusal, NotTested):
+            continue
         path = after.layout.source_path(id) if refusal.kind is ErrorKind.SYNTAX else after.layout.entry_path(id)
         refused.append(f"{path}: {str(refusal).removeprefix(f'{id}: ')}")
+    if not refused and (broken := (await try_users(workspace.checks, changed, before, after.get, after)).refusal):
+        refused.append(str(broken))
     for scope in (AGENT_SCOPE, TOOL_SCOPE):
         if any(id.namespace == scope.partition(":")[0] for id in changed):
             try:

@@ -26,7 +26,8 @@ class Question:
     """
 
     subjects: tuple[Subject, ...]
-    """At least one; for HTTP the resource is scheme and host. Of what is created "always" is about its updates too."""
+    """At least one; for HTTP the resource is method, scheme and host. Of what is created "always" is about its updates
+    too."""
     asker: str
     """"service:agent", or "tool:<id>"."""
     policies: tuple[str, ...]

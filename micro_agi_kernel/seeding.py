@@ -1,4 +1,4 @@
-"""Which part of the seed a registry takes: all of it at first, later what is new and nobody changed meanwhile.
+"""Bringing the seed into a registry: all of it at first, later what is new and nobody changed meanwhile.
 
 Each entry and page is compared in three states: as the installer last left it, as it stands, and as the seed
 has it now. What stands as the installer left it follows the seed; anything else is somebody's and is kept.
@@ -27,10 +27,15 @@ from micro_agi_kernel.entries import (
     source_file,
     to_files,
 )
-from micro_agi_kernel.registry import Registry, Snapshot, seed_changeset
+from micro_agi_kernel.errors import Conflict
+from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, seed_changeset
 from micro_agi_kernel.registry.layout import FORMAT_FILE
 from micro_agi_kernel.registry.lock import FOLDER
 from micro_agi_kernel.registry.message import parse_message
+from micro_agi_kernel.resources import resource
+
+MAX_TRIES = 5
+"""How often it is planned again because other writers were faster."""
 
 MAX_NAMED = 10
 """Entries and pages that a notice names; `git log` has the rest."""
@@ -41,8 +46,36 @@ _Place: TypeAlias = EntryId | str
 """An entry, or the path of a page."""
 
 
+def install_seed(registry: Registry, person: Person, folder: Path | None = None) -> str:
+    """Bring the seed (of this package, or in `folder`) in one commit by `service:installer`, unless it is there.
+
+    The first commit of an empty registry has all of it; a later one what is new and was not changed meanwhile.
+    Gives a line for the person, "" when nothing changed that they should know. Nothing is asked: the seed is
+    part of this package and checked by its test-suite. Safe beside other processes that do the same.
+    """
+    folder = folder or resource("registry_repo")
+    digest, notice = _digest(folder), ""
+    for _ in range(MAX_TRIES):
+        head = registry.snapshot()
+        if head.commit and _was_brought(registry, digest):
+            return ""
+        plan = _plan(registry, head, folder, digest)
+        notice = plan.notice if head.commit else ""
+        if plan.changeset == Changeset(()):
+            break
+        message = CommitMessage(actor=INSTALLER, body=plan.body, source_sha256=digest)
+        with contextlib.suppress(Conflict):  # another process was faster
+            author = Person.of_service(INSTALLER)
+            registry.commit(plan.changeset, message, author=author, committer=person, base=head)
+            break
+    else:
+        raise Conflict("other writers keep changing what comes with the package; it is tried again at the next start")
+    _remember(registry, digest)
+    return notice
+
+
 @dataclass(frozen=True, slots=True)
-class Plan:
+class _Plan:
     """What bringing the seed means for one state of a registry."""
 
     changeset: Changeset
@@ -72,15 +105,15 @@ class Plan:
         return f"Micro AGI {__version__} comes with other versions; {kept}" if self.kept else ""
 
 
-def plan_seed(registry: Registry, head: Snapshot, folder: Path, digest: str) -> Plan:
-    """What the seed in `folder`, whose `seed_digest` is `digest`, changes in the state `head`.
+def _plan(registry: Registry, head: Snapshot, folder: Path, digest: str) -> _Plan:
+    """What the seed in `folder`, whose `_digest` is `digest`, changes in the state `head`.
 
     Nothing where this very seed was brought before (an older package beside a newer one takes nothing back),
     and nothing in a registry that no installer made.
     """
     left = _left_by_installer(registry, head, digest)
     if left is None:
-        return Plan(Changeset(()))
+        return _Plan(Changeset(()))
     seed = seed_changeset(folder)
     entries = {operation.id: operation for operation in seed.operations}
     # registry.yaml is made once: its rule follows what lies in the registry, not what the package holds.
@@ -100,7 +133,7 @@ def plan_seed(registry: Registry, head: Snapshot, folder: Path, digest: str) -> 
             operations.append(Operation(action, place, entries[place].entry if place in entries else None))
         else:
             files.append(pages.get(place, FileChange(place, None)))
-    return Plan(Changeset(tuple(operations), tuple(files)), tuple(kept))
+    return _Plan(Changeset(tuple(operations), tuple(files)), tuple(kept))
 
 
 def _left_by_installer(registry: Registry, head: Snapshot, digest: str) -> Mapping[_Place, _State] | None:
@@ -138,7 +171,7 @@ def _blob(content: bytes) -> str:
 
 
 @cache
-def seed_digest(folder: Path) -> str:
+def _digest(folder: Path) -> str:
     """A digest of every file of the seed; once a process."""
     digest = hashlib.sha256()
     for name, content in _files(os.fspath(folder), ""):
@@ -156,7 +189,7 @@ def _files(folder: str, inside: str) -> Iterator[tuple[str, bytes]]:
                 yield inside + item.name, file.read()
 
 
-def was_brought(registry: Registry, digest: str) -> bool:
+def _was_brought(registry: Registry, digest: str) -> bool:
     """Whether a file in the repository remembers that this seed was brought; only a shortcut past the history."""
     try:
         return digest in _memory(registry).read_text("ascii").split()
@@ -164,8 +197,8 @@ def was_brought(registry: Registry, digest: str) -> bool:
         return False
 
 
-def remember_brought(registry: Registry, digest: str) -> None:
-    """Remember it for `was_brought`; where that cannot be written, the history is asked each time."""
+def _remember(registry: Registry, digest: str) -> None:
+    """Remember it for `_was_brought`; where that cannot be written, the history is asked each time."""
     file = _memory(registry)
     with contextlib.suppress(OSError, ValueError):
         known = file.read_text("ascii").split() if file.exists() else []

@@ -20,7 +20,6 @@ from micro_agi_kernel.agent.turn import Turn, TurnLimits
 from micro_agi_kernel.approval import Approvals, Ask, Standing
 from micro_agi_kernel.arguments import preload_checks
 from micro_agi_kernel.autosync import AutoSync
-from micro_agi_kernel.compacting import Compacting
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
@@ -35,6 +34,7 @@ from micro_agi_kernel.recorder import Recorder
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.session_log import SessionLog
 from micro_agi_kernel.settings import Settings, secret
+from micro_agi_kernel.summarizers import Summarizers
 from micro_agi_kernel.trust import with_trust
 from micro_agi_kernel.workspace import RegistryTools, Workspace
 
@@ -72,7 +72,7 @@ class Session:
         self._log = SessionLog(
             settings.sessions, self.id, self._known_keys, lambda line: workspace.notices.append(line)
         )
-        self._compacting = Compacting(settings.compression, self._conversation, self._log, self.budget)
+        self._summarizers = Summarizers(settings.compression, self._conversation, self._log, self.budget)
 
     def run(self, text: str, *, cell: int = 0, ask: Ask | None = None) -> AsyncGenerator[Event, None]:
         """Answer one prompt: its events, the last of which is TurnFinished.
@@ -123,7 +123,7 @@ class Session:
             self._preloading.cancel()
         if self._model is not None:
             await self._model.close()
-        await self._compacting.close()
+        await self._summarizers.close()
         await self._sync.close()
         await asyncio.to_thread(self._log.close)
         await self.workspace.close()
@@ -163,7 +163,9 @@ class Session:
         context = CallContext(emit=emit, approver=self._approver, provenance=origin)
         recorder, talk = Recorder(model, self._log), self._conversation
         compaction = (
-            await self._compacting.of_turn(model, self._specs, context) if self._settings.compression.enabled else None
+            await self._summarizers.compaction_of_turn(model, self._specs, context)
+            if self._settings.compression.enabled
+            else None
         )
 
         def limits() -> TurnLimits:
@@ -178,7 +180,7 @@ class Session:
         Raises LimitReached, with the conversation as it was, when a limit of the turn or the session is reached.
         """
         agent, model = await self._ready(context.emit)
-        compaction = await self._compacting.of_turn(model, self._specs, context)
+        compaction = await self._summarizers.compaction_of_turn(model, self._specs, context)
         toolset, _ = await asyncio.to_thread(agent.refresh)
         tools = tuple(tool.spec for tool in toolset.values())
         clock = self.budget.turn_clock()

@@ -38,6 +38,9 @@ MAX_TRIES = 5
 DECISIONS = "sync.json"
 """In the registry's folder `micro-agi`: what the person decided to leave, `{name: digest of what it was}`."""
 
+TRIED = "tried.json"
+"""Beside it: what pulls tested that had no time for all, `[name]`. It may be lost: it says no more than an order."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -132,12 +135,12 @@ class Syncing:
         return shown
 
     async def _plan(self, commit: str, decision: Decision) -> Plan:
-        left, keys = await asyncio.to_thread(lambda: (self._decisions(), self._keys()))
+        left, tried, keys = await asyncio.to_thread(lambda: (self._decisions(), self._tried(), self._keys()))
         is_trusted = lru_cache(maxsize=None)(lambda commit: signer_of(self._registry, commit, keys) is not None)
         try:
             theirs = await asyncio.to_thread(self._registry.snapshot, commit)
             theirs.check_format_once(set())
-            return await examine(self._workspace, theirs, decision, left, is_trusted)
+            return await examine(self._workspace, theirs, decision, left, is_trusted, tried)
         except RegistryError as error:
             raise RegistryError(f"cannot merge {commit[:12]} of {self.remote.address.name}: {error}") from error
 
@@ -185,26 +188,38 @@ class Syncing:
         except RegistryError:
             return False
 
-    # What the person decided to leave
+    # What is remembered from one pull to the next
 
     def _decisions(self) -> dict[str, str]:
-        try:
-            document = json.loads((self._registry.path / FOLDER / DECISIONS).read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
+        document = self._kept(DECISIONS)
         pairs = document.items() if isinstance(document, dict) else ()
         return {name: state for name, state in pairs if isinstance(state, str)}
 
+    def _tried(self) -> list[str]:
+        document = self._kept(TRIED)
+        return [name for name in document if isinstance(name, str)] if isinstance(document, list) else []
+
     def _remember(self, plan: Plan) -> None:
         left = plan.left if plan.open else {}
-        if left == self._decisions():
-            return
-        file = self._registry.path / FOLDER / DECISIONS
+        if left != self._decisions():
+            self._keep(DECISIONS, left)
+        if plan.tried != self._tried():
+            self._keep(TRIED, plan.tried)
+
+    def _kept(self, name: str) -> object:
         try:
-            made, path = tempfile.mkstemp(prefix=f"{DECISIONS}.", dir=file.parent)
+            document: object = json.loads((self._registry.path / FOLDER / name).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return document
+
+    def _keep(self, name: str, document: dict[str, str] | list[str]) -> None:
+        file = self._registry.path / FOLDER / name
+        try:
+            made, path = tempfile.mkstemp(prefix=f"{name}.", dir=file.parent)
             try:
                 with os.fdopen(made, "w", encoding="utf-8") as out:
-                    json.dump(left, out, indent=1, sort_keys=True)
+                    json.dump(document, out, indent=1, sort_keys=True)
                 os.replace(path, file)
             except BaseException:
                 with suppress(OSError):

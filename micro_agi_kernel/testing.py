@@ -16,13 +16,13 @@ from micro_agi_kernel.arguments import UNFIT, check_arguments, schema_problems
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
 from micro_agi_kernel.host.funcs import FuncsService
-from micro_agi_kernel.host.http_client import HttpService
+from micro_agi_kernel.host.http_client import Check, HttpService
 from micro_agi_kernel.host.service import Grant, Host, Service
 from micro_agi_kernel.imports import importing
 from micro_agi_kernel.interfaces import Allowance, CallContext, CallOutcome, Program, Sandbox
 from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema
 from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.programs import Programs, State
+from micro_agi_kernel.programs import EntryLookup, Programs
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.tool_tests import MAX_SIZE, Stub, ToolTest, read_tests
 from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
@@ -64,7 +64,7 @@ class ToolTesting:
         self._programs = programs
         self._sandbox = sandbox
 
-    async def run(self, entry: Entry, snapshot: Snapshot, state: State) -> int | Refused:
+    async def run(self, entry: Entry, snapshot: Snapshot, state: EntryLookup) -> int | Refused:
         """How many tests passed; Refused when one did not, or when `entry` cannot be loaded."""
         try:
             tests = read_tests(entry)
@@ -92,11 +92,11 @@ class ToolTesting:
             return Refused(ErrorKind.INVALID, line)
         return len(tests)
 
-    def _check(self, snapshot: Snapshot, tool: Entry, action: str, resource: str) -> None:
-        self._permissions.tool_may_ask(tool, action, resource, snapshot)  # nobody is asked: no request leaves a test
+    def _check(self, snapshot: Snapshot, tool: Entry, action: str, resource: str, method: str) -> None:
+        self._permissions.decide_for_tool(tool, action, resource, snapshot)  # nobody is asked: no request leaves a test
 
     async def _failure(
-        self, entry: Entry, program: Program, test: ToolTest, pinned: tuple[Snapshot, State], steps: int
+        self, entry: Entry, program: Program, test: ToolTest, pinned: tuple[Snapshot, EntryLookup], steps: int
     ) -> str | None:
         """What is wrong with the result of `test`; None when it is as it should be.
 
@@ -134,9 +134,9 @@ class _TestCaller:
         self,
         programs: Programs,
         sandbox: Sandbox,
-        pinned: tuple[Snapshot, State],
+        pinned: tuple[Snapshot, EntryLookup],
         now: int | None,
-        check: Callable[[Entry, str, str], None],
+        check: Check,
         client: GuardedHttp | None,
     ) -> None:
         """`pinned` are the policies and the entries; `check` asks for what requests do; `client` has the stubs."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.markdown_text import code, fenced, table
 from micro_agi_kernel.registry import Registry, Snapshot, Version
 from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.registry.uses import UseCounter, Uses
@@ -41,19 +41,14 @@ def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
     ]
     parts = [
         f"**{code(str(entry.id))}**",
-        code(shorten(one_line(entry.text("llm_description") or entry.text("comment")), MAX_TEXT)),
+        code(shorten(entry.text("llm_description") or entry.text("comment"), MAX_TEXT)),
         _arguments(entry.meta.get("input_schema")),
         "\n".join(f"- {label}: {text}" for label, text in facts if text),
-        _table(_HEADS, [_row(entry.id, version) for version in versions[:MAX_ROWS]]),
+        table(_HEADS, [_row(entry.id, version) for version in versions[:MAX_ROWS]]),
         f"Older ones: `micro-agi registry log {entry.id}`" if older else "",
-        _fenced(entry.source or ""),
+        fenced(entry.source.rstrip(), "lua") if entry.source else "",
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def code(text: str) -> str:
-    """`text` as code of Markdown: it is others' words, which might load an image otherwise. "" of nothing."""
-    return "`{}`".format(text.replace("`", "'")) if text else ""  # longer marks could be taken for a fence
 
 
 def _named(snapshot: Snapshot, name: str) -> Entry:
@@ -83,20 +78,20 @@ def _arguments(schema: Json) -> str:
     needed = schema.get("required")
     required = needed if isinstance(needed, list) else []
     rows = [
-        (code(one_line(name)), _type(each), "yes" if name in required else "", _meaning(each))
+        (code(name), _type(each), "yes" if name in required else "", _meaning(each))
         for name, each in list(properties.items())[:MAX_ROWS]
     ]
-    return _table(("argument", "type", "required", "meaning"), rows)
+    return table(("argument", "type", "required", "meaning"), rows)
 
 
 def _type(schema: Json) -> str:
     said = schema.get("type") if isinstance(schema, dict) else None
-    return ", ".join(code(one_line(each)) for each in _texts([said] if isinstance(said, str) else said))
+    return ", ".join(code(each) for each in _texts([said] if isinstance(said, str) else said))
 
 
 def _meaning(schema: Json) -> str:
     said = schema.get("description") if isinstance(schema, dict) else None
-    return code(shorten(one_line(said), MAX_TEXT)) if isinstance(said, str) else ""
+    return code(shorten(said, MAX_TEXT)) if isinstance(said, str) else ""
 
 
 def _texts(value: Json) -> list[str]:
@@ -112,17 +107,17 @@ def _test_names(tests: Json) -> list[str]:
 
 
 def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(code(shorten(one_line(text), MAX_TEXT)) for text in texts)
+    return ", ".join(code(shorten(text, MAX_TEXT)) for text in texts)
 
 
 def _origin(first: Version) -> str:
     said = first.said_by_agent
-    words = [f"on {first.time:%Y-%m-%d %H:%M} by {code(one_line(said.get('Model') or first.actor))}"]
+    words = [f"on {first.time:%Y-%m-%d %H:%M} by {code(said.get('Model') or first.actor)}"]
     if prompt := said.get("Prompt"):
-        words.append(f"for {code(one_line(prompt))}")
+        words.append(f"for {code(prompt)}")
     if session := said.get("Session"):
         cell = said.get("Cell")
-        words.append(f"in session {code(one_line(session))}" + (f", cell {code(one_line(cell))}" if cell else ""))
+        words.append(f"in session {code(session)}" + (f", cell {code(cell)}" if cell else ""))
     return " ".join(words)
 
 
@@ -141,20 +136,4 @@ def _row(id: EntryId, version: Version) -> tuple[str, ...]:
     action = next((action for action, changed in version.operations if changed == id), "")
     texts = (action, version.actor, said.get("Tests", ""), said.get("Cost", ""))
     time = f"{version.time:%Y-%m-%d %H:%M}"
-    return (f"v{version.number}", code(version.commit[:10]), time, *(code(one_line(text)) for text in texts))
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join((f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *lines)) if lines else ""
-
-
-def one_line(text: str) -> str:
-    """`text` for a line or a table's cell, which a line end or a bar would end."""
-    return " ".join(text.split()).replace("|", "/")
-
-
-def _fenced(source: str) -> str:
-    """The source in a fence that nothing in it closes; "" without one."""
-    marks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", source)), 0)
-    return f"{marks}lua\n{source.rstrip()}\n{marks}" if source else ""
+    return (f"v{version.number}", code(version.commit[:10]), time, *(code(text) for text in texts))

@@ -16,6 +16,7 @@ from micro_agi_kernel.call_record import CallRecord
 from micro_agi_kernel.checks import Checks
 from micro_agi_kernel.entries import AGENT, Entry, EntryId
 from micro_agi_kernel.errors import CallError, MicroAgiError, Refused
+from micro_agi_kernel.events import Event, Notice
 from micro_agi_kernel.functions import Functions
 from micro_agi_kernel.host.ctx import CtxService
 from micro_agi_kernel.host.docs import DocsService
@@ -28,12 +29,13 @@ from micro_agi_kernel.interfaces import CallContext, CallOutcome
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.profiles import policies_of
 from micro_agi_kernel.programs import Programs
-from micro_agi_kernel.publishing import Publishing, install_seed
+from micro_agi_kernel.publishing import Publishing
 from micro_agi_kernel.questions import Question
 from micro_agi_kernel.registry import Person, Registry, Snapshot
 from micro_agi_kernel.registry.sharing.hook import refresh_hook
 from micro_agi_kernel.registry.signing import Signer
 from micro_agi_kernel.sandbox.pool import JailedSandbox
+from micro_agi_kernel.seeding import install_seed
 from micro_agi_kernel.settings import Settings, person, secret
 from micro_agi_kernel.testing import ToolTesting
 from micro_agi_kernel.trust import choose_registry
@@ -84,15 +86,20 @@ class Workspace:
             most,
         )
 
-    def _asks_request(self, tool: Entry, action: str, resource: str) -> Question | None:
+    def _asks_request(self, tool: Entry, action: str, resource: str, method: str) -> Question | None:
         """What the person must be asked before a request. Raises Refused when the policies forbid it."""
-        decision = self.permissions.tool_may_ask(tool, action, resource)
-        return asks_request(tool, resource, decision) if decision.effect == "ask" else None
+        decision = self.permissions.decide_for_tool(tool, action, resource)
+        return asks_request(tool, method, resource, decision) if decision.effect == "ask" else None
 
     def take_notices(self) -> list[str]:
         """The notices that nobody has shown yet."""
         taken, self.notices = self.notices, []
         return taken
+
+    def hear(self, event: Event) -> None:
+        """What happens where no front end is told: of that, only notices are kept."""
+        if isinstance(event, Notice):
+            self.notices.append(event.text)
 
     async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
         """Call an entry; see interfaces.Caller."""
@@ -126,7 +133,7 @@ class RegistryTools:
     def asks_load(self, entry: Entry) -> Question | CallError | None:
         subject = ("tool.load", str(entry.id))
         try:
-            decision = self._workspace.permissions.tool_may_ask(entry, *subject)
+            decision = self._workspace.permissions.decide_for_tool(entry, *subject)
         except Refused as refusal:
             return refusal.as_error()
         if decision.effect != "ask":

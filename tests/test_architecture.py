@@ -34,6 +34,7 @@ VALUES = (
         "expr",
         "tool_tests",
         "lua_tokens",
+        "lua_spelling",
         "code_hash",
     ),
 )
@@ -59,6 +60,7 @@ COMPOSITION = (
         "agent_rules",
         "kind_checks",
         "checks",
+        "dependents",
     ),
     *(
         "publishing",
@@ -72,7 +74,18 @@ COMPOSITION = (
         "syncing",
         "autosync",
     ),
-    *("compacting", "session", "tool_costs", "tool_page", "bisecting", "commands", "frontends", "__main__"),
+    *(
+        "summarizers",
+        "session",
+        "cut_turns",
+        "tool_costs",
+        "markdown_text",
+        "tool_page",
+        "bisecting",
+        "commands",
+        "frontends",
+        "__main__",
+    ),
 )
 """Lowest first; each imports engines, values and what stands before it."""
 
@@ -82,7 +95,7 @@ AGENT_SEES = frozenset(VALUES) - {
 }
 """The agent meets everything else through `interfaces`; of the composition only the session imports it."""
 
-AGENT_SEEN_BY = frozenset({"compacting", "session", "frontends"})
+AGENT_SEEN_BY = frozenset({"summarizers", "session", "frontends"})
 
 FRONT_ENDS = frozenset({"cli", "jupyter"})
 """Folders of frontends/, none of which imports another; the files beside them (text, transcript) are for all."""

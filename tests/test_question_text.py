@@ -79,12 +79,14 @@ def test_hosts_that_a_tool_names() -> None:
     assert asks_tool(asked, Entry(entry.id, entry.kind, {}, {**data, "modules": []}), "service:agent", "").hosts is None
 
 
-def test_a_request_is_about_its_host() -> None:
+def test_a_request_is_about_its_host_and_method() -> None:
     entry = Entry(EntryId("app.generated", "x"), "function.lua")
-    question = asks_request(entry, "https://example.com:8443/a/b?c", ASKED)
-    assert question.subjects == (("http_client.request", "https://example.com:8443"),)
-    assert asks_request(entry, "http://example.com:8443/", ASKED).covers.isdisjoint(question.covers)
-    assert question.about == "https://example.com:8443/a/b?c"
+    question = asks_request(entry, "GET", "https://example.com:8443/a/b?c", ASKED)
+    assert question.subjects == (("http_client.request", "GET/HEAD https://example.com:8443"),)
+    assert asks_request(entry, "HEAD", "https://example.com:8443/", ASKED).covers == question.covers
+    for method, url in (("GET", "http://example.com:8443/"), ("POST", "https://example.com:8443/a/b?c")):
+        assert asks_request(entry, method, url, ASKED).covers.isdisjoint(question.covers)
+    assert question.about == "GET https://example.com:8443/a/b?c"
 
 
 def test_of_a_long_input_its_end_is_shown_and_how_much_is_not() -> None:
@@ -92,9 +94,9 @@ def test_of_a_long_input_its_end_is_shown_and_how_much_is_not() -> None:
     shown = question_text(asks_tool([(("tool.call", "app.generated:x"), ASKED)], PLAIN, "service:agent", said))
     missing = f"\n    {len(said) - 1_200:,} characters here are NOT shown: say no unless you know what they are\n"
     assert missing in shown and '"amount": 1000000}\n' in shown and shown.count("y") in range(1_050, 1_200)
-    url = "https://example.com/" + "a" * 1_180
-    assert "NOT" not in question_text(asks_request(PLAIN, url, ASKED))
-    assert "\n    1 characters here are NOT" in question_text(asks_request(PLAIN, url + "b", ASKED))
+    url = "https://example.com/" + "a" * 1_176
+    assert "NOT" not in question_text(asks_request(PLAIN, "GET", url, ASKED))
+    assert "\n    1 characters here are NOT" in question_text(asks_request(PLAIN, "GET", url + "b", ASKED))
 
 
 def test_many_hosts_hide_none() -> None:

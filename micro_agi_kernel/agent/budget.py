@@ -37,7 +37,11 @@ class Budget:
         self._started = time.monotonic()
         self._clock: asyncio.Timeout | None = None
         self._stops = 0
-        self._left = 0.0
+        self._left: float | None = None
+        self._stopped = 0.0
+        """When the first of the questions that stand was asked."""
+        self._thought = 0.0
+        """Seconds of the turn for which a person was asked, until then."""
 
     @property
     def by_model(self) -> dict[str, Spent]:
@@ -51,8 +55,9 @@ class Budget:
 
     @property
     def turn(self) -> Spent:
-        """What the turn took until now."""
-        return replace(self._turn, seconds=time.monotonic() - self._started)
+        """What the turn took until now; the time for which a person was asked is nobody's."""
+        now = self._stopped if self._stops else time.monotonic()
+        return replace(self._turn, seconds=now - self._started - self._thought)
 
     @property
     def since_commit(self) -> Spent:
@@ -61,29 +66,37 @@ class Budget:
 
     def begin_turn(self) -> None:
         self._turn, self._since_commit, self._started = Spent(), Spent(), time.monotonic()
+        self._clock, self._left, self._thought = None, None, 0.0
 
     def turn_clock(self) -> asyncio.Timeout:
         """A new clock, which raises TimeoutError after the seconds that a turn may take."""
-        self._clock, self._stops = asyncio.timeout(self.bounds.seconds or None), 0
+        self._clock = asyncio.timeout(self.bounds.seconds or None)
         return self._clock
 
     @contextmanager
     def clock_stopped(self) -> Iterator[None]:
         """The clock of the turn stands still, while a person is asked; several may ask at once."""
-        clock, now = self._clock, asyncio.get_running_loop().time
-        if clock is None or not self.bounds.seconds or clock.expired():
-            yield
-            return
         if not self._stops:
-            self._left = (clock.when() or 0.0) - now()
-            clock.reschedule(None)
+            self._stop_clock()
         self._stops += 1
         try:
             yield
         finally:
             self._stops -= 1
             if not self._stops:
-                clock.reschedule(now() + self._left)
+                self._start_clock()
+
+    def _stop_clock(self) -> None:
+        self._stopped, clock = time.monotonic(), self._clock
+        if clock is not None and not clock.expired() and (end := clock.when()) is not None:
+            self._left = end - asyncio.get_running_loop().time()
+            clock.reschedule(None)
+
+    def _start_clock(self) -> None:
+        self._thought += time.monotonic() - self._stopped
+        if self._clock is not None and self._left is not None:
+            self._clock.reschedule(asyncio.get_running_loop().time() + self._left)
+            self._left = None
 
     def count(self, event: Event) -> Event:
         """`event`; a report of usage is counted, and comes back with its cost."""

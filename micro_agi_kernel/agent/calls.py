@@ -27,7 +27,7 @@ from micro_agi_kernel.events import (
     ToolProgress,
     ToolStarted,
 )
-from micro_agi_kernel.interfaces import CallContext, Caller
+from micro_agi_kernel.interfaces import CallContext, Caller, Writing
 from micro_agi_kernel.messages import ToolCall, ToolResult
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
 from micro_agi_kernel.values import Json, shorten
@@ -97,19 +97,19 @@ class ToolCalls:
 
     async def _run_call(self, call: ToolCall, tool: BoundTool | None) -> None:
         started = time.monotonic()
-        commits: list[EntryPublished] = []
+        commits, writing = list[EntryPublished](), Writing()
         self._emit(ToolStarted(call.id, call.name, call.arguments))
         try:
-            value = await self._value_of(call, tool, commits)
+            value = await self._value_of(call, tool, commits, writing)
             loaded = await self._load(value) if tool is not None and tool.id == LOAD_TOOL else None
         except BaseException as error:  # a start has its end, whatever becomes of the turn
             stopped = isinstance(error, asyncio.CancelledError)
             status: Literal["interrupted", "error"] = "interrupted" if stopped else "error"
-            why = status if stopped else summary(str(error))
+            wrote = _wrote(commits, writing)
+            why = wrote or status if stopped else summary(str(error))
             self._emit(ToolFinished(call.id, call.name, status, why, time.monotonic() - started))
-            if commits:  # the call is answered with them; without any, whoever stopped the turn says why
-                done = ", ".join(f"{commit.commit[:10]} ({commit.subject})" for commit in commits)
-                error_value = error_json(CallError(ErrorKind.CANCELED, f"stopped, after it had committed {done}"))
+            if wrote:  # the call is answered with that; else whoever stopped the turn says why
+                error_value = error_json(CallError(ErrorKind.CANCELED, wrote))
                 self._conversation.result(ToolResult(call.id, call.name, json.dumps(error_value), ok=False))
             raise
         if isinstance(loaded, CallError):
@@ -120,7 +120,9 @@ class ToolCalls:
         if isinstance(loaded, BoundTool):
             self._emit(ToolLoaded(loaded.id, loaded.spec.name))
 
-    async def _value_of(self, call: ToolCall, tool: BoundTool | None, commits: list[EntryPublished]) -> Json:
+    async def _value_of(
+        self, call: ToolCall, tool: BoundTool | None, commits: list[EntryPublished], writing: Writing
+    ) -> Json:
         """What the call gives: the tool's value, or the error that the model reads. `commits` gets what it wrote."""
         if tool is None:
             return error_json(CallError(ErrorKind.NOT_FOUND, f"no tool {shorten(call.name)!r} is loaded"))
@@ -137,7 +139,11 @@ class ToolCalls:
             self._emit(event)
 
         context = replace(
-            self._context, emit=emit, values=tool.context, on_output=lambda output: emit(_event_of(call, output))
+            self._context,
+            emit=emit,
+            values=tool.context,
+            on_output=lambda output: emit(_event_of(call, output)),
+            writing=writing,
         )
         return outcome_json(await self._caller.call(tool.id, arguments, context))
 
@@ -156,6 +162,14 @@ class ToolCalls:
         self._conversation.result(ToolResult(call.id, call.name, content, ok=reason is None))
         status: Literal["ok", "error"] = "ok" if reason is None else "error"
         self._emit(ToolFinished(call.id, call.name, status, reason or "", time.monotonic() - started, value))
+
+
+def _wrote(commits: Iterable[EntryPublished], writing: Writing) -> str:
+    """What a call that was stopped has written; "": nothing."""
+    done = ", ".join(f"{commit.commit[:10]} ({commit.subject})" for commit in commits)
+    parts = [f"after it had committed {done}"] if done else []
+    parts += ["while it wrote a commit: read the entry to know whether it was written"] if writing.under_way else []
+    return f"stopped, {', and '.join(parts)}" if parts else ""
 
 
 def _event_of(call: ToolCall, output: Output) -> Event:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from micro_agi_kernel.errors import CallError, ErrorKind
 from micro_agi_kernel.messages import AssistantMessage, Message, SystemMessage, ToolCall, ToolResult, UserMessage
-
-INTERRUPTED = json.dumps({"error": {"kind": "CANCELED", "message": "interrupted by the user"}})
 
 
 class Conversation:
@@ -49,9 +48,11 @@ class Conversation:
                 return tuple(call for call in message.calls if call.id not in answered)
         return ()
 
-    def close_open_calls(self) -> None:
+    def close_open_calls(self, kind: ErrorKind, why: str) -> None:
+        """Answer the calls that were stopped, or never began. Those that wrote, or may have, have their answers."""
+        error = CallError(kind, f"{why}; the call wrote nothing to the registry")
         for call in self.open_calls():
-            self.result(ToolResult(call.id, call.name, INTERRUPTED, ok=False))
+            self.result(ToolResult(call.id, call.name, json.dumps({"error": error.as_json()}), ok=False))
 
     def request(self, instructions: str) -> tuple[Message, ...]:
         """All that a model is sent."""

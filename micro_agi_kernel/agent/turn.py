@@ -7,7 +7,6 @@ model ends the turn with one line for the person. However a turn ends, the conve
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -17,12 +16,11 @@ from micro_agi_kernel.agent.compression import Compaction
 from micro_agi_kernel.agent.context import AgentContext, Toolset
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.endings import TokenLimit, cut_by_server, shortfall
-from micro_agi_kernel.agent.results import error_json
 from micro_agi_kernel.agent.runner import Step, run_step
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError, ModelChanged
 from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Caller, Model
-from micro_agi_kernel.messages import AssistantMessage, ModelRequest, ToolResult
+from micro_agi_kernel.messages import AssistantMessage, ModelRequest
 
 RESULT_SHARE = 0.25
 """Part of the model's window that one tool result may fill."""
@@ -81,13 +79,14 @@ class Turn:
             async with clock:
                 return await self._steps()
         except MicroAgiError as error:
+            self._conversation.close_open_calls(ErrorKind.CANCELED, f"the turn ended: {error}")
             return TurnFinished("error", str(error), type(error).__name__)
         except TimeoutError:
             if not clock.expired():
                 raise
             return self._out_of_time()
         finally:
-            self._conversation.close_open_calls()
+            self._conversation.close_open_calls(ErrorKind.CANCELED, "interrupted by the user")
 
     async def _steps(self) -> TurnFinished:
         """Model and tools in turns, until the model calls none or a limit is reached."""
@@ -123,9 +122,7 @@ class Turn:
     def _out_of_time(self) -> TurnFinished:
         """The end of a turn whose time is over: the calls that it stopped are answered with why."""
         line = self._budget.time_line
-        error = json.dumps(error_json(CallError(ErrorKind.TIMEOUT, f"the turn was {line}")))
-        for call in self._conversation.open_calls():
-            self._conversation.result(ToolResult(call.id, call.name, error, ok=False))
+        self._conversation.close_open_calls(ErrorKind.TIMEOUT, f"the turn was {line}")
         return TurnFinished("error", f"{line}; go on with another cell", TimeLimit.__name__)
 
     async def _refresh_tools(self) -> Toolset:

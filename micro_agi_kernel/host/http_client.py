@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import MicroAgiError
@@ -26,15 +25,18 @@ MAX_BATCH_BODIES = 4 * MIB
 MAX_READ = MIB
 DEFAULT_READ = 64 * 1024
 
+Check: TypeAlias = Callable[[Entry, str, str, str], Question | None]
+"""Raises Refused unless a tool may do an action on a resource, by a method where it is a request; gives what the person
+must be asked before."""
+
 
 class HttpService:
     """Answers `http.*`. The client is loaded with the first request."""
 
     module = "http_client"
 
-    def __init__(self, check: Callable[[Entry, str, str], Question | None], client: GuardedHttp | None = None) -> None:
-        """`check` raises Refused unless the tool may do the action on the resource; it gives what the person must be
-        asked before. `client` makes the requests."""
+    def __init__(self, check: Check, client: GuardedHttp | None = None) -> None:
+        """`client` makes the requests."""
         self._check = check
         self._client = client
         self._calls: dict[Grant, HttpCall] = {}
@@ -108,9 +110,8 @@ class HttpService:
 
     def _allows(self, grant: Grant) -> Allows:
         async def allows(action: str, resource: str, method: str = "") -> None:
-            question = await asyncio.to_thread(self._check, grant.entry, action, resource)  # it may read the registry
+            question = await asyncio.to_thread(self._check, grant.entry, action, resource, method)  # reads the registry
             if question is not None:
-                question = replace(question, about=f"{method} {question.about}")
                 await self._call(grant).approved(question, grant.context.approver)
 
         return allows

@@ -60,7 +60,7 @@ class RegistryService:
 
     def _get(self, payload: Payload, grant: Grant) -> Value:
         id = EntryId.parse(text(payload, "id"))
-        self._permissions.tool_may(grant.entry, "registry.get", str(id))
+        self._permissions.check_action(grant.entry, "registry.get", str(id))
         entry = self._at(payload).get(id)
         if entry is None:
             raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
@@ -83,19 +83,28 @@ class RegistryService:
         return _values(snapshot.several(head.id for head in readable[:limit]))
 
     def _similar(self, payload: Payload, grant: Grant) -> Value:
-        """Tools that may already do what an entry is meant for, as `Snapshot.similar` finds them."""
-        snapshot = self._registry.snapshot()
-        found = snapshot.similar(_entry(payload.get("entry")))
+        """The tool that an entry would write over, if this session did not write that last, and tools like the entry.
+
+        What is no news (the entry stands as it is) is not named; the tools are those of `Snapshot.similar`.
+        """
+        snapshot, entry = self._registry.snapshot(), _entry(payload.get("entry"))
+        standing = self._standing(entry, grant, snapshot)
+        found = snapshot.similar(entry)
         readable = [each for each in found if self._may_read(each.head.id, grant, snapshot)]
-        return [
-            {
-                "id": str(each.head.id),
-                "title": shorten(each.head.title, MAX_TITLE),
-                "comment": shorten(each.head.comment, MAX_COMMENT),
-                "why": each.why,
-            }
-            for each in readable[:MAX_SIMILAR]
-        ]
+        alike = [_shown(each.head.id, each.head.title, each.head.comment, each.why) for each in readable[:MAX_SIMILAR]]
+        return [*standing, *alike]
+
+    def _standing(self, entry: Entry, grant: Grant, snapshot: Snapshot) -> list[Value]:
+        """The other entry of its id, with the commit that made it what it is, as a list of one or none."""
+        there = snapshot.get(entry.id)
+        if there is None or there == entry or not self._may_read(entry.id, grant, snapshot):
+            return []
+        last = next(self._registry.versions(1, id=entry.id, start=snapshot.commit))
+        if last.said_by_agent.get("Session") == grant.context.provenance.session:
+            return []
+        uses = self._uses.of([entry.id]).get(entry.id, Uses())
+        shown = _shown(entry.id, there.text("title"), there.text("comment"), "same name")
+        return [{**shown, "commit": last.commit, "uses": {"calls": uses.calls, "failed": uses.failed}}]
 
     def _entries(self, payload: Payload, grant: Grant) -> Value:
         snapshot, policies = self._at(payload), self._registry.snapshot()
@@ -127,7 +136,7 @@ class RegistryService:
 
     def _history(self, payload: Payload, grant: Grant) -> Value:
         id = EntryId.parse(text(payload, "id"))
-        self._permissions.tool_may(grant.entry, "registry.get", str(id))
+        self._permissions.check_action(grant.entry, "registry.get", str(id))
         limit = count(payload, "limit", 20, MAX_HISTORY)
         rows = [(version, self._row(version, grant)) for version in self._registry.versions(limit, id=id)]
         return [{**row, **_said(version, id)} for version, row in rows]
@@ -135,7 +144,7 @@ class RegistryService:
     def _used(self, payload: Payload, grant: Grant) -> Value:
         """How often an entry was called on this machine, and how often that failed."""
         id = EntryId.parse(text(payload, "id"))
-        self._permissions.tool_may(grant.entry, "registry.get", str(id))
+        self._permissions.check_action(grant.entry, "registry.get", str(id))
         uses = self._uses.of([id]).get(id, Uses())
         return {"calls": uses.calls, "failed": uses.failed}
 
@@ -185,7 +194,7 @@ class RegistryService:
     def _may_read(self, id: EntryId, grant: Grant, policies: Snapshot | None = None) -> bool:
         """Whether the entry may be read, and so be listed, under the policies of a snapshot or the newest."""
         try:
-            self._permissions.tool_may(grant.entry, "registry.get", str(id), policies)
+            self._permissions.check_action(grant.entry, "registry.get", str(id), policies)
         except Refused:
             return False
         return True
@@ -239,6 +248,11 @@ def _head(head: Head) -> Value:
         "title": head.title or None,
         "comment": head.comment or None,
     }
+
+
+def _shown(id: EntryId, title: str, comment: str, why: str) -> dict[str, Value]:
+    """What is shown of a tool that is like another."""
+    return {"id": str(id), "title": shorten(title, MAX_TITLE), "comment": shorten(comment, MAX_COMMENT), "why": why}
 
 
 def _published(published: Published) -> Value:

@@ -31,7 +31,7 @@ from micro_agi_kernel.registry.sidecar_file import (
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    from micro_agi_kernel.registry.sidecar_query import State
+    from micro_agi_kernel.registry.sidecar_query import CommitRows
     from micro_agi_kernel.registry.sidecar_update import Progress, Update, Written
     from micro_agi_kernel.registry.tree_entries import TreeEntries
     from micro_agi_kernel.registry.versions import History
@@ -66,14 +66,14 @@ class Sidecar:
                 self._memory[1].close()
                 self._memory = None
 
-    def ask(self, commit: str, tree: str, question: Callable[[State], T]) -> T:
+    def ask(self, commit: str, tree: str, question: Callable[[CommitRows], T]) -> T:
         """What `question` finds in the rows of `commit`, whose tree is `tree`. Raises RegistryError.
 
         It must not keep the state. Takes long when the rows have to be made first: never ask on an event loop.
         """
         import sqlite3
 
-        from micro_agi_kernel.registry.sidecar_query import State
+        from micro_agi_kernel.registry.sidecar_query import CommitRows
 
         end = time.monotonic() + WAIT_SECONDS
         replaced = False
@@ -84,7 +84,7 @@ class Sidecar:
                     if self._is_there(connection, commit):
                         with reading(connection):
                             if number := self._update(connection).number(commit):
-                                return question(State(connection, self._tree_entries, number, whole=True))
+                                return question(CommitRows(connection, self._tree_entries, number, whole=True))
                     break
                 except (sqlite3.DatabaseError, Damaged) as error:
                     if isinstance(error, sqlite3.ProgrammingError):
@@ -97,7 +97,7 @@ class Sidecar:
                         break
                 except (OSError, RegistryError):
                     break  # no file can be had, or the history cannot be read: what stands in `tree` may be readable
-            return question(State(self._in_memory(tree), self._tree_entries, 1, whole=False))
+            return question(CommitRows(self._in_memory(tree), self._tree_entries, 1, whole=False))
 
     def number(self, commit: str) -> int | None:
         """The number of a commit, if the file holds it; nothing is brought up to date for that."""

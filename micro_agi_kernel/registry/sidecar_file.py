@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlite3 import Connection, Error
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when tables change, or when the same commit would now give other rows: then all but `parses` is dropped."""
 BUSY_SECONDS = 0.5
 """How long SQLite itself waits for another writer; short, since nothing can interrupt it."""
@@ -59,6 +59,11 @@ CREATE TABLE meta (                    -- see filters.tokens
     token INTEGER NOT NULL,
     entry INTEGER NOT NULL,
     PRIMARY KEY (token, entry)
+) WITHOUT ROWID;
+CREATE TABLE needs (                   -- what a Lua entry imports and calls
+    target TEXT NOT NULL,              -- an id
+    entry INTEGER NOT NULL,
+    PRIMARY KEY (target, entry)
 ) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5 (id, title, comment, description, content = '', tokenize = 'unicode61');
 CREATE VIRTUAL TABLE purposes          -- of tools, see words.purpose
@@ -130,7 +135,7 @@ def open_memory() -> Connection:
 
 def make_tables(connection: Connection) -> None:
     """Drop everything but what the YAML files say, and make the tables."""
-    for name in ("words", "purposes", "commits", "entries", "meta", "strays"):
+    for name in ("words", "purposes", "commits", "entries", "meta", "needs", "strays"):
         connection.execute(f"DROP TABLE IF EXISTS {name}")
     for statement in _SCHEMA.split(";\n"):
         connection.execute(statement)

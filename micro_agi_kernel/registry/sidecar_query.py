@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,7 @@ class Head:
     modules: tuple[str, ...]
 
 
-class State:
+class CommitRows:
     """The rows of one commit. `whole` says whether those of the commits before it are there too."""
 
     def __init__(self, connection: Connection, tree_entries: TreeEntries, number: int, *, whole: bool) -> None:
@@ -144,6 +144,26 @@ class State:
         row = f"SELECT {_HEAD}, e.yaml, p.document FROM entries e {_PARSED} WHERE e.key = ?"
         heads = [self._connection.execute(row, (key,)).fetchone() for key in best]
         return [(_head(row), purpose(row[1], _meta(self._document(_id(row), *row[7:])))) for row in heads]
+
+    def users(self, ids: Iterable[EntryId], most: int) -> list[EntryId]:
+        """As `Snapshot.users`."""
+        rows = (
+            "SELECT namespace, name FROM needs n JOIN entries e ON e.key = n.entry "
+            f"WHERE n.target = ? AND {_STANDS} ORDER BY namespace, name"
+        )
+        waiting = deque(ids)
+        changed = {*waiting}
+        found: dict[EntryId, None] = {}
+        while waiting:
+            for row in self._connection.execute(rows, (str(waiting.popleft()), *self._at)):
+                id = EntryId(*row)
+                if id in found or id in changed:
+                    continue
+                if len(found) == most:
+                    return [*found]
+                found[id] = None
+                waiting.append(id)
+        return [*found]
 
     def problems(self, layout: Layout) -> list[Problem]:
         """As `Snapshot.problems` of all namespaces, unsorted; `layout` is that of the tree."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from micro_agi_kernel.code_hash import code_hash
 from micro_agi_kernel.entries import Action, Entry, EntryId, source_file
-from micro_agi_kernel.errors import RegistryError
-from micro_agi_kernel.lua_entries import FUNCTION_KIND
+from micro_agi_kernel.errors import EntryError, RegistryError
+from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
 from micro_agi_kernel.registry.filters import tokens
 from micro_agi_kernel.registry.layout import DOCS
 from micro_agi_kernel.registry.sidecar_file import NEVER, writing
@@ -104,7 +104,7 @@ class Update:
         if self._connection.execute("SELECT 1 FROM commits WHERE number > ?", (number,)).fetchone() is None:
             return
         self._connection.execute("DELETE FROM commits WHERE number > ?", (number,))
-        for table in ("entries", "strays"):  # rows of `meta` and `words` whose entry is gone are never met again
+        for table in ("entries", "strays"):  # rows beside them whose entry is gone are never met again
             self._connection.execute(f"DELETE FROM {table} WHERE since > ?", (number,))
             self._connection.execute(f"UPDATE {table} SET until = {NEVER} WHERE until > ?", (number,))
 
@@ -249,6 +249,7 @@ class Update:
         key = sequence[0] if sequence else 0
         entries, words, meta = list[tuple[object, ...]](), list[tuple[object, ...]](), list[tuple[int, int]]()
         purposes: list[tuple[int, str]] = []
+        needs: list[tuple[str, int]] = []
         for id, (yaml, lua), since, until in states:
             if yaml is None:
                 continue
@@ -272,12 +273,14 @@ class Update:
                 if entry.is_tool:
                     purposes.append((key, " ".join(purpose(id.name, entry.meta))))
                 meta += [(token, key) for token in tokens(entry.meta)]
+                needs += [(target, key) for target in _needs(entry)]
             entries.append((key, id.namespace, id.name, *state, since, until))
         self._connection.executemany(_INSERT, entries)
         insert = "INSERT INTO words (rowid, id, title, comment, description) VALUES (?, ?, ?, ?, ?)"
         self._connection.executemany(insert, words)
         self._connection.executemany("INSERT INTO purposes (rowid, stems) VALUES (?, ?)", purposes)
         self._connection.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta))
+        self._connection.executemany("INSERT INTO needs VALUES (?, ?)", sorted(needs))
 
     def _read(self, id: EntryId, yaml: Node, lua: Node | None) -> tuple[Parsed | Broken, bool]:
         """The entry that these files hold, and whether an object is damaged."""
@@ -310,3 +313,14 @@ class Update:
         self.done += count
         if self._progress is not None:
             self._progress(self.done, max(self._total, self.done))
+
+
+def _needs(entry: Entry) -> set[str]:
+    """The ids of all that a Lua entry imports and calls; of one that says it wrongly, nothing."""
+    if entry.kind not in LUA_KINDS:
+        return set()
+    try:
+        lua = read_lua(entry)
+    except EntryError:
+        return set()
+    return set(map(str, (*lua.imports.values(), *lua.calls)))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from micro_agi_kernel.code_hash import code_hash
 from micro_agi_kernel.entries import Entry
-from micro_agi_kernel.registry.sidecar_query import Head, State
+from micro_agi_kernel.registry.sidecar_query import CommitRows, Head
 from micro_agi_kernel.registry.words import ALIKE, likeness, purpose
 
 
@@ -19,7 +19,7 @@ class Similar:
     why: Literal["same code", "similar purpose"]
 
 
-def similar_tools(state: State, entry: Entry) -> list[Similar]:
+def similar_tools(state: CommitRows, entry: Entry) -> list[Similar]:
     """As `Snapshot.similar`."""
     code = code_hash(entry.source or "")
     found = {head.id: Similar(head, "same code") for head in (state.with_code(code) if code else ())}

@@ -12,7 +12,7 @@ from micro_agi_kernel.errors import EntryError, RegistryError
 from micro_agi_kernel.registry.filters import check_filter
 from micro_agi_kernel.registry.layout import FORMAT_FILE, SHARD_ABOVE, Layout, folder_of, read_format
 from micro_agi_kernel.registry.message import MAX_PATH, clean
-from micro_agi_kernel.registry.sidecar_query import Head, State
+from micro_agi_kernel.registry.sidecar_query import CommitRows, Head
 from micro_agi_kernel.registry.similar import Similar, similar_tools
 from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles, Parsed, Problem
 from micro_agi_kernel.values import Json
@@ -69,12 +69,12 @@ class Snapshot:
     def ids(self, namespace: str | None = None) -> list[EntryId]:
         """The ids of all entries (of one namespace), broken ones included, sorted."""
         if namespace is None:
-            return self._ask(State.ids)
+            return self._ask(CommitRows.ids)
         return sorted(id for id, _ in self._each(namespace))
 
     def namespaces(self) -> list[str]:
         """Namespaces that hold an entry, sorted."""
-        return self._ask(State.namespaces)
+        return self._ask(CommitRows.namespaces)
 
     def entries(self, namespace: str | None = None) -> list[Entry]:
         """All readable entries (of one namespace), sorted by id; what is broken is in `problems`.
@@ -113,11 +113,18 @@ class Snapshot:
         """
         return self._ask(lambda state: similar_tools(state, entry))
 
+    def users(self, ids: Iterable[EntryId], most: int) -> list[EntryId]:
+        """The entries that import or call one of `ids`, directly or not, without these: `most` of them, nearest first.
+
+        The index is asked, so that it takes as long as there are users, whatever else the registry holds.
+        """
+        return self._ask(lambda state: state.users(ids, most))
+
     def several(self, ids: Iterable[EntryId]) -> Iterator[Entry]:
         """The readable ones of these entries, in their order, read a few at a time."""
         rest = iter(ids)
         while some := list(islice(rest, _SEVERAL)):
-            yield from self._ask(partial(State.entries, ids=some))
+            yield from self._ask(partial(CommitRows.entries, ids=some))
 
     def problems(self, namespace: str | None = None) -> list[Problem]:
         """Every file (of one namespace) that is no part of a readable entry, sorted by path.
@@ -195,7 +202,7 @@ class Snapshot:
             read_format(self._tree_entries.objects.blob(node.id))
             known.add(node.id)
 
-    def _ask(self, question: Callable[[State], T]) -> T:
+    def _ask(self, question: Callable[[CommitRows], T]) -> T:
         return self._history.sidecar.ask(self.commit, self.tree, question)
 
     def _each(self, namespace: str) -> Iterator[tuple[EntryId, EntryFiles]]:

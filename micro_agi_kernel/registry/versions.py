@@ -19,12 +19,21 @@ if TYPE_CHECKING:
     from micro_agi_kernel.registry.tree_entries import TreeEntries
 
 
+SERVICE_EMAIL = "noreply@micro-agi.invalid"
+"""Git wants an address of every author; this one can belong to nobody (RFC 2606)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A name and an address as Git keeps them."""
 
     name: str
     email: str
+
+    @classmethod
+    def of_service(cls, actor: str) -> Person:
+        """The author of what no person wrote: `service:agent`, `service:installer`."""
+        return cls(actor, SERVICE_EMAIL)
 
     def line(self) -> str:
         """`Name <email>`, with nothing in it that would break the line of a commit."""

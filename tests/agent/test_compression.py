@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from micro_agi_kernel.agent.compression import RECORD, SUMMARY, compress
 from micro_agi_kernel.agent.conversation import Conversation
-from micro_agi_kernel.errors import ModelError
+from micro_agi_kernel.errors import ErrorKind, ModelError
 from micro_agi_kernel.events import UsageReport
 from micro_agi_kernel.messages import AssistantMessage, SystemMessage, ToolCall, ToolResult, Usage, UserMessage
 
@@ -85,7 +85,7 @@ async def test_turn_that_is_still_going_keeps_its_calls_and_results() -> None:
     open_before, last = made.open_calls(), made.messages[-3:]
     await squeeze(made, ScriptedModel(["short"]))
     assert made.messages[1:] == last and made.open_calls() == open_before == calls[:1]
-    made.close_open_calls()
+    made.close_open_calls(ErrorKind.CANCELED, "interrupted")
     assert_sendable(made)
 
 
@@ -257,7 +257,7 @@ def say(made: Conversation, turn: Any, number: int) -> None:
             made.tell("The tool app:x is no longer in the registry.")
     if end == "cut":
         made.answer(AssistantMessage("half", interrupted=True))
-    made.close_open_calls()
+    made.close_open_calls(ErrorKind.CANCELED, "interrupted")
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
+from micro_agi_kernel.agent import budget as budget_module
 from micro_agi_kernel.agent.budget import Budget
 from micro_agi_kernel.interfaces import Bounds
 
@@ -51,3 +53,25 @@ async def test_without_a_limit_there_is_nothing_to_stop() -> None:
         with turn.clock_stopped():
             assert clock.when() is None
         assert clock.when() is None
+
+
+@pytest.mark.parametrize("limit", [0, 600])
+async def test_what_a_turn_took_is_without_the_time_of_a_person(monkeypatch: pytest.MonkeyPatch, limit: float) -> None:
+    """Also where no limit of time is set, and of two questions that overlap once."""
+    now = [100.0]
+    monkeypatch.setattr(budget_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    turn = budget(limit)
+    turn.begin_turn()
+    async with turn.turn_clock():
+        now[0] += 1
+        with turn.clock_stopped():
+            now[0] += 50
+            with turn.clock_stopped():
+                now[0] += 50
+                assert turn.turn.seconds == 1  # while it stands, too
+        now[0] += 2
+        assert turn.turn.seconds == 3
+    turn.begin_turn()
+    with turn.clock_stopped():  # work of a cell that has no clock; that of the cell before is over
+        now[0] += 50
+    assert turn.turn.seconds == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.entries import Action, Changeset, Entry, EntryId, Operation
 from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace
@@ -47,7 +47,9 @@ class Started:
         return self.process.returncode, out.decode(), err.decode()
 
 
-def publish(id: str, source: str, *, modules: tuple[str, ...] = (), comment: str = "A test") -> None:
+def publish(
+    id: str, source: str, *, modules: tuple[str, ...] = (), comment: str = "A test", action: Action = "create"
+) -> None:
     """Put a tool into the registry, as a person does."""
 
     async def work() -> None:
@@ -61,7 +63,7 @@ def publish(id: str, source: str, *, modules: tuple[str, ...] = (), comment: str
         )
         context = CallContext("user:ada")
         try:
-            await workspace.publishing.publish(Changeset((Operation("create", entry.id, entry),)), context)
+            await workspace.publishing.publish(Changeset((Operation(action, entry.id, entry),)), context)
         finally:
             await workspace.close()
 

@@ -104,11 +104,12 @@ def test_a_call_asks_too(terminal: Terminal) -> None:
     command = start_at(terminal, "call", "app.generated:fetch")
     assert "? service:agent asks for tool.call on app.generated:fetch" in terminal.until(PROMPT)
     terminal.type("y\n")
-    assert "? tool:app.generated:fetch asks for http_client.request on http://127.0.0.1:9" in terminal.until(PROMPT)
+    request = "http_client.request on GET/HEAD http://127.0.0.1:9"
+    assert f"? tool:app.generated:fetch asks for {request}" in terminal.until(PROMPT)
     terminal.type("n\n")
     command.process.communicate(timeout=SECONDS)
     assert command.process.returncode == 1
-    terminal.until("not approved by the person: http_client.request on http://127.0.0.1:9")
+    terminal.until(f"not approved by the person: {request}")
 
 
 def test_where_nobody_sits_the_answer_is_no(cli: Callable[..., Result]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -189,6 +190,17 @@ def test_call_prints_the_result_of_an_entry(cli: Callable[..., Result]) -> None:
     document = json.loads(cli("call", "app.tools:doc_search", "--input", '{"path": "lua/core/time"}', "--json").stdout)
     assert list(document) == ["ok", "result", "output", "ms"]
     assert document["result"]["path"] == "lua/core/time"
+
+
+def test_call_offers_to_go_back(cli: Callable[..., Result]) -> None:
+    id = "app.generated:worker"
+    publish(id, "return {handler = function() return 1 end}")
+    assert cli("call", id).stdout == "1\n"
+    publish(id, "return {handler = function() error('boom') end}", action="update")
+    result = cli("call", id, "--json")
+    line = rf"{id} fails since commit (\w+) changed it, and worked before: `%revert \1 {id}` undoes that\n"
+    assert re.fullmatch(line, result.stderr)
+    assert (result.exit_code, json.loads(result.stdout)["ok"]) == (1, False)
 
 
 def test_call_streams_what_an_entry_prints(cli: Callable[..., Result]) -> None:

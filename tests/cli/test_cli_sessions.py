@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from model_server import ModelServer, calls, failure, text
 
+from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId, Operation
 from micro_agi_kernel.frontends.cli.main import main
+from micro_agi_kernel.registry import CommitMessage, Person, Registry
 
 Cli = Callable[..., Result]
 PROMPTS = ("what is there?", "and *now*?")
@@ -77,6 +80,36 @@ def test_show(cli: Cli, recorded: str) -> None:
     assert (first["cell"], first["status"], first["steps"], first["tokens"]["prompt"]) == (1, "ok", 2, 200)
     assert [event["event"] for event in first["events"]][-2:] == ["UsageReport", "TurnFinished"]
     assert second["status"] == "error"
+
+
+def test_a_session_that_was_killed_says_what_it_wrote(cli: Cli, seeded: Path, tmp_path: Path) -> None:
+    """The log ends within a call of create_tool: only the registry knows what became of it."""
+    path = tmp_path / "killed.jsonl"
+    lines = [
+        {"kind": "Session", "format": 1, "session": "s1", "time": "2026-01-02T03:04:05+00:00"},
+        {"kind": "Prompt", "cell": 3, "text": "make it", "time": f"{datetime.now(UTC).isoformat()}"},
+        {"kind": "ToolStarted", "call_id": "c", "name": "create_tool", "arguments": "{}"},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    no = "  note: the registry has no commit of this cell\nCut: the log ends here\n"
+    assert cli("sessions", "show", str(path)).stdout.endswith(no)
+    with Registry.open(seeded) as registry:
+        for session, cell in (("s1", 2), ("s2", 3), ("s1", 3)):
+            entry = Entry(
+                EntryId("app.generated", f"made_in_{session}_{cell}"), "library.lua", {}, {"source": "return 1"}
+            )
+            message, ann = CommitMessage(AGENT, session=session, cell=cell), Person("Ann", "ann@example.com")
+            changeset = Changeset((Operation("create", entry.id, entry),))
+            made = registry.commit(changeset, message, author=ann, committer=ann, base=registry.snapshot())
+    said = f"the registry has what this cell wrote before the log ended: {made.commit[:10]} ({made.subject})"
+    assert f"  note: {said}\nCut: " in cli("sessions", "show", str(path)).stdout
+    [turn] = as_json(cli("sessions", "show", str(path), "--json"))["turns"]
+    assert turn["status"] == "cut" and turn["events"][-1] == {"event": "Notice", "text": said}
+    assert cli("sessions", "export", str(path), "killed.ipynb").exit_code == 0
+    assert made.commit[:10] in Path("killed.ipynb").read_text()
+    lines.append({"kind": "EntryPublished", "commit": made.commit, "subject": made.subject, "operations": []})
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert "note: the registry has no other commit of this cell" in cli("sessions", "show", str(path)).stdout
 
 
 def test_a_hostile_log_is_shown_without_its_escapes(cli: Cli, tmp_path: Path) -> None:

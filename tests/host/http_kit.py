@@ -92,7 +92,7 @@ async def service_call(http: GuardedHttp, *opened: str) -> AsyncIterator[Any]:
     """The host as one call of a tool reaches it, whose policies open the resources `opened`."""
     policies = Policies(*opened)
 
-    def check(tool: Entry, action: str, resource: str) -> None:
+    def check(tool: Entry, action: str, resource: str, method: str) -> None:
         policies.check(action, resource)
 
     service = HttpService(check)

@@ -253,7 +253,7 @@ async def talking(house: House, script: Script, settings: Settings | None = None
         finally:
             if session._model is not None:
                 await session._model.close()
-            await session._compacting.close()
+            await session._summarizers.close()
         for request in server.requests:
             check_sendable(request.body)
 

@@ -8,9 +8,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from conversation_kit import CLOCK
-from house_kit import GOOD, House, create, id_of, policy, talking, tool, update
-from model_server import calls, text
+from conversation_kit import CLOCK, load
+from house_kit import (
+    ALLOW_LOOPBACK,
+    GOOD,
+    House,
+    create,
+    finished,
+    id_of,
+    loopback,
+    policy,
+    talking,
+    tool,
+    update,
+)
+from model_server import Reply, calls, text
 from test_approval import TESTED, Person, asked, say
 
 from micro_agi_kernel.approval import Approvals, Standing
@@ -105,3 +117,47 @@ async def test_always_for_loading_ends_too(house: House) -> None:
     assert first.covers == question().covers
     house.write(*update(tool("pay_x", GOOD.replace("1", "2"))))
     assert first.subjects == question().subjects and first.covers != question().covers
+
+
+SENDS = """
+local http = require("http_client")
+return { handler = function(input)
+  local said = {}
+  for i, method in ipairs(input.methods) do
+    local response, err = http.request(method, input.url)
+    said[i] = err and err:message() or response.status_code
+  end
+  return said
+end }
+"""
+
+
+async def test_a_yes_to_reading_is_none_to_writing(enter: Callable[..., House]) -> None:
+    """Neither within a call nor for the session."""
+    house = enter(profile="guarded")
+    with loopback() as site:
+        house.write(*create(ALLOW_LOOPBACK, tool("sends", SENDS, modules=["http_client"])))
+        http = f"http_client.request on {{}} {site.url}"
+        reading, posting, deleting = (http.format(method) for method in ("GET/HEAD", "POST", "DELETE"))
+
+        def go(*methods: str) -> Reply:
+            return calls(("sends", {"url": site.url, "methods": methods}))
+
+        script = [calls(load("sends")), go("HEAD", "GET", "POST", "POST", "DELETE"), go("GET"), text("done")]
+        script += [go("HEAD", "POST"), text("done")]
+        async with talking(house, script) as talk:
+            person = Person("yes", "always", "yes", "yes", "no", "always")
+            await say(talk, "go", person)
+            assert person.subjects[2:] == [reading, posting, deleting, reading]
+            assert [question.about.partition(" ")[0] for question in person.asked[2:]] == [
+                "HEAD",
+                "POST",
+                "DELETE",
+                "GET",
+            ]
+            said = talk.results()[1]
+            assert said[:4] == [501, 200, 501, 501]  # the site answers all but GET by 501
+            assert said[4] == f"not approved by the person: {deleting}"
+            person = Person("no")
+            events = await say(talk, "and now?", person)
+            assert asked(events) == [(posting, "no")] and finished(events) == [("sends", "ok")]

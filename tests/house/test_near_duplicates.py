@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from house_kit import GOOD, House, create, finished, policy, talking, tool
+from house_kit import GOOD, House, create, finished, policy, talking, tool, update
 from model_server import calls, text
 
 COUNT = "return { handler = function(input) local n = #input.text return n end }"
@@ -19,7 +19,8 @@ def asked(name: str, description: str = DESCRIBED, source: str = COUNT, **more: 
 
 
 async def make(house: House, *wanted: Any, **more: Any) -> Any:
-    outcome = await house.run("app.tools:create_tool", asked(*wanted, **more)[1])
+    origin = {key: more.pop(key) for key in ("session", "cell") if key in more}
+    outcome = await house.run("app.tools:create_tool", asked(*wanted, **more)[1], **origin)
     assert outcome.error is None, outcome.error
     return outcome.value
 
@@ -57,12 +58,41 @@ async def test_nothing_is_written_that_was_not_meant(house: House) -> None:
     assert await make(house, "letters", intent="replace") == {
         "error": "intent: there is no app.generated:letters to replace; give the name of the tool to write over"
     }
-    assert await make(house, "count_text", intent="new") == {
-        "error": 'name: app.generated:count_text exists; choose another name, or write over it with intent "replace"'
-    }
+    said = await make(house, "count_text", intent="new")
+    assert set(said) == {"error"} and said["error"].startswith("name: app.generated:count_text exists"), said
     outcome = await house.run("app.tools:create_tool", asked("letters", intent="both")[1])
     assert outcome.error is not None and "intent" in outcome.error.message
     assert house.head == head
+
+
+async def test_a_name_that_exists_is_not_written_over_unasked(house: House) -> None:
+    first = await make(house, "count_text")
+    ran = await house.run("app.generated:count_text", {"text": "abc"})
+    assert ran.value == 3
+    for wanted in (("count_text", "Plays a game.", GOOD), ("count_text", DESCRIBED, GOOD)):
+        said = await make(house, *wanted, session="s1")
+        for part in ("name: app.generated:count_text exists", 'intent "replace"', "another name"):
+            assert part in said["error"]
+        shown = {"id": "app.generated:count_text", "title": "count_text", "comment": DESCRIBED, "why": "same name"}
+        assert said["existing"] == {**shown, "commit": first["commit"], "uses": {"calls": 1, "failed": 0}}
+        assert set(said) == {"error", "existing"} and house.head == first["commit"]
+    same = await make(house, "count_text")
+    assert same["updated"] and same["commit"] == house.head == first["commit"], "what changes nothing is no loss"
+    done = await make(house, *wanted, intent="replace", session="s1")
+    assert done["updated"] and house.head == done["commit"] != first["commit"]
+
+
+async def test_who_made_a_tool_in_this_session_may_mend_it(house: House) -> None:
+    await make(house, "count_text", session="s1", cell=1)
+    done = await make(house, "count_text", DESCRIBED, GOOD, session="s1", cell=2)
+    assert done["updated"]
+    assert "existing" in await make(house, "count_text", session="s2")
+    assert "existing" in await make(house, "count_text"), "no session is nobody's"
+    house.write(*update(tool("count_text", COUNT)), session="s1")
+    assert "existing" in await make(house, "count_text", session="s1"), "a person's commit may say anything"
+    replaced = await make(house, "count_text", intent="replace", session="s2")
+    assert replaced["updated"]
+    assert "existing" in await make(house, "count_text", DESCRIBED, GOOD, session="s1"), "it is the other's now"
 
 
 async def test_a_faulty_tool_is_told_its_fault(house: House) -> None:

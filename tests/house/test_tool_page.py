@@ -60,7 +60,7 @@ async def test_where_it_comes_from_and_what_became_of_it(house: House) -> None:
 
     lines = page.split("\n")
     assert lines[0] == "**`app.generated:text_length`**"
-    assert lines[2] == "`How long a text is / ![x](http://127.0.0.1/x.png) 'is'`"
+    assert lines[2] == "`How long a text is | ![x](http://127.0.0.1/x.png) 'is'`"
     assert "| `text` | `string` | yes | `What is measured` |" in lines
     assert "| `unit` | `string`, `null` |  |  |" in lines
     assert "- modules: `json`" in lines and "- tests: `three letters`" in lines
@@ -102,9 +102,9 @@ async def test_pages_of_what_others_wrote(house: House) -> None:
     bare = Entry(id_of("app.generated:bare"), "function.lua", {"type": "tool"}, {})
     house.write(*create(odd, bare), actor=AGENT, prompt="p | `x`\n# h", model="m|")
     page = tool_page(house.registry, house.uses, "odd")
-    assert page.count("\n| `p") == MAX_ROWS and "- imports: `b:c`" in page and "- tests: `tests[1]`, `'/'`" in page
+    assert page.count("\n| `p") == MAX_ROWS and "- imports: `b:c`" in page and "- tests: `tests[1]`, `'|'`" in page
     assert "never on this machine" in page and "cost to make: not known in 1 commit" in page
-    assert "by `m/` for `p / 'x' # h`" in page
+    assert "by `m|` for `p | 'x' # h`" in page
     page = tool_page(house.registry, house.uses, "app.generated:bare")
     assert "It takes no named arguments." in page and "```" not in page
     assert "**`app.tools:create_tool`**" in tool_page(house.registry, house.uses, "create_tool")

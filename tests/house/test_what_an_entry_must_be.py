@@ -102,13 +102,13 @@ async def test_many_are_checked_at_once_each_with_its_first_fault(
     entries += [using("lost", "app.lib:none"), using("late", "app.lib:late"), library("app.lib:late"), model()]
     snapshot = house.registry.snapshot()
     together = resulting(create(*entries), snapshot)
-    found = await house.checks.sound(entries, snapshot, together)
+    found = await house.checks.faults(entries, snapshot, together)
     assert calls == 1
     broken = {f"app.generated:t{n}" for n in range(1, 20, 2)}
     assert {str(id) for id in found} == {*broken, "app.generated:lost", "app.mine:model"}
     assert found[id_of("app.generated:t1")].kind is ErrorKind.SYNTAX
     gone = resulting(delete("app.lib:late"), snapshot)
-    assert list(await house.checks.sound(entries[-3:-2], snapshot, gone)) == [id_of("app.generated:late")]
+    assert list(await house.checks.faults(entries[-3:-2], snapshot, gone)) == [id_of("app.generated:late")]
     loaded = (await house.checks.all(entries, snapshot, together)).refusals
     assert {id: str(refusal) for id, refusal in loaded.items()} == {id: str(refusal) for id, refusal in found.items()}
 

@@ -11,7 +11,7 @@ from conformance_kit import vectors
 from markdown_it import MarkdownIt
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-from micro_agi_kernel.frontends.jupyter.rendering import fenced, safe_markdown
+from micro_agi_kernel.frontends.jupyter.rendering import safe_markdown
 from micro_agi_kernel.frontends.text import one_line, plain
 
 DOCUMENTS = 1_000
@@ -155,10 +155,6 @@ def test_markdown_keeps_its_meaning(text: str, expected: str | None) -> None:
 def test_a_quote_in_maths_cannot_leave_the_attribute_of_a_link() -> None:
     for text in ('https://e.com/$" onmouseover="alert(1)$', '> https://e.com/$\n>\n> " onmouseover="alert(1)\n>\n> $'):
         assert '"' not in safe_markdown(text)
-
-
-def test_code_never_closes_its_fence() -> None:
-    assert fenced("a\n`````\nb") == "``````\na\n`````\nb\n``````"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8)
 
 
-@settings(max_examples=rounds(150, 1_500), deadline=None)
+@settings(max_examples=rounds(50, 1_500), deadline=None)
 @given(
     st.sampled_from(["function.lua", "library.lua", "registry.entry", "security.policy"]),
     st.dictionaries(texts, json_values, max_size=4),
@@ -186,7 +186,7 @@ class AgainstADict(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-AgainstADict.TestCase.settings = settings(max_examples=rounds(15, 150), stateful_step_count=15, deadline=None)
+AgainstADict.TestCase.settings = settings(max_examples=rounds(8, 150), stateful_step_count=15, deadline=None)
 TestAgainstADict = AgainstADict.TestCase
 
 

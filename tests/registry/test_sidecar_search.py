@@ -48,7 +48,7 @@ def matching(draw: Any) -> tuple[dict[str, Json], dict[str, Json]]:
     return meta, filter
 
 
-@settings(max_examples=rounds(300, 3_000), deadline=None)
+@settings(max_examples=rounds(100, 3_000), deadline=None)
 @given(matching())
 def test_what_matches_has_all_tokens(both: tuple[dict[str, Json], dict[str, Json]]) -> None:
     meta, filter = both

@@ -13,10 +13,10 @@ from registry_kit import ANN, body, create, delete, fsck, thing, tool, update, w
 
 from micro_agi_kernel import __version__
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange
-from micro_agi_kernel.publishing import install_seed
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry.layout import FORMAT_CONTENT
 from micro_agi_kernel.resources import resource
+from micro_agi_kernel.seeding import install_seed
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import open_registry
 

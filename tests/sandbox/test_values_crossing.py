@@ -51,7 +51,7 @@ async def test_every_value_comes_back(lua: Runner) -> None:
     @settings(
         deadline=None,
         database=None,
-        max_examples=5000 if os.environ.get("MICRO_AGI_FULL") else 400,
+        max_examples=5000 if os.environ.get("MICRO_AGI_FULL") else 120,
         suppress_health_check=[HealthCheck.too_slow],
     )
     @given(VALUES)

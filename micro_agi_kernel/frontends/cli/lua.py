@@ -12,6 +12,7 @@ from micro_agi_kernel.agent.results import outcome_json
 from micro_agi_kernel.entries import MAX_FILE_BYTES, EntryId
 from micro_agi_kernel.errors import CallError, ErrorKind
 from micro_agi_kernel.evaluation import evaluate_program
+from micro_agi_kernel.events import Event, Notice
 from micro_agi_kernel.frontends.cli.asking import approver
 from micro_agi_kernel.frontends.cli.output import (
     decoded,
@@ -110,11 +111,16 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
         shown.end_line()
         print_text(question_text(question), end=False, to_stderr=True)
 
+    def tell(event: Event) -> None:
+        if isinstance(event, Notice):
+            shown.end_line()
+            print_text(event.text, to_stderr=True)
+
     async def work(house: Workspace) -> CallOutcome:
         if as_json:
-            return await house.call(entry, given, CallContext(on_output=shown))
+            return await house.call(entry, given, CallContext(emit=tell, on_output=shown))
         async with approver(show) as asking:
-            return await house.call(entry, given, CallContext(on_output=shown, approver=asking))
+            return await house.call(entry, given, CallContext(emit=tell, on_output=shown, approver=asking))
 
     _show(in_workspace(settings, work), shown, as_json)
 

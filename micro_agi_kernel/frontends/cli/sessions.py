@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 
-from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
+from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused, RegistryError
 from micro_agi_kernel.frontends.cli.ask import ConsoleTranscript
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, say
 from micro_agi_kernel.log_lines import as_fields
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.session_history import Header, Turn, find_log, read_header, read_turns
 from micro_agi_kernel.session_log import SUFFIX
-from micro_agi_kernel.settings import load_settings
+from micro_agi_kernel.settings import Settings, load_settings
 from micro_agi_kernel.values import Json, shorten
 
 
@@ -80,12 +80,28 @@ def show(id: str, as_json: bool) -> None:
     settings = load_settings()
     path = find_log(settings.sessions, id)
     header = read_header(path)
+    told = _told(path, header.session, settings)
     if as_json:
-        turns: list[Json] = [_turn_json(turn) for turn in read_turns(path)]
+        turns: list[Json] = [_turn_json(turn) for turn in told]
         print_json({"id": header.session, "time": header.time, "version": header.version, "turns": turns})
         return
-    for turn in read_turns(path):
+    for turn in told:
         _show(turn, settings.render.footer)
+
+
+def _told(path: Path, session: str, settings: Settings) -> Iterator[Turn]:
+    """The turns of a log; one that is cut says what it wrote, where there is a registry to ask."""
+    from micro_agi_kernel.cut_turns import told
+    from micro_agi_kernel.registry import Registry
+    from micro_agi_kernel.trust import choose_registry
+
+    try:
+        registry = Registry.open(choose_registry(settings)[0])
+    except RegistryError:
+        yield from read_turns(path)
+        return
+    with registry:
+        yield from told(read_turns(path), session, registry)
 
 
 def _show(turn: Turn, footer: bool) -> None:
@@ -124,7 +140,7 @@ def export(id: str, file: Path) -> None:
     """
     settings = load_settings()
     path = find_log(settings.sessions, id)
-    read_header(path)
+    header = read_header(path)
     if file.suffix not in (".ipynb", SUFFIX):
         raise click.BadParameter(f"its name ends in .ipynb or {SUFFIX}", param_hint="FILE")
     try:
@@ -135,7 +151,7 @@ def export(id: str, file: Path) -> None:
             else:
                 from micro_agi_kernel.frontends.jupyter.notebook import notebook
 
-                document = notebook(read_turns(path), footer=settings.render.footer)
+                document = notebook(_told(path, header.session, settings), footer=settings.render.footer)
                 target.write(f"{json.dumps(document, ensure_ascii=False, indent=1)}\n".encode())
     except FileExistsError as error:
         raise Refused(ErrorKind.ALREADY_EXISTS, f"{file} is there already: name another file") from error

@@ -16,16 +16,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from micro_agi_kernel.frontends.text import plain
+from micro_agi_kernel.markdown_text import fenced
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
-
-
-def fenced(text: str, language: str = "") -> str:
-    """`text` as a code fence that nothing in it can close."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}"
 
 
 def safe_markdown(text: str) -> str:

@@ -11,9 +11,10 @@ import uuid
 from micro_agi_kernel.events import Revision
 from micro_agi_kernel.frontends.jupyter.outcome import metadata_of
 from micro_agi_kernel.frontends.jupyter.output import Pacer, Send, Stream
-from micro_agi_kernel.frontends.jupyter.rendering import fenced, safe_markdown
+from micro_agi_kernel.frontends.jupyter.rendering import safe_markdown
 from micro_agi_kernel.frontends.text import plain
 from micro_agi_kernel.frontends.transcript import Transcript
+from micro_agi_kernel.markdown_text import fenced
 
 
 class Sink(Transcript):

@@ -39,7 +39,7 @@ class HttpCall:
 
     async def approved(self, question: Question, approver: Approver) -> None:
         """Come back when the person says yes, or has said so in this call. Raises Refused like `Approver.approve`."""
-        async with self._asking:  # several requests to one host are one question
+        async with self._asking:  # several requests of a kind to one host are one question
             if question.subjects not in self._approved:
                 await approver.approve(question)
                 self._approved.add(question.subjects)

@@ -18,7 +18,7 @@ from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry.care.objects import Finding, Progress
 from micro_agi_kernel.registry.layout import CROWDED
 from micro_agi_kernel.registry.sidecar_file import open_file, writing
-from micro_agi_kernel.registry.sidecar_query import State
+from micro_agi_kernel.registry.sidecar_query import CommitRows
 from micro_agi_kernel.registry.sidecar_update import Update
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
@@ -40,12 +40,12 @@ def check_entries(registry: Registry, head: Snapshot, progress: Progress) -> Ite
     ):
         with writing(connection):
             Update(connection, registry.tree_entries, registry.history, {}, tick).step(1, "", head.tree)
-        fresh = State(connection, registry.tree_entries, 1, whole=False)
+        fresh = CommitRows(connection, registry.tree_entries, 1, whole=False)
         yield from _problems(head, fresh)
         yield from _differences(registry, head, fresh)
 
 
-def _problems(head: Snapshot, fresh: State) -> Iterator[Finding]:
+def _problems(head: Snapshot, fresh: CommitRows) -> Iterator[Finding]:
     problems = sorted(fresh.problems(head.layout), key=lambda problem: problem.path)
     for problem in problems:
         yield Finding("fail" if problem.id else "warn", "entries", f"{problem.path}: {problem.reason}", id=problem.id)
@@ -57,7 +57,7 @@ def _problems(head: Snapshot, fresh: State) -> Iterator[Finding]:
         yield Finding("ok", "entries", f"{len(ids)} entries read")
 
 
-def _differences(registry: Registry, head: Snapshot, fresh: State) -> Iterator[Finding]:
+def _differences(registry: Registry, head: Snapshot, fresh: CommitRows) -> Iterator[Finding]:
     """Where the sidecar says something else of the newest commit than Git does."""
     try:
         wrong = registry.history.sidecar.ask(head.commit, head.tree, lambda kept: _compare(kept, fresh))
@@ -102,7 +102,7 @@ class IndexedChanges:
             yield Finding("fail", "index", f"and that changed {len(self._wrong) - MAX_LINES} entries more")
 
 
-def _by_commit(kept: State) -> dict[str, dict[EntryId, bool]] | None:
+def _by_commit(kept: CommitRows) -> dict[str, dict[EntryId, bool]] | None:
     if not kept.whole:
         return None
     found: dict[str, dict[EntryId, bool]] = {}
@@ -111,7 +111,7 @@ def _by_commit(kept: State) -> dict[str, dict[EntryId, bool]] | None:
     return found
 
 
-def _compare(kept: State, fresh: State) -> list[EntryId] | None:
+def _compare(kept: CommitRows, fresh: CommitRows) -> list[EntryId] | None:
     """The entries of which two sets of rows differ; None when `kept` does not come from the file."""
     if not kept.whole:
         return None

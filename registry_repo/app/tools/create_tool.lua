@@ -18,14 +18,23 @@ end
 
 -- Why the tool is not to be written as it was asked for; nil when it is. What is wrong with the entry, the commit says.
 local function misunderstood(entry, exists, intent)
-    if intent == "replace" and not exists then
-        return { error = "intent: there is no " .. entry.id .. " to replace; give the name of the tool to write over" }
+    if intent == "replace" then
+        return not exists
+            and { error = "intent: there is no " .. entry.id .. " to replace; give the name of the tool to write over" }
     end
-    if intent == "new" and exists then
-        return { error = "name: " .. entry.id .. ' exists; choose another name, or write over it with intent "replace"' }
+    if intent == "new" and not exists then
+        return
     end
-    local similar = not exists and not intent and registry.similar(entry)
-    if similar and #similar > 0 then
+    local similar = registry.similar(entry) or {}
+    local standing = similar[1] and similar[1].why == "same name" and similar[1] or nil
+    if exists and (standing or intent == "new") then
+        return {
+            error = "name: " .. entry.id .. " exists, and nothing was written. If that is the tool to change, call "
+                .. 'create_tool again with intent "replace"; for another tool choose another name.',
+            existing = standing,
+        }
+    end
+    if not exists and #similar > 0 then
         return {
             error = "nothing was written, for there are tools like this one. Load one of them (load_tool with its id) "
                 .. "if it does what is wanted. Else call create_tool again, to have both: with intent \"new\"; to write "

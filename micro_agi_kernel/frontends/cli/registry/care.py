@@ -14,9 +14,9 @@ import click
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import open_at
-from micro_agi_kernel.publishing import shard_crowded
 from micro_agi_kernel.registry import Finding, Person, Progress
 from micro_agi_kernel.registry.care.history import silent
+from micro_agi_kernel.registry.care.sharding import shard_crowded
 from micro_agi_kernel.registry.care.upkeep import pack
 from micro_agi_kernel.settings import load_settings, person
 from micro_agi_kernel.values import Json

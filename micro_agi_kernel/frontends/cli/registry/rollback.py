@@ -56,7 +56,7 @@ def _go_back(way: _GoBack, rev: str, id: str | None, registry_path: str | None, 
     wanted = EntryId.parse(id) if id is not None else None
 
     def work(workspace: Workspace) -> Awaitable[RolledBack]:
-        context = CallContext(f"user:{workspace.person.name}")
+        context = CallContext(f"user:{workspace.person.name}", workspace.hear)
         return way(workspace.registry, workspace.publishing, context, rev, wanted)
 
     done = asyncio.run(in_workspace(load_settings(registry=registry_path), work))

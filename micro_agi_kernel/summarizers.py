@@ -1,4 +1,4 @@
-"""What keeps a session's conversation within the model's window: who counts its tokens, and who summarizes."""
+"""Who summarizes a long conversation, and who counts its tokens: the models chosen for each turn's compaction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SMALL = "gpt-4.1-nano"
 """Summarizes where nobody else is named, as in the reference."""
 
 
-class Compacting:
+class Summarizers:
     """Makes the Compaction of each turn of one conversation."""
 
     def __init__(
@@ -42,7 +42,9 @@ class Compacting:
         self._opened: tuple[ModelSpec, Model] | None = None
         self._told = False
 
-    async def of_turn(self, model: FallbackModel, known: Sequence[ModelSpec], context: CallContext) -> Compaction:
+    async def compaction_of_turn(
+        self, model: FallbackModel, known: Sequence[ModelSpec], context: CallContext
+    ) -> Compaction:
         """For a turn that `model` answers; `known` are the models among which the setting finds its own."""
         spec = model.spec
         if self._counter is None or self._counter.model != spec.name:

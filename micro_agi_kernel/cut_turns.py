@@ -1,0 +1,54 @@
+"""What the registry knows of a turn whose log ends within it, since its kernel was killed: whether it wrote a commit.
+
+A commit is whole or not there, and the log may lack the last moments before the kill: so the commits are asked, which
+say in which cell of which session they were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from micro_agi_kernel.events import EntryPublished, Notice
+from micro_agi_kernel.registry import Registry, Version
+from micro_agi_kernel.session_history import Turn
+
+
+def told(turns: Iterable[Turn], session: str, registry: Registry) -> Iterator[Turn]:
+    """The turns of `session`; those that are cut end with a Notice of what they wrote to `registry`.
+
+    Raises RegistryError when that cannot be read.
+    """
+    for turn in turns:
+        if turn.status == "cut" and (line := _line(turn, session, registry)):
+            turn.events.append(Notice(line))
+        yield turn
+
+
+def _line(turn: Turn, session: str, registry: Registry) -> str:
+    """What the log does not say itself; "" when it does not even say when the turn began."""
+    try:
+        since = datetime.fromisoformat(turn.time) - timedelta(seconds=1)  # a commit's time is in whole seconds
+    except ValueError:
+        return ""
+    if since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    logged = {event.commit for event in turn.events if isinstance(event, EntryPublished)}
+    untold = [
+        f"{version.commit[:10]} ({version.subject})"
+        for version in _commits(turn.cell, session, since, registry)
+        if version.commit not in logged
+    ]
+    if untold:
+        return f"the registry has what this cell wrote before the log ended: {', '.join(reversed(untold))}"
+    return f"the registry has no {'other ' if logged else ''}commit of this cell"
+
+
+def _commits(cell: int, session: str, since: datetime, registry: Registry) -> Iterator[Version]:
+    """Those of the agent that name the cell, newest first."""
+    for version in registry.versions():
+        if version.time < since:
+            return
+        said = version.said_by_agent
+        if said.get("Session") == session and said.get("Cell", "0") == str(cell):
+            yield version

@@ -1,0 +1,21 @@
+"""Others' words in Markdown stay words: in code, in a table, in a fence."""
+
+from __future__ import annotations
+
+from micro_agi_kernel.markdown_text import code, fenced, table
+
+
+def test_code_is_one_line_that_nothing_ends() -> None:
+    assert code("a `b`\n\n![x](y)  | c\n") == "`a 'b' ![x](y) | c`"
+    assert code("") == code(" \n") == ""
+
+
+def test_a_cell_ends_neither_its_row_nor_itself() -> None:
+    text = table(("a|b", "c"), [(code("x | `y`\nz"), "1"), ("p\n\nq", "|")])
+    assert text == "| a/b | c |\n|---|---|\n| `x / 'y' z` | 1 |\n| p q | / |"
+    assert table(("name", "n", "m"), [("x", "1", "2")], numbers=True).split("\n")[1] == "|---|--:|--:|"
+    assert table(("name",), []) == ""
+
+
+def test_nothing_closes_a_fence_from_within() -> None:
+    assert fenced("a\n`````\nb\n", "lua") == "``````lua\na\n`````\nb\n``````"
