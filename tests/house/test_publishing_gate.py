@@ -239,7 +239,7 @@ async def test_create_tool_itself_names_what_is_wrong(house: House) -> None:
 async def test_create_tool_takes_a_schema_as_text_and_updates(house: House) -> None:
     made = await house.make("good", GOOD, input_schema='{"type": "object", "properties": {}}')
     assert made == {"created": True, "id": "app.generated:good", "commit": house.head}
-    made = await house.make("good", "return { handler = function() return 2 end }")
+    made = await house.make("good", "return { handler = function() return 2 end }", intent="replace")
     assert made == {"updated": True, "id": "app.generated:good", "commit": house.head}
     assert (await house.run("app.generated:good", {})).value == 2
 
@@ -447,7 +447,7 @@ async def test_a_policy_on_generated_tools(house: House, effect: str) -> None:
     house.write(*create(entry))
     await house.make("kept_one", GOOD)
     head = house.head
-    said = await house.make("kept_one", "return { handler = function() return 2 end }")
+    said = await house.make("kept_one", "return { handler = function() return 2 end }", intent="replace")
     reason = {
         "deny": "policy denied: registry.update on app.generated:kept_one (policy app:frozen)",
         "ask": "a person must approve this (policy app:frozen), and nobody can be asked here: "

@@ -187,9 +187,9 @@ async def test_they_run_at_each_change_and_at_a_revert(house: House) -> None:
     made = await house.make("t", GOOD, tests=right)
     assert house.registry.version("main").trailers["Tests"] == "1 passed"
     changed = GOOD.replace("1", "2")
-    assert "expected 1, got 2" in (await house.make("t", changed, tests=right))["error"]
+    assert "expected 1, got 2" in (await house.make("t", changed, tests=right, intent="replace"))["error"]
     assert "updated" in await house.make(
-        "t", changed, tests=[{"input": {}, "expect": 2}, {"input": {"a": 1}, "expect": 2}]
+        "t", changed, tests=[{"input": {}, "expect": 2}, {"input": {"a": 1}, "expect": 2}], intent="replace"
     )
     assert house.registry.version("main").trailers["Tests"] == "2 passed"
     kept = house.registry.snapshot().get(id_of("app.generated:t"))
@@ -243,12 +243,13 @@ async def test_an_update_keeps_tests_and_what_a_person_added(house: House) -> No
     assert made is not None
     marked = {**made.meta, "limits": {"timeout": 5}, "money": True}
     house.write(*update(Entry(made.id, made.kind, marked, made.data)))
-    assert "expected 1, got 2" in (await house.make("t", GOOD.replace("1", "2")))["error"], "left out is not dropped"
-    assert "updated" in await house.make("t", f"{GOOD} -- mended", description="Another purpose")
+    said = await house.make("t", GOOD.replace("1", "2"), intent="replace")
+    assert "expected 1, got 2" in said["error"], "left out is not dropped"
+    assert "updated" in await house.make("t", f"{GOOD} -- mended", description="Another purpose", intent="replace")
     after = house.registry.snapshot().get(id_of("app.generated:t"))
     assert after is not None and len(read_tests(after)) == 1
     assert after.meta["money"] is True and after.meta["limits"] == {"timeout": 5}
     assert after.meta["comment"] == "Another purpose"
-    assert "updated" in await house.make("t", GOOD.replace("1", "2"), tests=[])
+    assert "updated" in await house.make("t", GOOD.replace("1", "2"), tests=[], intent="replace")
     last = house.registry.snapshot().get(id_of("app.generated:t"))
     assert last is not None and read_tests(last) == ()

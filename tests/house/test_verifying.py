@@ -28,7 +28,7 @@ def failed(findings: list[Finding]) -> list[tuple[str, str | None]]:
 
 async def test_an_honest_registry(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await house.make("one", GOOD)
-    await house.make("one", GOOD.replace("1", "2"), modules=["time"])
+    await house.make("one", GOOD.replace("1", "2"), modules=["time"], intent="replace")
     house.push({"docs/mine.md": b"# Mine\n", "app/others/mine.yaml": b"kind: registry.entry\n"})
     house.write(*create(policy("app:late", "deny", "*", "app.generated:*", "agent_security")))
     findings = await found(house, monkeypatch)

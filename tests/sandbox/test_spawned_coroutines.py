@@ -73,8 +73,10 @@ async def test_plain_coroutines_work_inside_and_move_between_tasks(lua: Runner) 
     assert await lua.value("""
         local service, turns = require("service"), channel.new()
         local gen = coroutine.wrap(function() for i = 1, 4 do coroutine.yield(service.ask(i)) end end)
-        for _ = 1, 2 do coroutine.spawn(function() local a = gen() turns:send(a) end) service.sleep(0.005) end
-        return { (turns:receive()), (turns:receive()), gen(), gen() }
+        local first, second
+        coroutine.spawn(function() turns:send(gen()) end) first = turns:receive()
+        coroutine.spawn(function() turns:send(gen()) end) second = turns:receive()
+        return { first, second, gen(), gen() }
     """) == [1, 2, 3, 4]
 
 
