@@ -47,10 +47,12 @@ def check_arguments(entry: Entry, input: Value, steps: int = MAX_STEPS) -> None:
 def schema_problems(schema: str, given: Value, steps: int = MAX_STEPS) -> list[str]:
     """What is wrong with `given` by the text of a JSON Schema, none when it fits. Raises BadSchema.
 
+    A line begins with its place: `/tests[1]/http[1]/body`, where items count from 1 as in all that a model is told.
     It raises that too when the validation takes more than `steps`.
     """
     with _checking():
-        return problems(schema, True, given, True, steps)
+        found = problems(schema, True, given, True, steps)
+    return [_numbered(line, given) for line in found]
 
 
 def require_usable(schema: str) -> None:
@@ -89,6 +91,21 @@ def _without_nulls(value: Value) -> Value:
             return {key: _without_nulls(item) for key, item in value.items() if item is not None}
         case _:
             return value
+
+
+def _numbered(line: str, given: Value) -> str:
+    """A line on `given` whose place is a JSON Pointer, with items as `[1]`; as it is when the place was cut."""
+    place, colon, rest = line.partition(": ")
+    first, *parts = place.split("/")
+    at = given
+    for part in parts:
+        if isinstance(at, list) and part.isdecimal() and int(part) < len(at):
+            at, first = at[int(part)], f"{first}[{int(part) + 1}]"
+        elif isinstance(at, dict) and part in at:
+            at, first = at[part], f"{first}/{part}"
+        else:
+            return line
+    return f"{first}{colon}{rest}"
 
 
 def _taken(schema: Json) -> str:

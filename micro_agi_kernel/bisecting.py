@@ -1,33 +1,34 @@
-"""Which commit broke a tool: its tests run against the versions of the past."""
+"""Which commit broke a tool: its tests run against the states of the past in which it, or what it uses, was another."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.lua_entries import FUNCTION_KIND
-from micro_agi_kernel.registry import Version
+from micro_agi_kernel.reaching import Step, reached_by, steps_of
+from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.tool_tests import read_tests
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.workspace import Workspace
 
-MOST_VERSIONS = 1_000
-"""Of one entry; ten of them are loaded and tested."""
+MOST_STEPS = 1_000
+"""Commits; of so many the tests run as of twenty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
     """What was found."""
 
-    bad: Version
-    """The oldest version that fails, of those in a row up to the newest."""
-    good: Version
-    """The one before it."""
+    bad: Step
+    """The oldest commit that fails, of those in a row up to the newest."""
+    good: Step
+    """The one before it, of those that changed what the tool reaches."""
     why: str
     """What failed in `bad`."""
 
@@ -35,35 +36,29 @@ class Broken:
 async def bisect(house: Workspace, id: EntryId, wanted: str) -> Broken:
     """The commit since which `id` fails its tests, or one: `wanted` is the name of a test, its JSON, or "" for all.
 
-    Older versions are asked by halves, so one that failed and was mended in between may hide. Raises Refused with a
-    line when there is nothing to find.
+    Older ones are asked by doubling and halving, so one that failed and was mended in between may hide. Raises Refused
+    with a line when there is nothing to find.
     """
-    snapshot = await asyncio.to_thread(house.registry.snapshot)
-    entry = await asyncio.to_thread(snapshot.get, id)
+    now = await asyncio.to_thread(house.registry.snapshot)
+    entry = await asyncio.to_thread(now.get, id)
     if entry is None:
         raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
     if entry.kind != FUNCTION_KIND:
         raise Refused(ErrorKind.INVALID, f"{id} is no function: only these have tests")
-    tests = _tests(entry, wanted)
-    versions = await asyncio.to_thread(lambda: list(house.registry.versions(MOST_VERSIONS, id=id)))
-
-    async def problem(index: int) -> str | None:
-        return await _problem(house, id, versions[index], tests)
-
-    why = await problem(0)
+    trial = _Trial(house, id, now, _tests(entry, wanted))
+    why = await trial.problem(now)
     if why is None:
         raise Refused(ErrorKind.INVALID, f"{id} passes now, nothing is broken")
-    good, bad = len(versions) - 1, 0
-    if good == bad or await problem(good) is not None:
-        raise Refused(ErrorKind.INVALID, f"{id} fails since {versions[good].commit[:10]}, its oldest version: {why}")
-    while good - bad > 1:
-        middle = (good + bad) // 2
-        found = await problem(middle)
-        if found is None:
-            good = middle
-        else:
-            bad, why = middle, found
-    return Broken(versions[bad], versions[good], why)
+    steps, is_all = await asyncio.to_thread(_since_made, house, entry, now)
+    found = await _newest_broken(trial, steps, why)
+    if found is None:
+        oldest = "its oldest version" if is_all else f"the oldest of {len(steps)} commits that are looked at"
+        raise Refused(ErrorKind.INVALID, f"{id} fails since {steps[-1].short}, {oldest}: {why}")
+    while between := await asyncio.to_thread(_between, house, id, found):  # what it used before may have broken it
+        narrower = await _newest_broken(trial, [found.bad, *between, found.good], found.why)
+        assert narrower is not None  # the last passed
+        found = narrower
+    return found
 
 
 def _tests(entry: Entry, wanted: str) -> Sequence[Json]:
@@ -87,16 +82,81 @@ def _tests(entry: Entry, wanted: str) -> Sequence[Json]:
     return [item for name, item in zip(names, listed, strict=True) if wanted in ("", name)]
 
 
-async def _problem(house: Workspace, id: EntryId, version: Version, tests: Sequence[Json]) -> str | None:
-    """Why the entry as it was in `version` fails `tests`, with the libraries of that time; None when it passes."""
-    then = await asyncio.to_thread(house.registry.snapshot, version.commit)
-    try:
-        entry = await asyncio.to_thread(then.get, id)
-    except EntryError as error:
-        return str(error)
-    if entry is None:
-        return f"{id} was deleted"
-    entry = replace(entry, data={**entry.data, "tests": list(tests)})
-    now = await asyncio.to_thread(house.registry.snapshot)
-    checked = await house.checks.all([entry], now, then.get)
-    return next((str(refusal) for refusal in checked.refusals.values()), None)
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Runs tests of today, by the policies of today, on a tool of the past."""
+
+    house: Workspace
+    id: EntryId
+    now: Snapshot
+    tests: Sequence[Json]
+
+    async def problem(self, then: Snapshot) -> str | None:
+        """Why the tool as it was fails, with what it used at that time; None when it passes."""
+        try:
+            entry = await asyncio.to_thread(then.get, self.id)
+        except EntryError as error:
+            return str(error)
+        if entry is None:
+            return f"{self.id} was deleted"
+        entry = replace(entry, data={**entry.data, "tests": list(self.tests)})
+        checked = await self.house.checks.all([entry], self.now, then.get)
+        return next((str(refusal) for refusal in checked.refusals.values()), None)
+
+
+def _since_made(house: Workspace, entry: Entry, now: Snapshot) -> tuple[list[Step], bool]:
+    """The commits that may have broken `entry`, newest first, and whether they go back to the one that made it."""
+    steps = steps_of(house.registry, reached_by(entry, now.get), MOST_STEPS)
+    if len(steps) == MOST_STEPS:
+        return steps, False
+    made = max((index for index, step in enumerate(steps) if entry.id in step.changed), default=len(steps))
+    return steps[: made + 1], True
+
+
+def _between(house: Workspace, id: EntryId, found: Broken) -> list[Step]:
+    """The commits after the one that passes that changed what the tool used there, before the one that fails."""
+    then = house.registry.snapshot(found.good.version.commit)
+    entry = then.get(id)
+    assert entry is not None  # it passed
+    first, last = found.good.version.number, found.bad.version.number
+    steps = steps_of(house.registry, reached_by(entry, then.get), MOST_STEPS)
+    return [step for step in steps if first < step.version.number < last]
+
+
+async def _newest_broken(trial: _Trial, steps: Sequence[Step], why: str) -> Broken | None:
+    """The nearest of `steps`, newest first, that fails after one that passes; None when none passes that was asked.
+
+    The state as of the first of them fails with `why`.
+    """
+    registry = trial.house.registry
+
+    async def problem(index: int) -> str | None:
+        return await trial.problem(await asyncio.to_thread(registry.snapshot, steps[index].version.commit))
+
+    bad, good = 0, None
+    for index in _doubling(len(steps)):
+        found = await problem(index)
+        if found is None:
+            good = index
+            break
+        bad, why = index, found
+    if good is None:
+        return None
+    while good - bad > 1:
+        middle = (good + bad) // 2
+        found = await problem(middle)
+        if found is None:
+            good = middle
+        else:
+            bad, why = middle, found
+    return Broken(steps[bad], steps[good], why)
+
+
+def _doubling(length: int) -> Iterator[int]:
+    """1, 2, 4 and so on below `length`, and the last."""
+    index = 1
+    while index < length - 1:
+        yield index
+        index *= 2
+    if length > 1:
+        yield length - 1

@@ -12,7 +12,7 @@ from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, RegistryError
 from micro_agi_kernel.events import Notice
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
-from micro_agi_kernel.programs import EntryLookup, reached_by
+from micro_agi_kernel.reaching import EntryLookup, Step, reached_by, steps_of
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry.uses import UseCounter, Uses
 
@@ -36,8 +36,8 @@ class CallRecord:
         self._registry = registry
         self._told: set[tuple[EntryId, str]] = set()
         """The versions that were looked into."""
-        self._offered: set[tuple[str, EntryId]] = set()
-        """Commits, each with the entry that it changed."""
+        self._offered: set[tuple[str, tuple[EntryId, ...]]] = set()
+        """Commits, each with what it changed."""
 
     async def ended(self, entry: Entry, outcome: CallOutcome, context: CallContext) -> None:
         """A call of `entry` ran. The person is told, once, when a change may have broken it: its own, or one of what it
@@ -66,32 +66,25 @@ class CallRecord:
             found = self._changed(entry.id, version, reached)
         except RegistryError:  # the history cannot be read: `registry verify` says why
             return None
-        if found is None or found in self._offered:  # to whoever called a tool that it called
+        if found is None or (found.version.commit, found.changed) in self._offered:  # to whoever called what it called
             return None
-        self._offered.add(found)
-        commit, changed = found[0][:10], found[1]
-        what = f"{changed}, which it uses" if changed != entry.id else "it"
-        undo = f"`%revert {commit} {changed}` undoes that"
-        return f"{entry.id} fails since commit {commit} changed {what}, and worked before: {undo}"
+        self._offered.add((found.version.commit, found.changed))
+        what = f"{found.changed[0]}, which it uses" if found.changed[0] != entry.id else "it"
+        undo = f"`{found.undo()}` undoes that"
+        return f"{entry.id} fails since commit {found.short} changed {what}, and worked before: {undo}"
 
-    def _changed(
-        self, id: EntryId, version: str, reached: Mapping[EntryId, Entry | None]
-    ) -> tuple[str, EntryId] | None:
-        """The commit that brought what a call of `id` runs now, and what it changed of that."""
-        steps: dict[str, tuple[int, list[EntryId]]] = {}
-        for each in (id, *(other for other in reached if other != id)):
-            for step in self._registry.versions(MOST_WALKED, id=each):
-                steps.setdefault(step.commit, (step.number, []))[1].append(each)
+    def _changed(self, id: EntryId, version: str, reached: Mapping[EntryId, Entry | None]) -> Step | None:
+        """The commit that brought what a call of `id` runs now."""
         changed = None
-        for commit, (_, ids) in sorted(steps.items(), key=lambda step: -step[1][0])[:MOST_WALKED]:
+        for step in steps_of(self._registry, (id, *reached), MOST_WALKED):
             try:
-                then = self._registry.snapshot(commit).get
+                then = self._registry.snapshot(step.version.commit).get
                 entry = then(id)
                 if entry is None or _version_of(entry, _reached(entry, then)) != version:
                     break
             except EntryError:
                 break
-            changed = commit, ids[0]
+            changed = step
         else:
             return None  # it never was anything else
         return changed

@@ -1,8 +1,12 @@
-"""What is asked of entries before they are committed: kinds, modules, imports, calls, source, tests."""
+"""What is asked of each entry by itself: kind, modules, imports, calls, source, its own tests.
+
+What more is asked before a commit (policies, whether tests are demanded, the tests of its users) is in publishing.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +18,7 @@ from micro_agi_kernel.interfaces import Library, Program, Sandbox
 from micro_agi_kernel.kind_checks import check_kind
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
 from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.programs import EntryLookup, check_calls, find_libraries, reached_by
+from micro_agi_kernel.reaching import EntryLookup, check_calls, find_libraries, reached_by
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.testing import ClosedHost, ToolTesting
 
@@ -50,8 +54,11 @@ class Rounds:
     """For loading and testing, all of it together; they begin with the first check."""
     deadline: float | None = None
     """On the clock of the event loop."""
-    said: dict[EntryId, tuple[_Reached, int | Refused]] = field(default_factory=dict)
-    """By what was loaded and tested: all that it reached, itself among them, and what came of it."""
+    share: float = math.inf
+    """Seconds of it that one entry may take, so that a slow one leaves the others their time."""
+    said: dict[EntryId, list[tuple[_Reached, int | Refused]]] = field(default_factory=dict)
+    """By what was loaded and tested, for each state in which it was: all that it reached, itself among them, and what
+    came of it."""
     begun: list[EntryId] = field(default_factory=list)
     """What was begun to be loaded and tested, in this order."""
 
@@ -115,23 +122,26 @@ class Checks:
 
     async def _test_once(self, entry: Entry, snapshot: Snapshot, state: EntryLookup, rounds: Rounds) -> int | Refused:
         reached = await asyncio.to_thread(reached_by, entry, state)
-        known = rounds.said.get(entry.id)
-        if reached is not None and known is not None and known[0] == reached:
-            return known[1]
+        known = rounds.said.setdefault(entry.id, [])
+        if reached is not None:
+            for before, said in known:
+                if before == reached:
+                    return said
+        now = asyncio.get_running_loop().time()
         if rounds.deadline is None:
-            rounds.deadline = asyncio.get_running_loop().time() + rounds.seconds
+            rounds.deadline = now + rounds.seconds
         late = NotTested(ErrorKind.UNAVAILABLE, f"{entry.id}: the {rounds.seconds:g} s for all tests were over")
         if rounds.is_over:
             return late
         rounds.begun.append(entry.id)
         try:
-            async with asyncio.timeout_at(rounds.deadline) as clock:
+            async with asyncio.timeout_at(min(rounds.deadline, now + rounds.share)) as clock:
                 said = await self._testing.run(entry, snapshot, state)
         except TimeoutError:
             if not clock.expired():
                 raise
-            return late
-        rounds.said[entry.id] = (reached, said)
+            said = late
+        known.append((reached, said))
         return said
 
     def _check_kinds(self, entries: Sequence[Entry], snapshot: Snapshot, state: EntryLookup) -> dict[EntryId, Refused]:
@@ -179,7 +189,7 @@ def _noting(entry: Entry, found: dict[EntryId, Refused]) -> Iterator[None]:
     try:
         yield
     except EntryError as error:
-        found[entry.id] = Refused(error.kind, str(error))
+        found[entry.id] = error.as_refused()
     except Refused as refusal:
         found[entry.id] = refusal
 

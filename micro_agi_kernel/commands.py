@@ -14,16 +14,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from micro_agi_kernel.approval import Ask
 from micro_agi_kernel.bisecting import bisect as find_breaking
-from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, EntryId
+from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import Event, Spent, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Provenance
 from micro_agi_kernel.markdown_text import code, table
+from micro_agi_kernel.naming import named
 from micro_agi_kernel.rollback import RolledBack
 from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
 from micro_agi_kernel.session import Emit, Session
-from micro_agi_kernel.tool_costs import ToolCost, tool_costs
+from micro_agi_kernel.tool_costs import NOT_KNOWN, ToolCost, tool_costs
 from micro_agi_kernel.tool_page import tool_page
 from micro_agi_kernel.values import money
 
@@ -46,28 +47,31 @@ async def show_help(session: Session, context: CallContext) -> str:
 async def revert(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
     """Undo what the commit REV did, or what it did to the entry ID."""
     house = session.workspace
-    return _listed(await revert_commit(house.registry, house.publishing, context, rev, _named(session, id)))
+    return _listed(await revert_commit(house.registry, house.publishing, context, rev, await _named(session, id)))
 
 
 async def restore(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
     """Bring back the registry, or the entry ID, as it was at REV."""
     house = session.workspace
-    return _listed(await restore_state(house.registry, house.publishing, context, rev, _named(session, id)))
+    return _listed(await restore_state(house.registry, house.publishing, context, rev, await _named(session, id)))
 
 
 async def bisect(session: Session, context: CallContext, id: str, *test: str) -> str:
     """Find the commit since which the tool ID fails its tests, or the one TEST: its name, or as JSON."""
-    tool = _named(session, id)
+    tool = await _named(session, id)
     assert tool is not None
     found = await find_breaking(session.workspace, tool, "".join(test).strip())
-    bad, good = found.bad, found.good
+    bad = found.bad.version
+    others = [code(str(id)) for id in found.bad.changed if id != tool]
+    uses = [f"- it changed {', '.join(others)}, which {tool.name} uses"] if tool not in found.bad.changed else []
     return "\n".join(
         (
-            f"{code(bad.commit[:10])} of {bad.time:%Y-%m-%d %H:%M} broke {code(str(tool))}: {code(bad.subject)}",
+            f"{code(found.bad.short)} of {bad.time:%Y-%m-%d %H:%M} broke {code(str(tool))}: {code(bad.subject)}",
             "",
+            *uses,
             f"- it fails: {code(found.why)}",
-            f"- {code(good.commit[:10])} was the last that passed",
-            f"- `%revert {bad.commit[:10]} {tool}` undoes it",
+            f"- {code(found.good.short)} was the last that passed",
+            f"- `{found.bad.undo()}` undoes it",
         )
     )
 
@@ -96,9 +100,11 @@ def _cost_row(name: str, spent: Spent) -> tuple[str, ...]:
 
 def _tool_row(tool: ToolCost) -> tuple[str, ...]:
     cost, uses = tool.cost, tool.uses
-    each = money(cost.money / uses.calls) if uses.calls else "-"
-    counts = (f"{tool.commits:,}", f"{cost.tokens:,}", money(cost.money), f"{uses.calls:,}", f"{uses.failed:,}", each)
-    return (code(str(tool.id)), *counts)
+    tokens, spent, each = NOT_KNOWN, NOT_KNOWN, "-"
+    if cost.is_known:
+        tokens, spent = f"{cost.tokens:,}", money(cost.money)
+        each = money(cost.money / uses.calls) if uses.calls else "-"
+    return (code(str(tool.id)), f"{tool.commits:,}", tokens, spent, f"{uses.calls:,}", f"{uses.failed:,}", each)
 
 
 async def tool(session: Session, context: CallContext, name: str) -> str:
@@ -171,13 +177,8 @@ def _usage(name: str) -> str:
     return " ".join((f"%{name}", *words))
 
 
-def _named(session: Session, id: str | None) -> EntryId | None:
-    """An id, or the name of a tool: of a generated one, unless only a built-in has that name."""
-    if id is None or ":" in id:
-        return None if id is None else EntryId.parse(id)
-    generated, built_in = (EntryId.parse(f"{space}:{id}") for space in (GENERATED_NAMESPACE, TOOLS_NAMESPACE))
-    snapshot = session.workspace.registry.snapshot()
-    return built_in if snapshot.has(built_in) and not snapshot.has(generated) else generated
+async def _named(session: Session, id: str | None) -> EntryId | None:
+    return None if id is None else await asyncio.to_thread(named, session.workspace.registry, id)
 
 
 def _listed(done: RolledBack) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from micro_agi_kernel.events import EntryPublished, Notice
 from micro_agi_kernel.registry import Registry, Version
 from micro_agi_kernel.session_history import Turn
+from micro_agi_kernel.values import short_commit
 
 
 def told(turns: Iterable[Turn], session: str, registry: Registry) -> Iterator[Turn]:
@@ -35,7 +36,7 @@ def _line(turn: Turn, session: str, registry: Registry) -> str:
         since = since.replace(tzinfo=UTC)
     logged = {event.commit for event in turn.events if isinstance(event, EntryPublished)}
     untold = [
-        f"{version.commit[:10]} ({version.subject})"
+        f"{short_commit(version.commit)} ({version.subject})"
         for version in _commits(turn.cell, session, since, registry)
         if version.commit not in logged
     ]

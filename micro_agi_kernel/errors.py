@@ -98,6 +98,10 @@ class EntryError(MicroAgiError):
     kind = ErrorKind.INVALID
     retryable = False
 
+    def as_refused(self) -> Refused:
+        """What a check says of such an entry."""
+        return Refused(self.kind, str(self))
+
 
 class ModelError(MicroAgiError):
     """The model cannot be reached, refused the request, or broke off in the middle."""

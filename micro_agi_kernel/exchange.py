@@ -19,7 +19,7 @@ from micro_agi_kernel.errors import EntryError, Refused, RegistryError
 from micro_agi_kernel.interfaces import CallContext, Published
 from micro_agi_kernel.lua_entries import LUA_KINDS
 from micro_agi_kernel.policy.policies import POLICY_KINDS
-from micro_agi_kernel.publishing import TEST_SECONDS
+from micro_agi_kernel.publishing import CHANGE_TEST_SECONDS
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.registry.files.definitions import read_definitions, read_tree
 from micro_agi_kernel.registry.files.folders import Contents, read_folder
@@ -71,7 +71,7 @@ async def _refusals(workspace: Workspace, changeset: Changeset) -> tuple[tuple[E
     """Every entry that the checks refuse, where publishing stopped at the first: a person mends all at once."""
     entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
     snapshot = await asyncio.to_thread(workspace.registry.snapshot)
-    state, rounds = resulting(changeset.operations, snapshot), Rounds(TEST_SECONDS)
+    state, rounds = resulting(changeset.operations, snapshot), Rounds(CHANGE_TEST_SECONDS)
     found = (await workspace.checks.all(entries, snapshot, state, rounds)).refusals
     faults = {id: refusal for id, refusal in found.items() if not isinstance(refusal, NotTested)}
     return tuple((id, str(refusal).removeprefix(f"{id}: ")) for id, refusal in faults.items())

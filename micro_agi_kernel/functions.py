@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from micro_agi_kernel.approval import asks_tool, shown_input
 from micro_agi_kernel.arguments import check_arguments
 from micro_agi_kernel.call_record import CallRecord
 from micro_agi_kernel.entries import Entry, EntryId
@@ -13,6 +12,7 @@ from micro_agi_kernel.errors import EntryError, Refused
 from micro_agi_kernel.host.service import Grant, Host
 from micro_agi_kernel.interfaces import Allowance, CallContext, CallOutcome, Limits, Program, Sandbox
 from micro_agi_kernel.programs import Programs
+from micro_agi_kernel.question_content import asks_tool, shown_input
 from micro_agi_kernel.questions import Question
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.values import Value

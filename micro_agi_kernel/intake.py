@@ -14,7 +14,7 @@ from typing import Literal
 
 from micro_agi_kernel.agent_rules import judge
 from micro_agi_kernel.checks import NotTested, Rounds, resulting
-from micro_agi_kernel.dependents import try_users
+from micro_agi_kernel.dependents import NO_USERS, Users, time_for_users, try_users, with_more_users
 from micro_agi_kernel.entries import (
     GENERATED_NAMESPACE,
     MAX_FILE_BYTES,
@@ -25,17 +25,18 @@ from micro_agi_kernel.entries import (
     Operation,
 )
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
-from micro_agi_kernel.programs import reached_by
+from micro_agi_kernel.reaching import reached_by
 from micro_agi_kernel.registry import Snapshot, operation_between
 from micro_agi_kernel.registry.changes import check_twins
 from micro_agi_kernel.registry.layout import check_file_path
 from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.registry.sharing.merging import Incoming, Subject, incoming
+from micro_agi_kernel.values import short_commit
 from micro_agi_kernel.workspace import Workspace
 
 ALL = "all"
 
-TEST_SECONDS = 120.0
+PULL_TEST_SECONDS = 120.0
 """For the tests of all that one pull brings, together: a tool with 20 of 5 s is still heard, if it comes first."""
 
 Fate = Literal["taken", "waiting", "conflict", "refused", "left"]
@@ -89,6 +90,8 @@ class Plan:
     """By name, a digest of what the person decided to leave."""
     tried: list[str] = field(default_factory=list)
     """Where there was no time for all tests: the names of what had its turn and is not taken, the longest ago first."""
+    users: Users = NO_USERS
+    """The tools of ours that use what is taken."""
 
     @property
     def open(self) -> list[Item]:
@@ -124,7 +127,7 @@ async def examine(
             changes[each.subject] = await asyncio.to_thread(_change, ours, theirs, each.subject)
         except (Refused, EntryError) as error:
             refused[each.subject] = str(error)
-    rounds = Rounds(TEST_SECONDS)
+    rounds = Rounds(PULL_TEST_SECONDS)
     turns = {name: turn for turn, name in enumerate(tried, 1)}
     changes = dict(sorted(changes.items(), key=lambda item: turns.get(str(item[0]), 0)))
     aside = {each.subject for each in found if _is_left(each, decision, left)}
@@ -155,7 +158,8 @@ async def examine(
         plan.items.append(Item(each.subject, action, fate, clean(why, MAX_PATH), each.ours, last))
     if len(plan.changes) < len(changes):
         await _hold_back(workspace, plan, rounds)
-    while await _spare_users(workspace, plan, decision):
+    for_users = time_for_users()
+    while await _spare_users(workspace, plan, decision, for_users):
         await _hold_back(workspace, plan, rounds)
     if untested:
         plan.tried = _turns_had(plan, tried, [*map(str, rounds.begun)])
@@ -174,12 +178,15 @@ async def _hold_back(workspace: Workspace, plan: Plan, rounds: Rounds) -> None:
         _let_wait(plan, {id: _why(refusal) for id, refusal in faults.items()})
 
 
-async def _spare_users(workspace: Workspace, plan: Plan, decision: Decision) -> bool:
-    """Let those wait that would break a tool of ours which uses them, unless the person accepts them; whether any."""
+async def _spare_users(workspace: Workspace, plan: Plan, decision: Decision, rounds: Rounds) -> bool:
+    """Let those wait that would break a tool of ours which uses them, or may, unless the person accepts them.
+
+    Gives whether there was any; else `plan` has the users.
+    """
     operations = [change for change in plan.changes if isinstance(change, Operation)]
     changed = [operation.id for operation in operations if operation.action != "create"]
     after = resulting(operations, plan.ours)
-    users = await try_users(workspace.checks, changed, plan.ours, after)
+    plan.users = users = await try_users(workspace.checks, changed, plan.ours, after, rounds)
     why = {id: f"{id} uses it and was not tested" for id in users.untested}
     why |= {id: f"{id} uses it and would break: {refusal}" for id, refusal in users.broken.items()}
     found: dict[EntryId, str] = {}
@@ -189,6 +196,9 @@ async def _spare_users(workspace: Workspace, plan: Plan, decision: Decision) -> 
         for id in changed:
             if (reached is None or id in reached) and not decision.accepts(str(id)):
                 found.setdefault(id, line)
+    for id in await asyncio.to_thread(with_more_users, users, changed, plan.ours):
+        if not decision.accepts(str(id)):
+            found.setdefault(id, users.left)
     _let_wait(plan, found)
     return bool(found)
 
@@ -216,7 +226,7 @@ async def _faults(
 
 def _why(refusal: Refused) -> str:
     if isinstance(refusal, NotTested):
-        return f"not tested yet: the tests of one pull have {TEST_SECONDS:g} s together; pull again for the rest"
+        return f"not tested yet: the tests of one pull have {PULL_TEST_SECONDS:g} s together; pull again for the rest"
     return str(refusal)
 
 
@@ -279,7 +289,7 @@ def _judged(
         return "refused", refused[each.subject]
     if each.conflict:
         more = f"; {waiting[each.subject]}" if each.subject in waiting else ""
-        return "conflict", f"changed here by {each.ours[:12]}, there by {last[:12]}{more}"
+        return "conflict", f"changed here by {short_commit(each.ours)}, there by {short_commit(last)}{more}"
     if each.subject in waiting:
         return "waiting", waiting[each.subject]
     return "taken", ""

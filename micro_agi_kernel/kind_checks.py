@@ -1,4 +1,4 @@
-"""What an entry of a kind must be, beside a valid entry: one function for each kind that is checked."""
+"""What an entry of a kind, or a model, must be, beside a valid entry: one function for each that is checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from micro_agi_kernel.arguments import require_usable
+from micro_agi_kernel.arguments import require_usable, schema_problems
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.imports import import_jsonschema
@@ -17,8 +17,8 @@ from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.messages import NOT_AT_TOP
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_spec
 from micro_agi_kernel.policy import check_policy
-from micro_agi_kernel.tool_tests import read_tests
-from micro_agi_kernel.values import MAX_DEPTH, Json, check_json, shorten
+from micro_agi_kernel.tool_tests import place_of_test, read_tests
+from micro_agi_kernel.values import MAX_DEPTH, Json, Value, check_json, shorten
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -31,6 +31,10 @@ MAX_DESCRIPTION = 2_000
 MAX_SCHEMA = 16_000
 MAX_SCHEMA_DEPTH = 32
 
+_OF_EACH_TYPE: tuple[Value, ...] = (None, True, 0, "", [], {})
+_STEPS = 1_000
+"""That the validation of one of these may take: a schema that lets it pass is through much sooner."""
+
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 
 _SCHEMA = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
@@ -41,7 +45,11 @@ _MERGED = ("properties", "$defs")
 
 def _check_function(entry: Entry) -> None:
     _check_lua(entry)
-    read_tests(entry)
+    for number, test in enumerate(read_tests(entry), 1):
+        if test.kind == "schema" and (test.wanted == [] or _fits_all(test.wanted)):
+            told = 'say what it must be, such as {"type": "string"}'
+            any_fits = f"any result fits {shorten(json.dumps(test.wanted))}"
+            raise EntryError(f"{place_of_test(number)}: schema: {any_fits}: {told}")
     if entry.type != "tool":
         return
     description = entry.text("llm_description") or entry.text("comment")
@@ -49,6 +57,14 @@ def _check_function(entry: Entry) -> None:
         most = f"1 to {MAX_DESCRIPTION} characters are required, not {len(description.strip())}"
         raise EntryError(f"description: {most}: say in one sentence what the tool does")
     _check_schema(entry.meta.get("input_schema"))
+
+
+def _fits_all(schema: Json) -> bool:
+    """Whether a schema lets everything pass, as far as one value of each type can tell."""
+    try:
+        return not any(schema_problems(json.dumps(schema), value, _STEPS) for value in _OF_EACH_TYPE)
+    except BadSchema:  # its test says why
+        return False
 
 
 def _check_lua(entry: Entry) -> None:

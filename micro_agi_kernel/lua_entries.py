@@ -45,6 +45,11 @@ class LuaEntry:
     limits: Mapping[str, float]
     """Some of LIMITS; within what the settings allow, they stand for the settings."""
 
+    @property
+    def needs(self) -> tuple[EntryId, ...]:
+        """What it imports and calls itself."""
+        return (*self.imports.values(), *self.calls)
+
 
 def read_lua(entry: Entry) -> LuaEntry:
     """What `entry`, of a kind in LUA_KINDS, says. Raises EntryError with the field that its author must mend."""

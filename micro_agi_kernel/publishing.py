@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from micro_agi_kernel.agent_rules import approval_trailer, judge
-from micro_agi_kernel.approval import asks_write
 from micro_agi_kernel.checks import Checks, NotTested, Rounds, not_tested, resulting
-from micro_agi_kernel.dependents import NO_USERS, Users, try_users
+from micro_agi_kernel.dependents import NO_USERS, Users, time_for_users, try_users
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Changeset, EntryId
 from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, RegistryError
 from micro_agi_kernel.events import EntryPublished, Notice
 from micro_agi_kernel.interfaces import CallContext, Published
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
 from micro_agi_kernel.permissions import Permissions, Ruling
-from micro_agi_kernel.programs import called_below
+from micro_agi_kernel.question_content import asks_write
 from micro_agi_kernel.questions import Question
+from micro_agi_kernel.reaching import called_below
 from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Upkeep, Version
 from micro_agi_kernel.registry.care.sharding import shard_crowded
 from micro_agi_kernel.registry.cost import Cost
@@ -34,14 +34,14 @@ from micro_agi_kernel.registry.cost import Cost
 MAX_TRIES = 5
 """How often a changeset is prepared again because other writers were faster."""
 
-TEST_SECONDS = 120.0
+CHANGE_TEST_SECONDS = 120.0
 """For loading and testing all that one changeset writes: a tool with 20 tests of 5 s is still heard."""
 
 STOP_SECONDS = 2.0
 """How long an interrupt waits for a commit that has begun, which takes milliseconds: then it is known whether it is."""
 
 
-class _Turnout:
+class _BeginOrStop:
     """Whether a commit begins, or is stopped before it does: what is said first holds."""
 
     def __init__(self) -> None:
@@ -102,11 +102,11 @@ class Publishing:
                 assert verdict.question is not None
                 await context.approver.approve(verdict.question)
                 approved = verdict.question
-            turnout = _Turnout()
+            fate = _BeginOrStop()
             message = _message(changeset, context, verdict, body)
             writing = asyncio.ensure_future(
                 asyncio.to_thread(
-                    self._commit, changeset, message, context.actor, read or checked, checked, turnout, verdict.users
+                    self._commit, changeset, message, context.actor, read or checked, checked, fate, verdict.users
                 )
             )
             writing.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to ask
@@ -116,38 +116,38 @@ class Publishing:
             except _Moved:
                 continue
             except asyncio.CancelledError:
-                if turnout.take("stop") == "begin":  # else it waits for the lock, and writes nothing when it has it
+                if fate.take("stop") == "begin":  # else it waits for the lock, and writes nothing when it has it
                     await asyncio.wait([writing], timeout=STOP_SECONDS)
                 raise
             finally:
-                if writing.done() or turnout.taken == "stop":
+                if writing.done() or fate.taken == "stop":
                     context.writing.under_way -= 1
                 if writing.done() and writing.exception() is None:
                     version = writing.result()
                     context.emit(EntryPublished(version.commit, version.subject, changeset.operations))
-                    if left := verdict.users.left:
-                        context.emit(Notice(f"{left}; `micro-agi registry verify --tests` tests all"))
+                    for line in verdict.users.notices:
+                        context.emit(Notice(line))
             return Published(version.commit, version.number)
         raise Conflict("the registry changes faster than this change can be checked; try again")
 
     async def merge(
-        self, changeset: Changeset, subject: str, body: str, checked: Snapshot, merging: str | None
+        self, changeset: Changeset, subject: str, body: str, checked: Snapshot, users: Users, merging: str | None
     ) -> str | None:
         """Commit what a sync brought, as the person's who asked for it; its commit.
 
-        `syncing` has judged it against `checked`: when something that it read has changed since, nothing is written
-        and it is None. `merging` is the commit of the remote with which all is merged then.
+        `syncing` has judged it against `checked`, and tested its `users`: when something that this read has changed
+        since, nothing is written and it is None. `merging` is the commit of the remote with which all is merged then.
         """
         message = CommitMessage(actor=f"user:{self._person.name}", subject=subject, body=body)
-        turnout = _Turnout()
+        fate = _BeginOrStop()
         try:
             version = await asyncio.to_thread(
-                self._commit, changeset, message, message.actor, checked, checked, turnout, NO_USERS, merging
+                self._commit, changeset, message, message.actor, checked, checked, fate, users, merging
             )
         except (_Moved, Conflict):
             return None
         except asyncio.CancelledError:
-            turnout.take("stop")
+            fate.take("stop")
             raise
         return version.commit
 
@@ -165,16 +165,15 @@ class Publishing:
         """
         entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
         said = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else []
-        checked = await self._checks.all(
-            entries, snapshot, resulting(changeset.operations, snapshot), Rounds(TEST_SECONDS)
-        )
-        _raise_first(checked.refusals, len(entries))
         if actor == AGENT and self._tests_required:
             for entry in entries:
                 if entry.kind == FUNCTION_KIND and not entry.data.get("tests"):
-                    why = "at least one is required here (setting tools.tests_required)"
-                    line = f"tests: {why}: an input with one of expect, schema or error"
+                    line = 'tests: at least one is required here, such as [{"input": {"n": 2}, "expect": 4}]'
                     raise Refused(ErrorKind.INVALID, line, retryable=False)
+        checked = await self._checks.all(
+            entries, snapshot, resulting(changeset.operations, snapshot), Rounds(CHANGE_TEST_SECONDS)
+        )
+        _raise_first(checked.refusals, len(entries))
         users = await self._users(changeset, actor, snapshot)
         if not said:
             return Verdict("", checked.passed, users=users)
@@ -186,12 +185,15 @@ class Publishing:
         return Verdict(approval_trailer(question.policies, self._person.name), checked.passed, question, users)
 
     async def _users(self, changeset: Changeset, actor: str, snapshot: Snapshot) -> Users:
-        """The tools that use what is changed, none of which it breaks. Raises Refused."""
+        """The tools that use what is changed. Raises Refused where an agent would break one; a person is told."""
         changed = [operation.id for operation in changeset.operations if operation.action != "create"]
-        users = await try_users(self._checks, changed, snapshot, resulting(changeset.operations, snapshot))
+        after = resulting(changeset.operations, snapshot)
+        users = await try_users(self._checks, changed, snapshot, after, time_for_users())
+        if actor != AGENT:
+            return users
         if users.refusal is not None:
             raise users.refusal
-        if users.left and actor == AGENT:  # a person may know better, and is told
+        if users.left:
             line = f"{users.left}: only a person may change it then; make a new entry beside it"
             raise Refused(ErrorKind.UNAVAILABLE, line)
         return users
@@ -213,7 +215,7 @@ class Publishing:
         actor: str,
         read: Snapshot,
         checked: Snapshot,
-        turnout: _Turnout,
+        fate: _BeginOrStop,
         users: Users,
         merging: str | None = None,
     ) -> Version:
@@ -223,7 +225,7 @@ class Publishing:
 
         def recheck(head: Snapshot) -> None:
             """What lies outside of app.generated, or is imported or called, was read by the checks, or may spoil it."""
-            if turnout.take("begin") == "stop":
+            if fate.take("begin") == "stop":
                 raise Refused(ErrorKind.CANCELED, "interrupted by the user")
             operations, files = checked.changes_to(head)
             if files or any(id in touched or id.namespace != GENERATED_NAMESPACE for _, id in operations):
@@ -260,8 +262,7 @@ def _needed_by(head: Snapshot, id: EntryId) -> set[EntryId]:
     with contextlib.suppress(EntryError):
         entry = head.get(id)
         if entry is not None and entry.kind in LUA_KINDS:
-            lua = read_lua(entry)
-            return {*lua.imports.values(), *lua.calls}
+            return {*read_lua(entry).needs}
     return set()
 
 
@@ -270,7 +271,7 @@ def _raise_first(refusals: Mapping[EntryId, Refused], written: int) -> None:
     for refusal in refusals.values():
         if not isinstance(refusal, NotTested):
             raise refusal
-    if late := not_tested(refusals, written, TEST_SECONDS):
+    if late := not_tested(refusals, written, CHANGE_TEST_SECONDS):
         raise NotTested(ErrorKind.UNAVAILABLE, f"{late}: write fewer at a time")
 
 

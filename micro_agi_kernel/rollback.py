@@ -16,6 +16,7 @@ from micro_agi_kernel.errors import Conflict, EntryError, ErrorKind, Refused, Re
 from micro_agi_kernel.interfaces import CallContext, Published, Publisher
 from micro_agi_kernel.registry import Registry, Snapshot, Version, changeset_between, operation_between, same_entry
 from micro_agi_kernel.registry.layout import FORMAT_FILE
+from micro_agi_kernel.values import short_commit
 
 MAX_TRIES = 5
 """How often it is looked again when another writer changed one of the entries meanwhile."""
@@ -83,14 +84,14 @@ async def _carry_out(publisher: Publisher, context: CallContext, make: Callable[
             done = await publisher.publish(plan.changeset, context, base=plan.base.commit, body=plan.body)
         except Conflict:
             continue  # another writer was faster: what is to be done may be something else now
-        summary = f"commit {_short(done.commit)} (version {done.version}): {plan.body}"
+        summary = f"commit {short_commit(done.commit)} (version {done.version}): {plan.body}"
         return RolledBack(done, plan.changeset, summary, plan.left)
     raise Conflict("the registry changes faster than it can be brought back; try again")
 
 
 def _reverting(registry: Registry, rev: str, id: EntryId | None) -> _Plan:
     version, now = registry.version(rev), registry.snapshot()
-    named = f"{_short(version.commit)} ({version.subject})"
+    named = f"{short_commit(version.commit)} ({version.subject})"
     if not version.parents:
         raise Refused(ErrorKind.INVALID, f"{named} is the first commit: there is nothing before it to go back to")
     before, after = registry.snapshot(version.parents[0]), registry.snapshot(version.commit)
@@ -109,14 +110,14 @@ def _reverting(registry: Registry, rev: str, id: EntryId | None) -> _Plan:
     return _Plan(
         now,
         Changeset(tuple(operations), files),
-        f"Reverts {_short(version.commit)}: {version.subject}",
+        f"Reverts {short_commit(version.commit)}: {version.subject}",
         f"nothing to revert: all that {named} changed is as it was before",
     )
 
 
 def _restoring(registry: Registry, rev: str, id: EntryId | None) -> _Plan:
     wanted, now = registry.snapshot(rev), registry.snapshot()
-    named = f"{_short(wanted.commit)}{_number(registry, wanted)}"
+    named = f"{short_commit(wanted.commit)}{_number(registry, wanted)}"
     left: tuple[str, ...] = ()
     if id is None:
         changeset = changeset_between(now, wanted)
@@ -141,7 +142,7 @@ def _operation(now: Snapshot, wanted: Snapshot, id: EntryId) -> list[Operation]:
     try:
         return operation_between(now, wanted, id)
     except EntryError as error:
-        raise EntryError(f"{id} cannot be brought back as it was in {_short(wanted.commit)}: {error}") from error
+        raise EntryError(f"{id} cannot be brought back as it was in {short_commit(wanted.commit)}: {error}") from error
 
 
 def _unreadable(now: Snapshot, wanted: Snapshot) -> Iterator[str]:
@@ -150,7 +151,7 @@ def _unreadable(now: Snapshot, wanted: Snapshot) -> Iterator[str]:
         try:
             wanted.get(id)
         except EntryError:
-            yield f"left as it is: {id}, which cannot be read in {_short(wanted.commit)}"
+            yield f"left as it is: {id}, which cannot be read in {short_commit(wanted.commit)}"
 
 
 def _check_untouched(
@@ -164,14 +165,14 @@ def _check_untouched(
     if touched:
         more = f"; and {len(touched) - SHOWN} more" if len(touched) > SHOWN else ""
         raise Conflict(
-            f"cannot revert {_short(after.commit)}: {'; '.join(touched[:SHOWN])}{more} "
+            f"cannot revert {short_commit(after.commit)}: {'; '.join(touched[:SHOWN])}{more} "
             "(revert the later commit first, or restore what you want back)"
         )
 
 
 def _touched(what: EntryId | str, later: Iterator[Version]) -> str:
     versions = list(islice(later, SHOWN + 1))
-    named = [f"{_short(version.commit)} ({version.subject})" for version in versions[:SHOWN]]
+    named = [f"{short_commit(version.commit)} ({version.subject})" for version in versions[:SHOWN]]
     return f"{what} was changed later by {', '.join(named)}{' and others' if len(versions) > SHOWN else ''}"
 
 
@@ -191,10 +192,6 @@ def _later_file(registry: Registry, path: str, after: Snapshot) -> Iterator[Vers
             return
         if not version.parents or registry.snapshot(version.parents[0]).file(path) != content:
             yield version
-
-
-def _short(commit: str) -> str:
-    return commit[:12]
 
 
 def _number(registry: Registry, snapshot: Snapshot) -> str:

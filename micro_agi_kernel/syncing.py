@@ -30,6 +30,7 @@ from micro_agi_kernel.registry.signing import signer_of
 from micro_agi_kernel.replay import may_join_our_line
 from micro_agi_kernel.settings import git_environment
 from micro_agi_kernel.trust import TrustedKey, read_trust
+from micro_agi_kernel.values import short_commit
 from micro_agi_kernel.workspace import Workspace
 
 MAX_TRIES = 5
@@ -142,7 +143,8 @@ class Syncing:
             theirs.check_format_once(set())
             return await examine(self._workspace, theirs, decision, left, is_trusted, tried)
         except RegistryError as error:
-            raise RegistryError(f"cannot merge {commit[:12]} of {self.remote.address.name}: {error}") from error
+            what = f"{short_commit(commit)} of {self.remote.address.name}"
+            raise RegistryError(f"cannot merge {what}: {error}") from error
 
     def _keys(self) -> list[str]:
         return [key.line for key in read_trust(self._home).of(TrustedKey)]
@@ -155,7 +157,7 @@ class Syncing:
         if plan.open:
             if changeset == Changeset(()):
                 return ours
-            return await publishing.merge(changeset, subject, _origins(plan), plan.ours, None)
+            return await publishing.merge(changeset, subject, _origins(plan), plan.ours, plan.users, None)
         if await asyncio.to_thread(is_ancestor, registry, theirs, ours):
             return ours
         if not plan.left and await asyncio.to_thread(is_ancestor, registry, ours, theirs):
@@ -163,7 +165,7 @@ class Syncing:
                 return theirs if await publishing.forward(theirs, plan.ours) else None
             if not plan.changes:
                 return ours  # they have all of ours, and nothing else that counts
-        return await publishing.merge(changeset, subject, _origins(plan), plan.ours, theirs)
+        return await publishing.merge(changeset, subject, _origins(plan), plan.ours, plan.users, theirs)
 
     def _may_forward(self, plan: Plan) -> bool:
         """Whether the remote's commits may become part of our own line, which an audit believes and a log shows.
@@ -231,7 +233,7 @@ class Syncing:
 
 def _origins(plan: Plan) -> str:
     """Which commits of the remote made what is taken: an audit of ours begins its search there."""
-    return ", ".join(f"{item.subject} by {item.theirs[:12]}" for item in plan.items if item.fate == "taken")
+    return ", ".join(f"{item.subject} by {short_commit(item.theirs)}" for item in plan.items if item.fate == "taken")
 
 
 def count(things: Sized, one: str = "change", many: str = "changes") -> str:

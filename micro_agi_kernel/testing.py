@@ -22,7 +22,8 @@ from micro_agi_kernel.imports import importing
 from micro_agi_kernel.interfaces import Allowance, CallContext, CallOutcome, Program, Sandbox
 from micro_agi_kernel.lua_modules._json_work import MAX_STEPS, BadSchema
 from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.programs import EntryLookup, Programs
+from micro_agi_kernel.programs import Programs
+from micro_agi_kernel.reaching import EntryLookup
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.tool_tests import MAX_SIZE, Stub, ToolTest, read_tests
 from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
@@ -30,7 +31,7 @@ from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
 if TYPE_CHECKING:
     from micro_agi_kernel.host.http.guarded import GuardedHttp
 
-TEST_SECONDS = 5.0
+ONE_TEST_SECONDS = 5.0
 """Running time of one test, of all that the tool calls in it, and of loading a tool; a limit of the entry or the
 settings may be lower."""
 
@@ -70,10 +71,10 @@ class ToolTesting:
             tests = read_tests(entry)
             program = await asyncio.to_thread(self._programs.of, entry, None, snapshot, state)
         except EntryError as error:
-            return Refused(error.kind, str(error))
+            return error.as_refused()
         except Refused as refusal:
             return refusal
-        limits = replace(program.limits, seconds=min(program.limits.seconds, TEST_SECONDS))
+        limits = replace(program.limits, seconds=min(program.limits.seconds, ONE_TEST_SECONDS))
         program = replace(program, limits=limits)
         loaded = await self._sandbox.run(replace(program, dry=True), ClosedHost(), lambda _: None)
         if loaded.error is not None:
@@ -103,10 +104,11 @@ class ToolTesting:
         `steps` are what each validation by a schema may cost: all tests of a tool share those of one.
         """
         missed: list[str] = []
+        answered: list[Stub] = []
         try:
             given = as_value(test.input)
             needed = program.modules & {HttpService.module, FuncsService.module}
-            client = await asyncio.to_thread(_client_of, test.http, missed.append) if needed else None
+            client = await asyncio.to_thread(_client_of, test.http, missed.append, answered.append) if needed else None
         except EntryError as error:
             return f"{test.name!r} {error}"
         caller = _TestCaller(self._programs, self._sandbox, pinned, test.now, partial(self._check, pinned[0]), client)
@@ -124,6 +126,9 @@ class ToolTesting:
             wrong = await asyncio.to_thread(_error_difference, test, outcome, ran=ran, limited=caller.limited)
         else:
             wrong = await asyncio.to_thread(_difference, test, outcome, steps)
+        wrong = wrong or _never_asked(test.http, answered)
+        if wrong and not ran:
+            wrong = f"{wrong}: the handler did not run: the input_schema refused the input"
         return f"{test.name!r} {wrong}" if wrong else None
 
 
@@ -171,10 +176,19 @@ class _TestCaller:
         return outcome
 
 
-def _client_of(stubs: Sequence[Stub], missed: Callable[[str], None]) -> GuardedHttp:
+def _client_of(stubs: Sequence[Stub], missed: Callable[[str], None], answered: Callable[[Stub], None]) -> GuardedHttp:
     with importing:
         from micro_agi_kernel.host.http.stubs import stubbed_client
-    return stubbed_client(stubs, missed)
+    return stubbed_client(stubs, missed, answered)
+
+
+def _never_asked(stubs: Sequence[Stub], answered: Sequence[Stub]) -> str | None:
+    """What is wrong with a test whose network is not what the tool asks."""
+    for stub in stubs:
+        if not any(stub is each for each in answered):
+            what = f"{stub.method} {shorten(stub.url, 300)}"
+            return f"the tool never asks for {what}: leave that answer out of http, or let the input lead there"
+    return None
 
 
 def _error_difference(test: ToolTest, outcome: CallOutcome, *, ran: bool, limited: bool) -> str | None:
@@ -191,7 +205,7 @@ def _error_difference(test: ToolTest, outcome: CallOutcome, *, ran: bool, limite
         return f"{line}: a limit is no error to test for"
     if UNFIT in error and not any(word in wanted for word in _NAMES_UNFIT):
         return f"{line}: if that is tested, let error be {_shown(UNFIT)}"
-    return None if ran or UNFIT in error else f"{line}: the handler did not run"
+    return None if ran or UNFIT in error else line
 
 
 def _is_limit(error: CallError | None) -> bool:

@@ -12,6 +12,8 @@ from micro_agi_kernel.registry.uses import UseCounter, Uses
 
 MOST_COMMITS = 1_000
 """Of one tool: what older ones cost is left out."""
+NOT_KNOWN = "not known"
+"""What stands for a cost that no commit says."""
 NEWEST_COMMITS = 50
 """Of the registry, in which tools are looked for that nobody called yet."""
 
@@ -33,8 +35,7 @@ def tool_costs(registry: Registry, uses: UseCounter, limit: int) -> list[ToolCos
     snapshot = registry.snapshot()
     known = dict.fromkeys([*uses.latest(GENERATED_NAMESPACE, limit), *_written(registry)])
     ids = [id for id in known if snapshot.has(id)][:limit]
-    used = uses.of(ids)
-    return [ToolCost(id, *making(registry, id), used.get(id, Uses())) for id in ids]
+    return [ToolCost(id, *making(registry, id), uses.of(id)) for id in ids]
 
 
 def _written(registry: Registry) -> Iterator[EntryId]:

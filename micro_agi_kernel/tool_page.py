@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE, Entry, EntryId
-from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.markdown_text import code, fenced, table
-from micro_agi_kernel.registry import Registry, Snapshot, Version
+from micro_agi_kernel.naming import named, nothing_named
+from micro_agi_kernel.registry import Registry, Version
 from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.registry.uses import UseCounter, Uses
-from micro_agi_kernel.tool_costs import making
-from micro_agi_kernel.values import Json, money, shorten
+from micro_agi_kernel.tool_costs import NOT_KNOWN, making
+from micro_agi_kernel.tool_tests import place_of_test
+from micro_agi_kernel.values import Json, money, short_commit, shorten
 
 MAX_ROWS = 20
 """Rows of a table: arguments, commits."""
 MAX_TEXT = 400
 """Characters of one text, but for the source."""
-NEAREST = 3
 
 _HEADS = ("version", "commit", "time", "change", "by", "tests", "cost")
 
 
 def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
     """The page, in Markdown, of the tool of that name or id. Blocks. Raises Refused for one that there is not."""
-    entry = _named(registry.snapshot(), name)
+    entry = _named(registry, name)
     versions = list(registry.versions(MAX_ROWS + 1, id=entry.id))
     older = len(versions) > MAX_ROWS
     commits, cost = making(registry, entry.id)
-    used = uses.of([entry.id]).get(entry.id, Uses())
+    used = uses.of(entry.id)
     facts = [
         ("modules", _listed(entry.modules)),
         ("imports", _listed(_texts(entry.data.get("imports")))),
@@ -51,23 +50,13 @@ def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _named(snapshot: Snapshot, name: str) -> Entry:
-    try:
-        ids = [EntryId.parse(name if ":" in name else f"{space}:{name}") for space in _SPACES]
-    except EntryError as error:
-        raise Refused(ErrorKind.INVALID, f"{shorten(name)!r} is no tool: {error}") from error
-    for id in ids:
-        entry = snapshot.get(id)
-        if entry is not None and entry.is_tool:
-            return entry
-    known = dict.fromkeys(id.name for space in _SPACES for id in snapshot.ids(space))
-    near = difflib.get_close_matches(ids[0].name, known, NEAREST, cutoff=0.5)
-    advice = f"the nearest: {', '.join(near)}" if near else "`micro-agi registry list --type tool` shows what there is"
-    raise Refused(ErrorKind.NOT_FOUND, f"there is no tool {shorten(name)}; {advice}")
-
-
-_SPACES = (GENERATED_NAMESPACE, TOOLS_NAMESPACE)
-"""Where a name without a namespace is looked for."""
+def _named(registry: Registry, name: str) -> Entry:
+    snapshot = registry.snapshot()
+    id = named(registry, name, snapshot, tools=True)
+    entry = snapshot.get(id)
+    if entry is None or not entry.is_tool:
+        raise nothing_named(snapshot, name, id.name, tools=True)
+    return entry
 
 
 def _arguments(schema: Json) -> str:
@@ -103,7 +92,7 @@ def _texts(value: Json) -> list[str]:
 def _test_names(tests: Json) -> list[str]:
     listed = tests if isinstance(tests, list) else []
     names = [test.get("name") if isinstance(test, dict) else None for test in listed]
-    return [name if isinstance(name, str) else f"tests[{place}]" for place, name in enumerate(names, 1)]
+    return [name if isinstance(name, str) else place_of_test(place) for place, name in enumerate(names, 1)]
 
 
 def _listed(texts: Iterable[str]) -> str:
@@ -128,7 +117,7 @@ def _used(uses: Uses) -> str:
 
 
 def _cost(cost: Cost) -> str:
-    return f"{money(cost.money)}, {cost.tokens:,} tokens" if cost.tokens else "not known"
+    return f"{money(cost.money)}, {cost.tokens:,} tokens" if cost.is_known else NOT_KNOWN
 
 
 def _row(id: EntryId, version: Version) -> tuple[str, ...]:
@@ -136,4 +125,4 @@ def _row(id: EntryId, version: Version) -> tuple[str, ...]:
     action = next((action for action, changed in version.operations if changed == id), "")
     texts = (action, version.actor, said.get("Tests", ""), said.get("Cost", ""))
     time = f"{version.time:%Y-%m-%d %H:%M}"
-    return (f"v{version.number}", code(version.commit[:10]), time, *(code(text) for text in texts))
+    return (f"v{version.number}", code(short_commit(version.commit)), time, *(code(text) for text in texts))

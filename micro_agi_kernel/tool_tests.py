@@ -25,6 +25,7 @@ MAX_NAME = 80
 MIN_ERROR = 3
 """Letters and digits of a part of an error's text: fewer are in almost all."""
 
+_OF_NULL = ' (for a result of null, which gets lost in expect, take "schema": {"type": "null"})'
 _RFC3339 = "2006-01-02T15:04:05.999999999Z07:00"
 _FIELDS = ("name", "input", "expect", "schema", "error", "http", "now")
 _STUB_FIELDS = ("method", "url", "status", "headers", "body")
@@ -69,7 +70,12 @@ def read_tests(entry: Entry) -> tuple[ToolTest, ...]:
     check_json(listed, "tests")
     if (size := len(json.dumps(listed))) > MAX_SIZE:
         raise EntryError(f"tests: {size} characters of JSON, at most {MAX_SIZE} are allowed: take smaller inputs")
-    return tuple(_read_test(item, f"tests[{number}]") for number, item in enumerate(listed, 1))
+    return tuple(_read_test(item, place_of_test(number)) for number, item in enumerate(listed, 1))
+
+
+def place_of_test(number: int) -> str:
+    """What a line about a test begins with, and its name if it has none; the first is 1."""
+    return f"tests[{number}]"
 
 
 def _read_test(item: Json, where: str) -> ToolTest:
@@ -83,7 +89,7 @@ def _read_test(item: Json, where: str) -> ToolTest:
         raise EntryError(f"{where}: input is missing: what the handler gets, {{}} for no arguments")
     kinds = [kind for kind in _KINDS if kind in item]
     if len(kinds) != 1:
-        given = " and ".join(kinds) or "none"
+        given = " and ".join(kinds) or f"none{_OF_NULL}"
         raise EntryError(f"{where}: exactly one of expect, schema and error is required, not {given}")
     kind = kinds[0]
     wanted = item[kind]
@@ -94,10 +100,7 @@ def _read_test(item: Json, where: str) -> ToolTest:
         raise EntryError(
             f"{where}: error: {what}: take {MIN_ERROR} letters or digits at least of the one that must come"
         )
-    if kind == "schema" and (wanted is True or wanted in ({}, [])):  # an empty table of Lua
-        told = 'say what it must be, such as {"type": "string"}'
-        raise EntryError(f"{where}: schema: any result fits {json.dumps(wanted)}: {told}")
-    if kind == "schema" and not isinstance(wanted, dict | bool):
+    if kind == "schema" and not isinstance(wanted, dict | bool) and wanted != []:  # an empty table of Lua
         raise EntryError(f"{where}: schema: a JSON Schema is required")
     return ToolTest(name, item["input"], kind, wanted, _read_stubs(item.get("http", []), where), _read_now(item, where))
 

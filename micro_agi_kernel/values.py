@@ -77,6 +77,11 @@ def shorten(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def short_commit(commit: str) -> str:
+    """As much of a commit's 40 digits as people are shown, and can give back."""
+    return commit[:12]
+
+
 def money(amount: float) -> str:
     """`amount` of US dollars, for people."""
     if 0 < amount < 0.0001:

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 
 from micro_agi_kernel import __version__, lua_modules
-from micro_agi_kernel.approval import asks_request, asks_tool
 from micro_agi_kernel.call_record import CallRecord
 from micro_agi_kernel.checks import Checks
 from micro_agi_kernel.entries import AGENT, Entry, EntryId
@@ -30,6 +29,7 @@ from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.profiles import policies_of
 from micro_agi_kernel.programs import Programs
 from micro_agi_kernel.publishing import Publishing
+from micro_agi_kernel.question_content import asks_request, asks_tool
 from micro_agi_kernel.questions import Question
 from micro_agi_kernel.registry import Person, Registry, Snapshot
 from micro_agi_kernel.registry.sharing.hook import refresh_hook

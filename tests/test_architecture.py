@@ -46,11 +46,14 @@ ENGINES = frozenset({"registry", "policy", "sandbox", "lua_modules", "models", "
 COMPOSITION = (
     *(
         "permissions",
+        "naming",
+        "question_content",
         "approval",
         "profiles",
         "trust",
         "seeding",
         "rollback",
+        "reaching",
         "programs",
         "host",
         "arguments",

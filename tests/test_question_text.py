@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from micro_agi_kernel.approval import _changed, asks_request, asks_tool, shown_input
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.frontends.question_text import SHOWN, ask_twice, question_text
 from micro_agi_kernel.policy import Decision
+from micro_agi_kernel.question_content import _changed, asks_request, asks_tool, shown_input
 from micro_agi_kernel.questions import Question, not_approved, read_answer
 from micro_agi_kernel.values import Json
 
@@ -66,6 +66,16 @@ async def test_it_is_asked_twice_at_most() -> None:
     assert len(prompts) == 2
     assert prompts[0].startswith("approve tool.call on app.generated:x, tool.load on ") and prompts[0].isprintable()
     assert prompts[0].endswith("…? [y]es, [n]o, [a]lways for this session: ") and len(prompts[0]) < 180
+
+
+async def test_the_end_of_the_input_is_a_no_at_once() -> None:
+    answers: list[str | None] = [None, "y"]
+
+    async def read(prompt: str) -> str | None:
+        return answers.pop(0)
+
+    assert await ask_twice(Question((("tool.call", "app.generated:x"),), "x", ("p",)), read) == "no"
+    assert answers == ["y"]
 
 
 def test_hosts_that_a_tool_names() -> None:

@@ -30,7 +30,7 @@ from micro_agi_kernel.events import (
 from micro_agi_kernel.interfaces import CallContext, Caller, Writing
 from micro_agi_kernel.messages import ToolCall, ToolResult
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
-from micro_agi_kernel.values import Json, shorten
+from micro_agi_kernel.values import Json, short_commit, shorten
 
 LOAD_TOOL = EntryId(TOOLS_NAMESPACE, "load_tool")
 
@@ -166,7 +166,7 @@ class ToolCalls:
 
 def _wrote(commits: Iterable[EntryPublished], writing: Writing) -> str:
     """What a call that was stopped has written; "": nothing."""
-    done = ", ".join(f"{commit.commit[:10]} ({commit.subject})" for commit in commits)
+    done = ", ".join(f"{short_commit(commit.commit)} ({commit.subject})" for commit in commits)
     parts = [f"after it had committed {done}"] if done else []
     parts += ["while it wrote a commit: read the entry to know whether it was written"] if writing.under_way else []
     return f"stopped, {', and '.join(parts)}" if parts else ""

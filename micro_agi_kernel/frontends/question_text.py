@@ -32,9 +32,18 @@ _COLUMNS = 80
 """A line is at most so long, or as long as the terminal is wide."""
 
 
-async def ask_twice(question: Question, read: Callable[[str], Awaitable[str]]) -> Answer:
-    """The person's answer to what `prompt` says; what is none is asked for once more, and then it is no."""
-    return read_answer(await read(prompt(question))) or read_answer(await read(AGAIN)) or "no"
+async def ask_twice(question: Question, read: Callable[[str], Awaitable[str | None]]) -> Answer:
+    """The person's answer to what `prompt` says; what is none is asked for once more, and then it is no.
+
+    `read` gives None at the end of the input (Ctrl-D), which is no at once.
+    """
+    for text in (prompt(question), AGAIN):
+        line = await read(text)
+        if line is None:
+            return "no"
+        if (answer := read_answer(line)) is not None:
+            return answer
+    return "no"
 
 
 def prompt(question: Question) -> str:

@@ -16,7 +16,7 @@ from micro_agi_kernel.host.arguments import text
 from micro_agi_kernel.host.service import Grant, Handler, Payload
 from micro_agi_kernel.interfaces import Allowance, Caller
 from micro_agi_kernel.lua_entries import read_lua
-from micro_agi_kernel.programs import MAX_DEPTH, too_deep
+from micro_agi_kernel.reaching import MAX_DEPTH, too_deep
 from micro_agi_kernel.sandbox.call import clock_stopped
 from micro_agi_kernel.values import Value, shorten
 

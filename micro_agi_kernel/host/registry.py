@@ -16,7 +16,7 @@ from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
 from micro_agi_kernel.interfaces import CallContext, Published, Publisher
 from micro_agi_kernel.permissions import Permissions
 from micro_agi_kernel.registry import Head, Registry, Snapshot, Version, operation_between
-from micro_agi_kernel.registry.uses import UseCounter, Uses
+from micro_agi_kernel.registry.uses import UseCounter
 from micro_agi_kernel.rollback import restore
 from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten
 
@@ -102,7 +102,7 @@ class RegistryService:
         last = next(self._registry.versions(1, id=entry.id, start=snapshot.commit))
         if last.said_by_agent.get("Session") == grant.context.provenance.session:
             return []
-        uses = self._uses.of([entry.id]).get(entry.id, Uses())
+        uses = self._uses.of(entry.id)
         shown = _shown(entry.id, there.text("title"), there.text("comment"), "same name")
         return [{**shown, "commit": last.commit, "uses": {"calls": uses.calls, "failed": uses.failed}}]
 
@@ -145,7 +145,7 @@ class RegistryService:
         """How often an entry was called on this machine, and how often that failed."""
         id = EntryId.parse(text(payload, "id"))
         self._permissions.check_action(grant.entry, "registry.get", str(id))
-        uses = self._uses.of([id]).get(id, Uses())
+        uses = self._uses.of(id)
         return {"calls": uses.calls, "failed": uses.failed}
 
     def _delta(self, payload: Payload, grant: Grant) -> Value:

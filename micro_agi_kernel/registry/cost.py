@@ -16,6 +16,11 @@ class Cost:
     tokens: int = 0
     steps: int = 0
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody said what it was: no step takes no token."""
+        return self.tokens > 0
+
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.money + other.money, self.tokens + other.tokens, self.steps + other.steps)
 

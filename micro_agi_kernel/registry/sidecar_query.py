@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ MAX_WORDS = 24
 """Words of a query; what follows them is not looked at."""
 MAX_QUERY = 1_000
 """Characters of a query, likewise."""
+MAX_NEAR = 500
+"""States of entries whose names begin alike and are looked at."""
 MAX_HOLDERS = 200
 """States of tools that hold one stem and are looked at."""
 MAX_SHARING = 20
@@ -35,6 +38,7 @@ MAX_SHARING = 20
 MAX_SIMILAR = 6
 """Tools of the same code that are named."""
 
+_WORDS = re.compile(r"[^\W_]+")
 _STANDS = "e.since <= ? AND e.until > ?"
 _HEAD = "e.namespace, e.name, e.kind, e.type, e.title, e.comment, e.modules"
 _ENTRY = "e.namespace, e.name, e.kind, e.yaml, e.lua, p.document"
@@ -123,6 +127,16 @@ class CommitRows:
             if matches(id, kind, meta, filter):
                 heads.append(_head(row))
         return heads[:limit], len(heads)
+
+    def near(self, name: str) -> list[Head]:
+        """As `Snapshot.near`."""
+        words = _WORDS.findall(_plain(name).casefold())[:MAX_WORDS]
+        if not words:
+            return []
+        begins = " OR ".join(f'"{word[:2]}" *' for word in dict.fromkeys(words))
+        newest = f"SELECT rowid AS key FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT {MAX_NEAR}"
+        rows = f"SELECT {_HEAD} FROM ({newest}) JOIN entries e USING (key) WHERE {_STANDS}"
+        return [_head(row) for row in self._connection.execute(rows, (f"id : ({begins})", *self._at))]
 
     def with_code(self, code: str) -> list[Head]:
         """Some tools whose source has this hash."""

@@ -323,4 +323,4 @@ def _needs(entry: Entry) -> set[str]:
         lua = read_lua(entry)
     except EntryError:
         return set()
-    return set(map(str, (*lua.imports.values(), *lua.calls)))
+    return set(map(str, lua.needs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +16,7 @@ from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.registry.sidecar_query import CommitRows, Head
 from micro_agi_kernel.registry.similar import Similar, similar_tools
 from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles, Parsed, Problem
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, short_commit
 
 if TYPE_CHECKING:
     from micro_agi_kernel.registry.tree_entries import TreeEntries
@@ -37,7 +38,7 @@ class Snapshot:
         self.tree = tree
 
     def __repr__(self) -> str:
-        return f"<Snapshot {self.commit[:12] or 'empty'}>"
+        return f"<Snapshot {short_commit(self.commit) or 'empty'}>"
 
     @property
     def layout(self) -> Layout:
@@ -61,6 +62,12 @@ class Snapshot:
         if isinstance(found, Broken):
             raise EntryError(f"{self.layout.folder(id)}/{found.reason}")
         return found.entry
+
+    def readable(self, id: EntryId) -> Entry | None:
+        """As `get`; None, too, when its files are broken."""
+        with suppress(EntryError):
+            return self.get(id)
+        return None
 
     def has(self, id: EntryId) -> bool:
         """Whether the entry's YAML is there, readable or not."""
@@ -105,6 +112,10 @@ class Snapshot:
         """
         check_filter(filter)
         return self._ask(lambda state: state.search(query, filter, limit))
+
+    def near(self, name: str) -> list[Head]:
+        """Entries with a word in the id that begins as a word of `name` does; of many the newest only."""
+        return self._ask(lambda state: state.near(name))
 
     def similar(self, entry: Entry) -> list[Similar]:
         """Other tools that may already do what `entry` is meant for: those of its code first, then of its purpose.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -93,10 +93,9 @@ class UseCounter:
         self.save()
         self._writer.shutdown()
 
-    def of(self, ids: Iterable[EntryId]) -> dict[EntryId, Uses]:
-        """What is known of those of `ids` that were called, all versions together. Blocks."""
-        found = {id: sum(self.versions(id).values(), start=Uses()) for id in ids}
-        return {id: uses for id, uses in found.items() if uses.calls}
+    def of(self, id: EntryId) -> Uses:
+        """What is known of an entry, all versions together. Blocks."""
+        return sum(self.versions(id).values(), start=Uses())
 
     def versions(self, id: EntryId) -> dict[str, Uses]:
         """What is known of the versions of an entry, that which was called last at the end. Blocks."""

@@ -112,6 +112,16 @@ def test_a_call_asks_too(terminal: Terminal) -> None:
     terminal.until(f"not approved by the person: {request}")
 
 
+def test_ctrl_d_at_a_question_is_a_no(terminal: Terminal) -> None:
+    publish("app.generated:fetch", FETCH, modules=("http_client",))
+    command = start_at(terminal, "call", "app.generated:fetch")
+    terminal.until(PROMPT)
+    terminal.type("\x04")
+    command.process.communicate(timeout=SECONDS)
+    assert command.process.returncode == 1
+    assert "y, n or a?" not in terminal.until("not approved by the person: tool.call on app.generated:fetch")
+
+
 def test_where_nobody_sits_the_answer_is_no(cli: Callable[..., Result]) -> None:
     shown = cli("ask", "--model", "demo", "what time is it?", input="y\ny\n").stdout
     assert f"  asked: registry.create on {ID}: no, nobody can be asked here\n" in shown

@@ -110,13 +110,13 @@ def test_a_commit_that_lies_about_an_entry_is_not_believed(cli: Callable[..., Re
 
 
 def test_show_says_where_an_entry_can_be_seen(cli: Callable[..., Result], registry: Registry) -> None:
-    deleted = registry.resolve("v4")[:10]
+    deleted = registry.resolve("v4")[:12]
     line = f"deleted by {deleted}: `micro-agi registry show app:y --at {deleted}^` shows what it was)\n"
     for words in (("show",), ("blame",)):
         gone = cli("registry", *words, "app:y")
         assert (gone.exit_code, gone.stderr) == (1, f"Error: not found: app:y ({line}")
     assert cli("registry", "show", "app:y", "--at", f"{deleted}^").stdout.startswith("id: app:y\n")
-    created = registry.resolve("v2")[:10]
+    created = registry.resolve("v2")[:12]
     assert cli("registry", "show", "app:y", "--at", "v1").stderr == (
         f"Error: not found: app:y (created later, by {created})\n"
     )
@@ -136,7 +136,7 @@ def test_blame(cli: Callable[..., Result], registry: Registry) -> None:
     ]
     assert [row["commit"] for row in rows][:2] == [registry.resolve("v2"), registry.resolve("v3")]
     text = cli("registry", "blame", "app.generated:x").stdout.splitlines()
-    assert text[0].startswith(f"{registry.resolve('v2')[:10]} 2") and text[0].endswith("service:agent 1 local a = 1")
+    assert text[0].startswith(f"{registry.resolve('v2')[:12]} 2") and text[0].endswith("service:agent 1 local a = 1")
     assert text[1].endswith("user:ada      2 local b = 3␛[31m")
     write(registry, Operation("create", Y, thing("1")))
     yaml = json.loads(cli("registry", "blame", "app:y", "--json").stdout)

@@ -192,6 +192,27 @@ def test_call_prints_the_result_of_an_entry(cli: Callable[..., Result]) -> None:
     assert document["result"]["path"] == "lua/core/time"
 
 
+def test_a_refusal_of_a_built_in_tool_fails_the_command(cli: Callable[..., Result]) -> None:
+    arguments = ["call", "app.tools:registry_read", "--input", '{"id": "app.generated:nope"}']
+    plain, document = cli(*arguments), cli(*arguments, "--json")
+    assert (plain.exit_code, document.exit_code) == (1, 1)
+    said = json.loads(plain.stdout)["error"]
+    assert "app.generated:nope" in said and plain.stderr == f"{said}\n"
+    assert json.loads(document.stdout)["result"] == json.loads(plain.stdout)
+    assert json.loads(document.stdout)["ok"] is False and json.loads(document.stdout)["error"]["message"] == said
+    assert cli("eval", "-", input="return {error = 'a value like any other'}").exit_code == 0
+
+
+def test_a_commit_of_a_call_says_how_it_came(cli: Callable[..., Result]) -> None:
+    tool = {"name": "one", "description": "One", "source": "return {handler = function() return 1 end}"}
+    wish = json.dumps({**tool, "input_schema": {"type": "object", "properties": {}}})
+    assert cli("call", "create_tool", "--input", wish).exit_code == 0
+    versions = json.loads(cli("registry", "log", "app.generated:one", "--json").stdout)
+    assert versions[0]["actor"] == "service:agent"
+    assert versions[0]["trailers"]["Prompt"] == "micro-agi call create_tool"
+    assert "Session" not in versions[0]["trailers"]
+
+
 def test_call_offers_to_go_back(cli: Callable[..., Result]) -> None:
     id = "app.generated:worker"
     publish(id, "return {handler = function() return 1 end}")
@@ -214,7 +235,7 @@ def test_call_streams_what_an_entry_prints(cli: Callable[..., Result]) -> None:
 @pytest.mark.parametrize(
     ("id", "line"),
     [
-        ("nope", "Error: not an entry id (namespace:name): 'nope'"),
+        ("nope", "Error: there is no entry nope; `micro-agi registry list` shows what there is"),
         ("app.generated:nope", "NOT_FOUND: not found: app.generated:nope"),
         ("app:demo", "INVALID: not callable: app:demo has the kind registry.entry, not function.lua"),
         ("../x:y", "Error: bad namespace in '../x:y'"),

@@ -133,7 +133,7 @@ def test_show(cli: Callable[..., Result], seeded: Path) -> None:
     assert text.startswith("id: app.generated:greet\nkind: function.lua\n") and text.endswith(f"---\n{SOURCE}")
     push(seeded, {"app/generated/greet.lua": b"return 2\n"})
     assert json.loads(cli("registry", "show", "app.generated:greet", "--json").stdout)["data"]["source"] == "return 2\n"
-    for rev in (first["commit"], first["commit"][:10], "v2", "main~1"):
+    for rev in (first["commit"], first["commit"][:12], "v2", "main~1"):
         assert json.loads(cli("registry", "show", "app.generated:greet", "--at", rev, "--json").stdout) == first
     for rev, line in (("v1", "not found: app.generated:greet"), ("nope", "no such revision: 'nope'")):
         result = cli("registry", "show", "app.generated:greet", "--at", rev)

@@ -75,7 +75,7 @@ def test_as_json(cli: Callable[..., Result], registry: Registry) -> None:
     [
         (["revert", "v1"], " is the first commit: there is nothing before it to go back to"),
         (["revert", "v2", "app.generated:other"], " did not change app.generated:other"),
-        (["revert", "v3", "app.generated"], "not an entry id (namespace:name): 'app.generated'"),
+        (["revert", "v3", "app.generated"], "is no entry app.generated; `micro-agi registry list` shows what there is"),
         (["revert", "nothing"], "no such revision: 'nothing' (a commit, main, main~2 or v3)"),
         (["restore", "v2", "app:x"], " (version 2) nor now"),
     ],

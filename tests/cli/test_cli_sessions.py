@@ -101,12 +101,12 @@ def test_a_session_that_was_killed_says_what_it_wrote(cli: Cli, seeded: Path, tm
             message, ann = CommitMessage(AGENT, session=session, cell=cell), Person("Ann", "ann@example.com")
             changeset = Changeset((Operation("create", entry.id, entry),))
             made = registry.commit(changeset, message, author=ann, committer=ann, base=registry.snapshot())
-    said = f"the registry has what this cell wrote before the log ended: {made.commit[:10]} ({made.subject})"
+    said = f"the registry has what this cell wrote before the log ended: {made.commit[:12]} ({made.subject})"
     assert f"  note: {said}\nCut: " in cli("sessions", "show", str(path)).stdout
     [turn] = as_json(cli("sessions", "show", str(path), "--json"))["turns"]
     assert turn["status"] == "cut" and turn["events"][-1] == {"event": "Notice", "text": said}
     assert cli("sessions", "export", str(path), "killed.ipynb").exit_code == 0
-    assert made.commit[:10] in Path("killed.ipynb").read_text()
+    assert made.commit[:12] in Path("killed.ipynb").read_text()
     lines.append({"kind": "EntryPublished", "commit": made.commit, "subject": made.subject, "operations": []})
     path.write_text("\n".join(map(json.dumps, lines)))
     assert "note: the registry has no other commit of this cell" in cli("sessions", "show", str(path)).stdout

@@ -66,7 +66,7 @@ def test_arguments_that_fit(given: Value) -> None:
         ({"x": -1, "unit": None, "tags": None, "note": None}, "/x: -1 is less than the minimum of 0"),
         ({"x": -1}, "/x: -1 is less than the minimum of 0"),
         ({"x": 1, "unit": "mile"}, '/unit: "mile" is not one of ["m", "km"]'),
-        ({"x": 1, "tags": ["a", 2]}, "/tags/1: 2 is not of type string"),
+        ({"x": 1, "tags": ["a", 2]}, "/tags[2]: 2 is not of type string"),
         ({"x": 1, "y": 2}, 'the value: additional properties are not allowed: ["y"]'),
     ],
 )

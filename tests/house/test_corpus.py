@@ -1,4 +1,4 @@
-"""Thirty tools for real tasks, made as a model makes them and held to hand-written cases; thirty that must be refused.
+"""Thirty tools for real tasks, made as a model makes them and held to hand-written cases; others that must be refused.
 
 Where the corpus lies and what its files say: tests/corpus/README.md.
 """
@@ -83,8 +83,17 @@ async def test_a_faulty_tool_is_refused_with_the_reason(hasty_house: House, path
 
 
 def test_the_corpus_is_whole() -> None:
-    assert len(TASKS) == 30 and len(FAULTY) == 30
+    assert len(TASKS) == 30 and len(FAULTY) == 35
     kinds = [read(path)["kind"] for path in FAULTY]
     assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(
-        ("wrong module", "wrong schema", "endless loop", "bad result", "syntax error", "escape attempt"), 5
+        (
+            "wrong module",
+            "wrong schema",
+            "endless loop",
+            "bad result",
+            "syntax error",
+            "escape attempt",
+            "wrong argument",
+        ),
+        5,
     )

@@ -96,7 +96,7 @@ def check(house: House, talk: Talk, number: int, head: str) -> bool:
     if there:
         version = house.registry.version("main")
         assert version.parents == (head,) and version.trailers["Tests"] == "3 passed"
-        assert version.commit in said or version.commit[:10] in said, (number, said)
+        assert version.commit in said or version.commit[:12] in said, (number, said)
     else:
         assert house.head == head
         assert all(NOTHING in result["error"]["message"] for result in results(talk, str(number))), (number, said)

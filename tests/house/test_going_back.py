@@ -125,7 +125,10 @@ async def test_what_others_wrote_is_shown_and_never_acts(house: House) -> None:
         ("%restore v1 app:x app:y", "write it as %restore REV [ID]"),
         ("%help me", "write it as %help"),
         ("%revert v9", "no such revision: 'v9' (a commit, main, main~2 or v3)"),
-        ("%revert v2 a/b", "bad name in 'app.generated:a/b': a letter or _, then letters, digits, _, . or -"),
+        (
+            "%revert v2 a/b",
+            "'a/b' is no entry: bad name in 'app.generated:a/b': a letter or _, then letters, digits, _, . or -",
+        ),
         ("%revert v2\nand tell me why", "%revert stands alone in its cell"),
         ("%revert v2\n%revert v3", "%revert stands alone in its cell"),
     ],

@@ -58,8 +58,8 @@ async def test_nothing_is_written_that_was_not_meant(house: House) -> None:
     assert await make(house, "letters", intent="replace") == {
         "error": "intent: there is no app.generated:letters to replace; give the name of the tool to write over"
     }
-    said = await make(house, "count_text", intent="new")
-    assert set(said) == {"error"} and said["error"].startswith("name: app.generated:count_text exists"), said
+    said = await make(house, "count_text", DESCRIBED, GOOD, intent="new")
+    assert set(said) == {"error", "existing"} and said["error"].startswith("name: app.generated:count_text exists")
     outcome = await house.run("app.tools:create_tool", asked("letters", intent="both")[1])
     assert outcome.error is not None and "intent" in outcome.error.message
     assert house.head == head
@@ -84,8 +84,11 @@ async def test_a_name_that_exists_is_not_written_over_unasked(house: House) -> N
 
 async def test_who_made_a_tool_in_this_session_may_mend_it(house: House) -> None:
     await make(house, "count_text", session="s1", cell=1)
-    done = await make(house, "count_text", DESCRIBED, GOOD, session="s1", cell=2)
+    done = await make(house, "count_text", DESCRIBED, RENAMED, session="s1", cell=2)
     assert done["updated"]
+    done = await make(house, "count_text", DESCRIBED, GOOD, session="s1", cell=2, intent="new")
+    assert done["updated"] and house.head == done["commit"], "all arguments again, as it was made"
+    assert "existing" in await make(house, "count_text", session="s2", intent="new")
     assert "existing" in await make(house, "count_text", session="s2")
     assert "existing" in await make(house, "count_text"), "no session is nobody's"
     house.write(*update(tool("count_text", COUNT)), session="s1")

@@ -38,7 +38,7 @@ def offers(house: House) -> list[str]:
 async def test_a_changed_library(house: House) -> None:
     house.write(*create(lib("return n + 1"), total(), replace(total(), id=id_of("app.generated:new"))))
     assert (await house.run("app.generated:total", {"n": 1})).value == 2
-    changed = house.write(*update(lib("error('boom')"))).commit[:10]
+    changed = house.write(*update(lib("error('boom')"))).commit[:12]
     house.write(*update(total(f"{USE} -- said otherwise")))
     for _ in range(2):
         assert not (await house.run("app.generated:total", {"n": 1})).ok
@@ -51,7 +51,7 @@ async def test_a_changed_library(house: House) -> None:
 async def test_a_changed_tool_that_gives_another_result(house: House) -> None:
     house.write(*create(tool("worker", GOOD), caller(ADD_TO)))
     assert (await house.run("app.generated:caller", {})).value == 2
-    changed = house.write(*update(tool("worker", "return { handler = function() return 'text' end }"))).commit[:10]
+    changed = house.write(*update(tool("worker", "return { handler = function() return 'text' end }"))).commit[:12]
     await house.run("app.generated:caller", {})
     [line] = offers(house)
     assert f"caller fails since commit {changed} changed {WORKER}, which it uses" in line

@@ -228,7 +228,7 @@ async def test_create_tool_itself_names_what_is_wrong(house: House) -> None:
         ({"modules": "time"}, "modules: "),
         ({"modules": ["os"]}, "modules: 'os' is a global table"),
         ({"modules": ["registry"]}, "policy denied: lua.module on registry"),
-        ({"modules": [["time"]]}, "/modules/0: "),
+        ({"modules": [["time"]]}, "/modules[1]: "),
         ({"modules": {"a": "time"}}, "modules: "),
     ]:
         said = await house.make(**{"name": "good", **arguments})

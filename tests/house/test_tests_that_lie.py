@@ -19,7 +19,6 @@ from micro_agi_kernel.kind_checks import check_kind
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.settings import SandboxSettings
 from micro_agi_kernel.testing import ToolTesting
-from micro_agi_kernel.tool_tests import read_tests
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.verify import verify_registry
 
@@ -80,7 +79,7 @@ async def test_a_request_without_an_answer_fails_whatever_is_expected(house: Hou
     said = await said_of(house, with_tests(caught, test, modules=["http_client"]))
     assert "'tests[1]' the test has no answer to GET https://typo.example/ in http; its http answers GET" in said
     test = {"input": {"url": "https://right.example/"}, "http": [{"url": "no url"}], **wanted}
-    assert "tests: 1 of 1 failed: 'tests[1]' http: " in await said_of(
+    assert "tests: 1 of 1 failed: 'tests[1]' http[1]: " in await said_of(
         house, with_tests(caught, test, modules=["http_client"])
     )
 
@@ -124,14 +123,57 @@ NOTHING: list[tuple[dict[str, Json], str]] = [
     ({"schema": {}}, 'schema: any result fits {}: say what it must be, such as {"type": "string"}'),
     ({"schema": []}, "schema: any result fits []"),
     ({"schema": True}, "schema: any result fits true"),
+    ({"schema": {"title": "x"}}, 'schema: any result fits {"title": "x"}: say what it must be'),
+    ({"schema": {"type": ["null", "object", "array", "string", "number", "boolean"]}}, "schema: any result fits"),
+    ({"schema": {"properties": {"a": {"type": "string"}}}}, "schema: any result fits"),
+    ({"expect": None}, ""),
+    ({"schema": {"type": ["null", "object", "array", "string", "number"]}}, ""),
+    ({"schema": {"$ref": "#/$defs/none"}}, ""),
 ]
 
 
 @pytest.mark.parametrize(("wanted", "why"), NOTHING)
 def test_what_fits_everything_is_no_test(wanted: dict[str, Json], why: str) -> None:
+    entry = with_tests(ECHO, {"input": {}, **wanted}, schema={"type": "object", "properties": {}})
+    if not why:
+        check_kind(entry)
+        return
     with pytest.raises(EntryError) as caught:
-        read_tests(with_tests(ECHO, {"input": {}, **wanted}))
+        check_kind(entry)
     assert str(caught.value).startswith(f"tests[1]: {why}")
+
+
+async def test_a_result_of_null(house: House) -> None:
+    """Lua has no field that is null: whoever sends one is told another way to say it."""
+    nothing = "return { handler = function() end }"
+    said = (await house.make("nothing", nothing, tests=[{"input": {}, "expect": None}]))["error"]
+    assert "exactly one of expect, schema and error is required, not none" in said
+    assert '"schema": {"type": "null"}' in said
+    assert "created" in await house.make("nothing", nothing, tests=[{"input": {}, "schema": {"type": "null"}}])
+    entry = with_tests(ECHO, {"input": {}, "schema": {"type": "null"}})
+    assert "expected a result that fits the schema, got {}" in await said_of(house, entry)
+
+
+@pytest.mark.parametrize("modules", [["http_client"], []])
+async def test_an_answer_that_is_never_asked_for(house: House, modules: list[str]) -> None:
+    stub: Json = {"url": "https://a.example/x", "body": "ok"}
+    wrong = "tests: 1 of 1 failed: 'tests[1]' the tool never asks for GET https://a.example/x: leave that answer out"
+    passing: list[dict[str, Json]] = [{"expect": {"url": "u"}}, {"schema": {"type": "object"}}]
+    for wanted in passing:
+        test: dict[str, Json] = {"input": {"url": "u"}, "http": [stub], **wanted}
+        assert (await said_of(house, with_tests(ECHO, test, modules=modules))).startswith(wrong)
+    test = {"input": {"url": "u"}, "http": [stub], "expect": "other"}
+    assert 'expected "other", got' in await said_of(house, with_tests(ECHO, test, modules=modules))
+
+
+async def test_nor_the_second_answer_to_one_request(house: House) -> None:
+    answers: list[Json] = [{"url": "https://a.example/x", "body": body} for body in ("ok", "ok")]
+    test: dict[str, Json] = {"input": {"url": "https://a.example/x"}, "http": answers, "expect": "ok"}
+    assert "never asks for GET https://a.example/x" in await said_of(
+        house, with_tests(FETCH, test, modules=["http_client"])
+    )
+    test["http"] = answers[:1]
+    assert await said_of(house, with_tests(FETCH, test, modules=["http_client"])) == ""
 
 
 async def test_a_limit_is_no_error_to_expect(hasty: House) -> None:
@@ -154,7 +196,7 @@ async def test_all_schemas_of_a_tool_share_what_one_may_cost(house: House, monke
     monkeypatch.setattr(testing, "MAX_STEPS", 20_000)
     source = "return { handler = function(i) local t = {} for n = 1, i.n do t[n] = n end return t end }"
     strings: list[Json] = [{"type": "string"}] * 10
-    choice: Json = {"items": {"anyOf": [*strings, {"type": "number"}]}}
+    choice: Json = {"type": "array", "items": {"anyOf": [*strings, {"type": "number"}]}}
     test: dict[str, Json] = {"input": {"n": 300}, "schema": choice}
     assert await said_of(house, with_tests(source, test)) == ""
     said = await said_of(house, with_tests(source, *[test] * 4))
@@ -249,12 +291,12 @@ async def test_it_tests_again_what_another_entry_is_for(ann: Sharer, hub: Hub) -
 async def test_what_there_was_no_time_for_waits(ann: Sharer, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     await ann.push()
     hub.write(files_of(with_tests(ENDLESS, {"input": {}, "expect": 1}, name="slow")))
-    monkeypatch.setattr(intake, "TEST_SECONDS", 0.2)
+    monkeypatch.setattr(intake, "PULL_TEST_SECONDS", 0.2)
     for decision in ("", "app.generated:slow"):
         [item] = (await ann.pull(accept=decision)).items
         assert item.fate == "waiting", "nobody can accept what was not tested"
         assert item.why == ("not tested yet: the tests of one pull have 0.2 s together; pull again for the rest")
-    monkeypatch.setattr(intake, "TEST_SECONDS", 60)
+    monkeypatch.setattr(intake, "PULL_TEST_SECONDS", 60)
     hub.write(files_of(with_tests(ECHO, {"input": {}, "expect": {}}, name="slow")))
     assert fates(await ann.pull()) == {"app.generated:slow": "taken"}
 

@@ -98,6 +98,14 @@ async def test_the_table_of_tools(house: House) -> None:
     ]
 
 
+async def test_a_cost_that_nobody_said_is_not_shown_as_nothing(house: House) -> None:
+    house.write(*create(tool("unknown")), actor=AGENT)
+    await house.run("app.generated:unknown", {})
+    async with talking(house, [text("Hm.")]) as talk:
+        table = (await command(talk.session, "%cost")).split("\n\n")[1].split("\n")
+    assert table[2:] == ["| `app.generated:unknown` | 1 | not known | not known | 1 | 0 | - |"]
+
+
 async def test_a_use_is_a_call_that_ran_whoever_made_it(house: House) -> None:
     inner = tool("inner", "return { handler = function() return 1 end }")
     outer = tool(

@@ -71,7 +71,7 @@ async def test_where_it_comes_from_and_what_became_of_it(house: House) -> None:
     assert f"- used: {calls:,} times, {failed:,} of them failed" in lines
     rows = [line for line in lines if line.startswith((f"| v{newest['version']} ", f"| v{first['version']} "))]
     assert [row.split(" | ")[3] for row in rows] == ["`update`", "`create`"]
-    assert rows[0].startswith(f"| v{newest['version']} | `{newest['commit'][:10]}` |") and "`1 passed`" in rows[0]
+    assert rows[0].startswith(f"| v{newest['version']} | `{newest['commit'][:12]}` |") and "`1 passed`" in rows[0]
     assert page.endswith("\n````lua\n" + SOURCE.replace("#", "0 + #") + "\n````")
 
 
@@ -85,7 +85,10 @@ async def test_a_name_that_there_is_not(house: House) -> None:
             (end,) = [e async for e in run_cell(talk.session, f"%tool {name}") if isinstance(e, TurnFinished)]
             said[name] = end.error
     listed = "`micro-agi registry list --type tool` shows what there is"
-    assert said["text_lenght"] == "there is no tool text_lenght; the nearest: text_length, text_width"
+    assert (
+        said["text_lenght"]
+        == "there is no tool text_lenght; the nearest: app.generated:text_length, app.generated:text_width"
+    )
     assert said["zzzzzz"] == f"there is no tool zzzzzz; {listed}"
     assert said["app:none"] == f"there is no tool app:none; {listed}"
     assert said[".."].startswith("'..' is no tool: ")

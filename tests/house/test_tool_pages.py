@@ -18,6 +18,7 @@ import yaml
 from house_kit import GOOD, House, create, id_of, policy, talking, tool
 from model_server import calls, text
 
+from micro_agi_kernel import dependents
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.models.demo import Recipe, recipes
 from micro_agi_kernel.questions import Question, not_approved
@@ -61,6 +62,40 @@ async def test_an_example_is_created_with_its_tests(house: House, arguments: dic
     made = await house.make(**arguments)
     assert made.get("created") is True, made
     assert house.registry.version("main").trailers["Tests"] == "3 passed"
+
+
+async def test_the_first_source_has_the_error_that_its_test_asks_for(house: House) -> None:
+    """It is one that the schema cannot say; for a missing text the handler does not run, whatever the source checks."""
+    page = (PAGES / "writing-a-tool.md").read_text()
+    [source, _] = re.findall(r"^```lua\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    [asked] = re.findall(r'^`(\{"input": .*\})`', page, re.MULTILINE)
+    schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    missing = {"name": "missing", "input": {}, "error": "INVALID: text"}
+    said = await house.make("words", source, input_schema=schema, tests=[json.loads(asked), missing])
+    assert "1 of 2 failed: 'missing'" in said["error"]
+    assert said["error"].endswith("the handler did not run: the input_schema refused the input")
+    assert "created" in await house.make("words", source, input_schema=schema, tests=[json.loads(asked)])
+
+
+async def test_tests_that_are_left_out_stay_and_an_empty_list_drops_them(house: House) -> None:
+    wanted: Any = {"source": GOOD, "tests": [{"input": {}, "expect": 1}], "calls": []}
+    await house.make("kept", modules=["json"], **wanted)
+    other = "return {handler = function() return 2 end}"
+    said = (await house.make("kept", other, intent="replace"))["error"]
+    assert said.startswith("tests: 1 of 1 failed") and "[] drops them" in said
+    said = (await house.make("kept", other, intent="replace", tests=wanted["tests"]))["error"]
+    assert said.startswith("tests: 1 of 1 failed") and "before" not in said
+    assert "updated" in await house.make("kept", f"-- the same\n{GOOD}", intent="replace")
+    assert "updated" in await house.make("kept", other, intent="replace", tests=[])
+    entry = house.registry.snapshot().get(id_of("app.generated:kept"))
+    assert entry is not None and not entry.data.get("tests") and not entry.modules
+
+
+async def test_a_fault_of_a_test_has_one_number_whoever_finds_it(house: House) -> None:
+    good = {"input": {}, "expect": 1}
+    for http in ([{"url": "https://x", "body": {}}], [{"url": "https://x", "status": 99}]):
+        said = (await house.make("numbered", tests=[good, {**good, "http": http}]))["error"]
+        assert re.search(r"tests\[2\](: |/)http\[1\]", said), said
 
 
 def test_the_examples_show_all_that_a_test_has() -> None:
@@ -148,18 +183,90 @@ async def _not_approved(house: House) -> str:
     return str(outcome.value["error"])
 
 
+async def _out_of_time(house: House) -> str:
+    house.write(*create(tool("wrong"), that_calls("user", "wrong")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dependents, "USERS_SECONDS", 0.0)
+        return await making(intent="replace")(house)
+
+
+async def _old_tests(house: House) -> str:
+    made = await house.make("wrong", tests=[{"input": {}, "expect": 1}])
+    assert "created" in made
+    return await making(source=SYNTAX % "return 2", intent="replace")(house)
+
+
+async def _none_required(house: House) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house.publishing, "_tests_required", True)
+        return await making(source="error('it is not even loaded')")(house)
+
+
+def chain(length: int) -> list[Entry]:
+    """Tools of which each calls the next."""
+    return [that_calls(f"t{n}", *([f"t{n + 1}"] if n < length else [])) for n in range(length + 1)]
+
+
+def user(name: str) -> Entry:
+    """A tool that passes its test as long as `name` gives 1."""
+    source = f'return {{handler = function() return require("funcs").call("app.generated:{name}") end}}'
+    made = tool("user", source)
+    tests: Any = [{"input": {}, "expect": 1}]
+    return replace(made, data={**made.data, "calls": [f"app.generated:{name}"], "tests": tests})
+
+
+def library(name: str, *imported: str) -> Entry:
+    imports: Any = {other: f"app.generated:{other}" for other in imported}
+    return Entry(id_of(f"app.generated:{name}"), "library.lua", {}, {"source": "return {}", "imports": imports})
+
+
 def with_test(test: Any, source: str = GOOD, *modules: str) -> Provoked:
     return making(tests=[test], source=source, modules=list(modules))
 
 
 ASK = 'return {handler = function() return require("http_client").get("https://example.com/") end}'
 STUBBED = {"input": {}, "expect": 1, "http": []}
+ADD = "return {handler = function(input) return input.a end}"
 SYNTAX = "return {handler = function(input)\n%s\nend}"
 DENY = policy("app:no", "deny", "registry.create", "*", "agent_security")
 ASKED = policy("app:asked", "ask", "registry.create", "*", "agent_security")
 TEXT = {"type": "object", "properties": {"a": {"type": "string"}}}
 
+FANS = [tool(f"leaf{n}") for n in range(66)]
+TWO = [that_calls("a", *(f"leaf{n}" for n in range(32))), that_calls("b", *(f"leaf{n}" for n in range(32, 64)))]
+SHELF = [library(f"lib{n}") for n in range(64)]
+TWO_SHELVES = [library("a", *(f"lib{n}" for n in range(32))), library("b", *(f"lib{n}" for n in range(32, 64)))]
+BREAKS = after(tool("wrong", GOOD), user("wrong"), then=making(source=SYNTAX % "return 2", intent="replace"))
+LATE = _out_of_time
+BOTH: Any = ["app.generated:a", "app.generated:b"]
+UNFIT_TEST = {"input": {"a": 1}, "error": "INVALID: a is missing"}
+
 PROVOKED: dict[str, Provoked] = {
+    "imports: <what>": making(imports={"a-b": "app.lib:none"}),
+    "imports.<name>: <what>": making(imports={"a": "none"}),
+    "calls: <what>": making(calls=["none"]),
+    "not callable: <id>": after(SHELF[0], then=making(calls=["app.generated:lib0"], intent="new")),
+    "calls nest deeper than <number>: <ids>": after(*chain(9), then=making(calls=["app.generated:t0"], intent="new")),
+    "more than <number> functions": after(*FANS, *TWO, then=making(calls=BOTH, intent="new")),
+    "more than <number> libraries": after(
+        *SHELF, *TWO_SHELVES, then=making(imports={"a": BOTH[0], "b": BOTH[1]}, intent="new")
+    ),
+    "<id> uses <id> and would break: <what>": BREAKS,
+    "keep what it relies on": BREAKS,
+    "not all that use <id> were tested within <number> s": LATE,
+    "only a person may change it": LATE,
+    "is a name that a file system or Git reserves": making(name="con"),
+    "source: line ends are \\n": making(source=f"-- a\r{GOOD}"),
+    "http[<number>]: <what>": with_test(
+        {"input": {}, "expect": 1, "http": [{"url": "https://example.com/a b"}]}, ASK, "http_client"
+    ),
+    "tests: at least one is required here": _none_required,
+    "tests: <number> characters of JSON": with_test({"input": {"a": "x" * 70_000}, "expect": 1}),
+    "the handler did not run: the input_schema refused the input": making(
+        input_schema=TEXT, source=ADD, tests=[UNFIT_TEST]
+    ),
+    "the tool had these tests before": _old_tests,
+    "a list cannot hold null": with_test({"input": {}, "expect": [1, None, 3]}),
     "modules: there is no module '<name>'": making(modules=["http-client"]),
     "modules: '<name>' is a global table, no module": making(modules=["os"]),
     "policy denied: lua.module on <name>": making(modules=["registry"]),

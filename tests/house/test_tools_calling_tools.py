@@ -15,7 +15,7 @@ from micro_agi_kernel.entries import AGENT, Changeset, Entry, Operation, to_file
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
 from micro_agi_kernel.exchange import import_path
 from micro_agi_kernel.kind_checks import KIND_CHECKS
-from micro_agi_kernel.programs import MAX_DEPTH
+from micro_agi_kernel.reaching import MAX_DEPTH
 from micro_agi_kernel.verify import verify_registry
 
 CALL = """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from house_kit import GOOD, House, create, delete, id_of, tool, update
 
-from micro_agi_kernel import dependents, publishing
+from micro_agi_kernel import checks, dependents, publishing
 from micro_agi_kernel.entries import AGENT, Changeset, Entry, Operation, to_files
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.events import Notice
@@ -56,13 +56,42 @@ def notices(house: House) -> list[str]:
     return [event.text for event in house.events if isinstance(event, Notice)]
 
 
-@pytest.mark.parametrize("actor", [AGENT, "user:Ann"])
-async def test_a_library_that_would_break_its_users_is_not_changed(house: House, actor: str) -> None:
+async def test_a_library_that_would_break_its_users_is_not_changed_by_an_agent(house: House) -> None:
     house.write(*create(adding(1), using("total", 2)))
     broken = f"tests: 1 of 1 failed: 'adds' expected 2, got 3{HINT}"
     line = f"app.generated:total uses {LIB} and would break: {broken}"
-    assert await publish(house, *update(adding(2)), actor=actor) == line
-    assert await publish(house, *update(lib("function(n) return 1 + n end")), actor=actor) == ""
+    assert await publish(house, *update(adding(2))) == line
+    assert await publish(house, *update(lib("function(n) return 1 + n end"))) == ""
+
+
+async def test_a_person_is_told_what_breaks(house: House) -> None:
+    house.write(*create(adding(1), using("total", 2)))
+    assert await publish(house, *update(adding(2)), actor="user:Ann") == ""
+    broken = "tests: 1 of 1 failed: 'adds' expected 2, got 3"
+    assert notices(house) == [f"app.generated:total uses {LIB} and breaks: {broken}; mend it, or revert this"]
+    assert await publish(house, *update(using("total", 3))) == ""
+    assert await publish(house, *delete(LIB), actor="user:Ann") == ""
+    assert f"app.generated:total uses {LIB} and breaks: not found: {LIB}" in notices(house)[-1]
+
+
+async def test_no_tool_of_an_agent_holds_fast_what_a_person_wants_changed(house: House) -> None:
+    """Neither the person's library nor the agent's own bad tool, by a test that wants things as they are."""
+    mine = replace(adding(1), id=id_of("app.lib:mine"))
+    house.write(*create(mine))
+    await house.make("rate", GOOD)
+    bad = (await house.make("rate", GOOD.replace("1", "666"), intent="replace"))["commit"]
+    assert "created" in await house.make(
+        "pin", USE, imports={"lib": "app.lib:mine"}, tests=[{"input": {}, "expect": 1}]
+    )
+    tests: list[Json] = [{"input": {}, "expect": 666}]
+    calls = ["app.generated:rate"]
+    held = await house.make("held", CALL % calls[0], modules=["funcs"], calls=calls, tests=tests, intent="new")
+    assert "created" in held, held
+    assert await publish(house, *update(replace(mine, data=adding(2).data)), actor="user:Ann") == ""
+    await revert(house.registry, house.publishing, house.context("user:Ann"), bad)
+    assert (await house.run("app.generated:rate")).value == 1
+    assert ["app.generated:pin uses app.lib:mine and breaks" in notices(house)[0], len(notices(house))] == [True, 2]
+    assert "app.generated:held uses app.generated:rate and breaks" in notices(house)[1]
 
 
 async def test_users_of_users_and_callers_are_asked_too(house: House) -> None:
@@ -80,9 +109,9 @@ async def test_users_of_users_and_callers_are_asked_too(house: House) -> None:
 
 async def test_what_failed_before_or_is_changed_with_it_is_no_hindrance(house: House) -> None:
     house.write(*create(adding(1), using("failing", 5), using("total", 2)))
-    assert await publish(house, *update(adding(2), using("total", 3)), actor="user:Ann") == ""
+    assert await publish(house, *update(adding(2), using("total", 3))) == ""
     assert "app.generated:total uses what this changes" in await publish(
-        house, *update(adding(3), using("failing", 4)), actor="user:Ann"
+        house, *update(adding(3), using("failing", 4))
     ), "one that is changed too is tested as it will be"
 
 
@@ -95,21 +124,23 @@ async def test_a_user_that_can_no_longer_be_loaded(house: House) -> None:
     assert f"app.generated:untested uses {LIB} and would break: not found: {LIB}" in await publish(house, *delete(LIB))
 
 
-async def test_going_back_and_importing_ask_them(house: House, tmp_path: Path) -> None:
+async def test_going_back_and_importing_say_whom_they_break(house: House, tmp_path: Path) -> None:
     first = house.write(*create(adding(1))).commit
     second = house.write(*update(adding(2))).commit
     house.write(*create(using("total", 3)))
     for way, rev, id in ((revert, second, None), (restore, first, id_of(LIB))):
-        with pytest.raises(Refused, match=r"app\.generated:total uses app\.generated:lib and would break"):
-            await way(house.registry, house.publishing, house.context("user:Ann"), rev, id)
+        await way(house.registry, house.publishing, house.context("user:Ann"), rev, id)
+        assert "app.generated:total uses app.generated:lib and breaks" in notices(house)[-1]
+        house.write(*update(adding(2)))
     folder = tmp_path / "in"
     files = {"registry.yaml": b"format: 1\nlayout: folders\n"}
     files |= {f"app/generated/{name}": content for name, content in to_files(adding(4)).items()}
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
-    with pytest.raises(Refused, match="expected 3, got 5"):
-        await import_path(house, folder)
+    assert (await import_path(house, folder)).published is not None
+    [notice] = house.take_notices()
+    assert "expected 3, got 5" in notice
 
 
 async def test_what_was_not_tested_stops_an_agent_and_is_told_a_person(
@@ -131,6 +162,33 @@ async def test_of_too_many_users_an_agent_changes_nothing(house: House, monkeypa
     assert "not: all beyond the first 2: only a person" in await publish(
         house, *update(lib("function(n) return 1 + n end"))
     )
+
+
+SLOW = "local time, lib = require('time'), require('lib') return { handler = function() time.sleep('9s') end }"
+
+
+async def test_slow_users_hide_no_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = replace(adding(1), id=id_of("app.lib:mine"))
+    uses: dict[str, Any] = {"imports": {"lib": "app.lib:mine"}}
+    slow = [using(f"a{number}", 1, SLOW, modules=["time"], **uses) for number in range(checks.AT_ONCE)]
+    mine = replace(using("z", 2, **uses), id=id_of("app.zz:mine"))
+    house.write(*create(library, *slow, using("z", 2, **uses), mine))
+    monkeypatch.setattr(dependents, "USERS_SECONDS", 6.0)
+    monkeypatch.setattr(dependents, "_SHARE", 1 / 6)
+    assert await publish(house, *update(replace(library, data=adding(2).data)), actor="user:Ann") == ""
+    broken, left = notices(house)
+    assert broken.startswith("app.zz:mine uses app.lib:mine and breaks: "), "a person's own comes first"
+    assert "app.generated:z uses app.lib:mine and breaks" in broken and "not: app.generated:a0, " in left
+
+
+async def test_many_of_an_agent_hide_none_of_a_person(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = replace(adding(1), id=id_of("app.lib:mine"))
+    uses: dict[str, Any] = {"imports": {"lib": "app.lib:mine"}}
+    mine = replace(using("z", 2, **uses), id=id_of("app.zz:mine"))
+    house.write(*create(library, *(using(f"a{number}", None, **uses) for number in range(3)), mine))
+    monkeypatch.setattr(dependents, "MOST_USERS", 2)
+    assert await publish(house, *update(replace(library, data=adding(2).data)), actor="user:Ann") == ""
+    assert notices(house)[0].startswith("app.zz:mine uses app.lib:mine and breaks: ")
 
 
 async def test_a_user_that_comes_in_between_is_tested_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +217,7 @@ async def test_users_are_found_in_any_state(house: House) -> None:
 
 
 async def test_all_that_is_written_has_its_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "TEST_SECONDS", 0.0)
+    monkeypatch.setattr(publishing, "CHANGE_TEST_SECONDS", 0.0)
     said = await publish(house, *create(using("a", 1, GOOD, imports={}), using("b", 1, GOOD, imports={})))
     assert said == (
         "2 of 2 entries were not loaded and tested within 0 s, the first of them app.generated:a: write fewer at a time"

@@ -40,7 +40,7 @@ def test_a_page_has_the_form_that_doc_search_expects(page: Path) -> None:
 )
 async def test_the_examples_of_a_page_print_what_they_say(page: Path, run_lua: RunLua) -> None:
     for example in examples(page):
-        ran = await run_lua(example, {"text": "two words"})
+        ran = await run_lua(example, {"text": "two words", "zone": "UTC"})
         assert ran.outcome.error is None, f"{ran.outcome.error}\n{example}"
         promised = [line.split("-->")[1].strip() for line in example.split("\n") if "-->" in line]
         if promised:

@@ -50,10 +50,25 @@ def pushed(clone: Clone, *refs: str, **environment: str) -> tuple[int, str]:
 async def refused(clone: Clone, new: str, old: str | None = None, ref: str = "refs/heads/main") -> list[str]:
     """What the check says of a push, made in this process: its objects lie in the clone."""
     updates = [f"{old or clone.main} {new} {ref}\n"]
-    return await check_push(Settings(home=clone.path), clone.registry, clone.path / "objects", updates)
+    return await check_push(
+        Settings(home=clone.path), clone.registry, clone.path / "objects", updates, lambda line: None
+    )
 
 
 # Real pushes
+
+
+def test_a_push_that_breaks_a_tool_is_taken_and_says_so(clone: Clone) -> None:
+    call = b"return {handler = function() return require('funcs').call('app.generated:called', {}) end}\n"
+    more = b"  calls: ['app.generated:called']\n  tests: [{input: {}, expect: 1}]\n"
+    both = {**tool_files("called"), **tool_files("caller", call, more)}
+    code, said = pushed(clone, f"{clone.commit(both)}:main")
+    assert (code, "breaks" in said) == (0, False), said
+    code, said = pushed(
+        clone, f"{clone.commit(tool_files('called', b'return {handler = function() return 2 end}'))}:main"
+    )
+    assert code == 0 and "refused" not in said, said
+    assert "remote: app.generated:caller uses app.generated:called and breaks: tests: 1 of 1 failed" in said
 
 
 def test_a_good_push_lands_and_a_running_registry_sees_it(place: Path, clone: Clone) -> None:

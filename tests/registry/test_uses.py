@@ -41,7 +41,7 @@ def counted(folder: Path, *calls: tuple[EntryId, bool]) -> None:
 def known(folder: Path) -> dict[EntryId, Uses]:
     uses = UseCounter(folder)
     try:
-        return uses.of([A, B, C])
+        return {id: found for id in (A, B, C) if (found := uses.of(id)).calls}
     finally:
         uses.close()
 
@@ -50,10 +50,10 @@ def test_calls_and_failures_are_known_at_once_and_to_the_next_session(folder: Pa
     uses = UseCounter(folder)
     for ok in (True, False, True):
         uses.count(A, "v1", ok=ok)
-    assert uses.of([A, B]) == {A: Uses(3, 1)}
+    assert (uses.of(A), uses.of(B)) == (Uses(3, 1), Uses())
     uses.save()
     uses.count(A, "v1", ok=True)
-    assert uses.of([A, B]) == {A: Uses(4, 1)}, "between memory and file nothing is lost, and nothing is counted twice"
+    assert uses.of(A) == Uses(4, 1), "between memory and file nothing is lost, and nothing is counted twice"
     uses.close()
     uses.close()
     counted(folder, (B, False), (A, False))
@@ -137,7 +137,7 @@ def test_a_damaged_file_is_made_anew(folder: Path, damage: bytes | str) -> None:
         database.executescript(damage)
         database.close()
     uses = UseCounter(folder)
-    assert (uses.of([A]), uses.latest("app.generated", 9)) == ({}, [])
+    assert (uses.of(A), uses.latest("app.generated", 9)) == (Uses(), [])
     uses.count(B, "v1", ok=True)
     uses.close()
     assert known(folder) == {B: Uses(1)}
@@ -151,7 +151,7 @@ def test_what_cannot_be_written_now_is_kept_for_later(folder: Path) -> None:
     uses = UseCounter(folder)
     uses.count(A, "v1", ok=False)
     uses._write()
-    assert uses.of([A]) == {A: Uses(1, 1)}
+    assert uses.of(A) == Uses(1, 1)
     file(folder).rmdir()
     file(folder).write_bytes(kept)
     uses.count(A, "v1", ok=True)

@@ -46,8 +46,8 @@ async def approver(show: Callable[[Question], None]) -> AsyncIterator[Approver]:
         settling.cancel()
 
 
-async def _read_line(prompt: str) -> str:
-    """A line of the terminal, without a thread that Ctrl-C would have to wait for."""
+async def _read_line(prompt: str) -> str | None:
+    """A line of the terminal, None at its end (Ctrl-D), without a thread that Ctrl-C would have to wait for."""
     loop, line = asyncio.get_running_loop(), asyncio.Event()
     _forget_typed()
     print(prompt, end="", file=sys.stderr, flush=True)
@@ -57,8 +57,8 @@ async def _read_line(prompt: str) -> str:
     finally:
         loop.remove_reader(sys.stdin.fileno())
     with contextlib.suppress(OSError):  # the terminal was closed
-        return os.read(sys.stdin.fileno(), _LINE).decode(errors="replace")
-    return ""
+        return os.read(sys.stdin.fileno(), _LINE).decode(errors="replace") or None
+    return None
 
 
 def _forget_typed() -> None:

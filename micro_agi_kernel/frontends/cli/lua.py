@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from micro_agi_kernel.agent.results import outcome_json
-from micro_agi_kernel.entries import MAX_FILE_BYTES, EntryId
+from micro_agi_kernel.agent.results import failure, outcome_json
+from micro_agi_kernel.entries import MAX_FILE_BYTES
 from micro_agi_kernel.errors import CallError, ErrorKind
 from micro_agi_kernel.evaluation import evaluate_program
 from micro_agi_kernel.events import Event, Notice
@@ -25,7 +26,8 @@ from micro_agi_kernel.frontends.cli.output import (
 from micro_agi_kernel.frontends.cli.registry.place import in_workspace
 from micro_agi_kernel.frontends.output_text import OutputText, readable_json
 from micro_agi_kernel.frontends.question_text import question_text
-from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
+from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program, Provenance
+from micro_agi_kernel.naming import named
 from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.questions import Question
 from micro_agi_kernel.settings import load_settings
@@ -92,7 +94,7 @@ def evaluate(
     names = frozenset(module.strip() for module in modules.split(",") if module.strip())
     program = Program(decoded(content, name), name, given, method, names, settings.sandbox.limits())
     shown = Shown(keep=as_json)
-    _show(evaluate_program(program, settings, shown), shown, as_json)
+    _show(evaluate_program(program, settings, shown), shown, as_json, of_tool=False)
 
 
 @click.command(short_help="Call an entry of the registry.")
@@ -101,9 +103,11 @@ def evaluate(
 @registry_option
 @json_option
 def call(id: str, input_text: str | None, registry_path: str | None, as_json: bool) -> None:
-    """Call the entry ID of the registry (for example app.tools:registry_list); its output streams."""
+    """Call the entry ID of the registry (for example app.tools:registry_list); its output streams.
+
+    A name or llm_alias that only one entry has will do.
+    """
     given = as_value(read_json(input_text, "--input"))
-    entry = EntryId.parse(id)
     settings = load_settings(registry=registry_path)
     shown = Shown(keep=as_json)
 
@@ -117,39 +121,52 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
             print_text(event.text, to_stderr=True)
 
     async def work(house: Workspace) -> CallOutcome:
+        entry = await asyncio.to_thread(named, house.registry, id)
+        context = CallContext(emit=tell, on_output=shown, provenance=Provenance(prompt=f"micro-agi call {id}"))
         if as_json:
-            return await house.call(entry, given, CallContext(emit=tell, on_output=shown))
+            return await house.call(entry, given, context)
         async with approver(show) as asking:
-            return await house.call(entry, given, CallContext(emit=tell, on_output=shown, approver=asking))
+            return await house.call(entry, given, replace(context, approver=asking))
 
-    _show(in_workspace(settings, work), shown, as_json)
+    _show(in_workspace(settings, work), shown, as_json, of_tool=True)
 
 
-def _show(work: Coroutine[Any, Any, CallOutcome], shown: Shown, as_json: bool) -> None:
-    """Run a call to its end and print how it ended. Exits with 1 when it failed; Ctrl-C ends the call too."""
+def _show(work: Coroutine[Any, Any, CallOutcome], shown: Shown, as_json: bool, *, of_tool: bool) -> None:
+    """Run a call to its end and print how it ended; Ctrl-C ends the call too.
+
+    Exits with 1 when it failed; a tool may say so by a table that has an `error` key.
+    """
     try:
         outcome = asyncio.run(work)
     except KeyboardInterrupt:
         if as_json:
-            _print_document(CallOutcome(error=CallError(ErrorKind.CANCELED, "interrupted")), shown)
+            _print_document(CallOutcome(error=CallError(ErrorKind.CANCELED, "interrupted")), None, shown)
         raise
     shown.end_line()
+    value = outcome_json(outcome)
+    reason = failure(value) if of_tool or not outcome.ok else None
     if as_json:
-        _print_document(outcome, shown)
+        _print_document(outcome, reason, shown)
     elif outcome.error is not None:
         print_text(f"{outcome.error.kind}: {outcome.error.message}", to_stderr=True)
-    elif (value := outcome_json(outcome)) is not None:
+    elif value is not None:
         print_text(value if isinstance(value, str) else readable_json(as_value(value)))
-    if not outcome.ok:
+        if reason is not None:
+            print_text(reason, to_stderr=True)
+    if reason is not None:
         raise SystemExit(1)
 
 
-def _print_document(outcome: CallOutcome, shown: Shown) -> None:
-    value = outcome_json(outcome)
+def _print_document(outcome: CallOutcome, reason: str | None, shown: Shown) -> None:
+    """`reason` is why a tool failed by its own word; then its result stands beside the error."""
+    document: dict[str, Json] = {"ok": outcome.ok and reason is None}
+    if outcome.error is not None:
+        document["error"] = {"kind": outcome.error.kind, "message": outcome.error.message}
+    elif reason is not None:
+        document["error"] = {"kind": ErrorKind.UNKNOWN, "message": reason}
     if outcome.ok:
-        document: dict[str, Json] = {"ok": True, "result": value, "output": shown.text}
+        document["result"] = outcome_json(outcome)
+    document["output"] = shown.text
+    if outcome.ok:
         document["ms"] = round(outcome.seconds * 1000, 1)
-    else:
-        assert isinstance(value, dict)
-        document = {"ok": False, **value, "output": shown.text}
     print_json(document)

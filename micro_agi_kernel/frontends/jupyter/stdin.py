@@ -30,8 +30,11 @@ class Stdin:
         """What an answer may say it is to. Some front ends, jupyter console among them, do not say."""
         self._log = kernel.log
 
-    async def read(self, prompt: str) -> str:
-        """Ask for a line and wait for it. Cancelling leaves the channel ready for the next question."""
+    async def read(self, prompt: str) -> str | None:
+        """Ask for a line and wait for it; None at the end of the input (Ctrl-D).
+
+        Cancelling leaves the channel ready for the next question.
+        """
         self._asked.clear()
         while self._receive() is not None:
             """It answers a question that was taken back."""
@@ -47,7 +50,7 @@ class Stdin:
                 something.clear()
         finally:
             loop.remove_reader(file)
-        return "" if answer == _END_OF_INPUT else answer
+        return None if answer == _END_OF_INPUT else answer
 
     def _receive(self) -> str | None:
         """The next answer that has come; None when none has."""

@@ -47,7 +47,7 @@ _MAX_LOOKUPS = 32
 class Allows(Protocol):
     """Asks the policies whether the tool may do an action on a resource; raises Refused unless it may.
 
-    `method` is that of the request that it may send.
+    `method` is what the request that it may send does there, see `HttpRequest.does`.
     """
 
     def __call__(self, action: str, resource: str, method: str = "") -> Awaitable[None]: ...
@@ -227,7 +227,7 @@ async def _require_addresses(target: Target, addresses: list[Address], allows: A
 async def _require(request: HttpRequest, allows: Allows) -> None:
     """Ask for all that can be asked before the name is resolved."""
     url = str(request.target)
-    await allows("http_client.request", url, request.method)
+    await allows("http_client.request", url, request.does)
     if request.unix_socket:
         await allows("http_client.unix_socket", request.unix_socket)
     if request.tls.insecure and request.target.scheme == "https":

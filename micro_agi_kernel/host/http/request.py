@@ -40,6 +40,10 @@ _COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 _HOP_BY_HOP = re.compile(
     r"connection|content-length|expect|host|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"
 )
+_OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
+"""Headers by which many servers take a request for one of another method."""
+_READING = ("GET", "HEAD")
+"""Methods that change nothing at a server that keeps to the rules (RFC 9110, 9.2.1)."""
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 
 
@@ -82,6 +86,14 @@ class HttpRequest:
     unix_socket: str
     """Path of the socket to connect to in place of the URL's host; empty for none."""
 
+    @property
+    def does(self) -> str:
+        """What a server may take the method for: the one that is sent, or, instead of or beside it, those of headers
+        that override it, as in `POST/DELETE`. Of several only those are named that are more than reading.
+        """
+        named = [self.method, *(value.decode().upper() for name, value in self.headers if _overrides(name))]
+        return "/".join(dict.fromkeys(method for method in named if method not in _READING)) or self.method
+
     def redirected(self, status: int, location: str) -> HttpRequest:
         """The request that follows a redirect, by the rules of browsers (the WHATWG Fetch standard).
 
@@ -114,8 +126,7 @@ def parse_request(payload: Mapping[str, Value], limits: HttpLimits) -> HttpReque
             f"http_client has no option {shorten(unknown[0])!r} here; it has {', '.join(sorted((*OPTIONS, 'stream')))}"
         )
     method = utf8(payload.get("method"), "method").upper()
-    if not checks.TOKEN.fullmatch(method) or method in _NEVER:
-        raise invalid(f"method: {shorten(method)!r} cannot be sent")
+    _check_method(method, "method")
     target = parse_url(utf8(payload.get("url"), "url"))
     if query := _query(payload.get("query")):
         target = replace(target, path=f"{target.path}{'&' if '?' in target.path else '?'}{query}")
@@ -137,6 +148,15 @@ def parse_request(payload: Mapping[str, Value], limits: HttpLimits) -> HttpReque
     )
 
 
+def _overrides(name: str) -> bool:
+    return name.replace("_", "-") in _OVERRIDES  # many servers take the one for the other
+
+
+def _check_method(method: str, what: str) -> None:
+    if not checks.TOKEN.fullmatch(method) or method.upper() in _NEVER:
+        raise invalid(f"{what}: {shorten(method)!r} cannot be sent")
+
+
 def _query(value: Value) -> str:
     """Sorted by name, since a Lua table has no order and the same call should make the same URL."""
     return urlencode([(name, item) for name, items in checks.table(value, "query") for item in items])
@@ -151,6 +171,9 @@ def _headers(payload: dict[str, Value], content_type: str | None) -> tuple[tuple
         key = name.lower()
         if _HOP_BY_HOP.fullmatch(key):
             raise invalid(f"headers: leave {name!r} out; http_client sets what the connection needs")
+        if _overrides(key):
+            for item in items:
+                _check_method(checks.header_text(item, f"headers.{name}").strip(" \t"), f"headers.{name}")
         headers += [(key, checks.header_text(item, f"headers.{name}").strip(" \t").encode()) for item in items]
     given = {name for name, _ in headers}
     implied = {"authorization": _auth(payload.get("auth")), "cookie": _cookies(payload.get("cookies"))}

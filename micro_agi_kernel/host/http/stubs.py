@@ -23,26 +23,29 @@ _ADDRESS = "8.8.8.8"
 _SHOWN = 5
 
 
-def stubbed_client(stubs: Sequence[Stub], missed: Callable[[str], None]) -> GuardedHttp:
+def stubbed_client(
+    stubs: Sequence[Stub], missed: Callable[[str], None], answered: Callable[[Stub], None]
+) -> GuardedHttp:
     """A client whose servers are `stubs`; `missed` is told of each request that none of them answers, whatever the
-    tool makes of that. Raises EntryError when the URL of one is none.
+    tool makes of that, and `answered` of each that one answers. Raises EntryError when the URL of one is none.
     """
 
     async def resolve(host: str, port: int) -> Sequence[str]:
         return [_ADDRESS]
 
-    return GuardedHttp(resolver=resolve, network=_Network(stubs, missed))
+    return GuardedHttp(resolver=resolve, network=_Network(stubs, missed, answered))
 
 
 class _Network(httpcore.AsyncNetworkBackend):
-    def __init__(self, stubs: Sequence[Stub], missed: Callable[[str], None]) -> None:
+    def __init__(self, stubs: Sequence[Stub], missed: Callable[[str], None], answered: Callable[[Stub], None]) -> None:
         self._missed = missed
+        self._answered = answered
         self._waiting: dict[tuple[str, str], list[Stub]] = {}
-        for stub in stubs:
+        for number, stub in enumerate(stubs, 1):
             try:
                 url = str(parse_url(stub.url))
             except Refused as refusal:
-                raise EntryError(f"http: {refusal}") from refusal
+                raise EntryError(f"http[{number}]: {refusal}") from refusal
             self._waiting.setdefault((stub.method, url), []).append(stub)
 
     async def connect_tcp(
@@ -68,7 +71,9 @@ class _Network(httpcore.AsyncNetworkBackend):
         """The next answer to this request; the last one again and again."""
         waiting = self._waiting.get((method, url))
         if waiting:
-            return waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            stub = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            self._answered(stub)
+            return stub
         known = ", ".join(shorten(f"{method} {url}", 120) for method, url in list(self._waiting)[:_SHOWN])
         there = f"its http answers {known}" if known else "it has none"
         raise self._miss(f"the test has no answer to {method} {shorten(url, 300)} in http; {there}")

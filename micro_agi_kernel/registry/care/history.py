@@ -17,6 +17,7 @@ from micro_agi_kernel.registry.care.objects import Finding, Progress, check_obje
 from micro_agi_kernel.registry.message import ParsedMessage, clean, parse_message
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
+from micro_agi_kernel.values import short_commit
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -39,7 +40,7 @@ class Step:
 
     def finding(self, status: Literal["ok", "warn", "fail"], check: str, what: str, id: EntryId | None) -> Finding:
         """A finding about this commit."""
-        return Finding(status, check, f"{self.commit[:12]} {what}", self.commit, id)
+        return Finding(status, check, f"{short_commit(self.commit)} {what}", self.commit, id)
 
 
 def audit(
@@ -92,7 +93,7 @@ def _check_history(
             yield from _locate(registry, step, broken)
         except RegistryError as error:
             wrong += 1
-            yield Finding("fail", "history", f"{commit[:12]} cannot be checked: {error}", commit)
+            yield Finding("fail", "history", f"{short_commit(commit)} cannot be checked: {error}", commit)
             continue
         if judge is not None:
             yield from judge(step)
@@ -108,7 +109,7 @@ def _line(registry: Registry) -> tuple[list[str], str]:
         for commit in registry.history.line(registry.head()):
             commits.append(commit.id)
     except RegistryError as error:
-        return commits[::-1], f"what was before {commits[-1][:12]} cannot be checked: {error}"
+        return commits[::-1], f"what was before {short_commit(commits[-1])} cannot be checked: {error}"
     return commits[::-1], ""
 
 

@@ -33,6 +33,7 @@ from micro_agi_kernel.registry.sidecar_file import remove
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.store import Registry
 from micro_agi_kernel.registry.storing import sync_folders
+from micro_agi_kernel.values import short_commit
 
 ROUNDS = 50
 """How often missing objects are looked for: one that came back may name others that are missing too."""
@@ -305,4 +306,4 @@ def _is_whole(registry: Registry, commit: CommitObject) -> bool:
 
 
 def _line(commit: CommitObject) -> str:
-    return f"{commit.id[:12]} {parse_message(commit.message).subject}".strip()
+    return f"{short_commit(commit.id)} {parse_message(commit.message).subject}".strip()

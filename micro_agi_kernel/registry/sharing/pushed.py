@@ -20,6 +20,7 @@ from micro_agi_kernel.registry.message import claims_service, clean, parse_messa
 from micro_agi_kernel.registry.sharing.sizes import check_sizes
 from micro_agi_kernel.registry.snapshot import Snapshot
 from micro_agi_kernel.registry.tree_entries import Broken, EntryFiles
+from micro_agi_kernel.values import short_commit
 
 if TYPE_CHECKING:
     from micro_agi_kernel.registry.store import Registry
@@ -85,8 +86,8 @@ def step_problems(registry: Registry, parent: str, commit: str) -> list[str]:
         if reason := _format_problem(before, after):
             found[FORMAT_FILE] = reason
     except RegistryError as error:
-        return [f"commit {commit[:12]}: {error}"]
-    return [f"commit {commit[:12]}: {path}: {reason}" for path, reason in sorted(found.items())]
+        return [f"commit {short_commit(commit)}: {error}"]
+    return [f"commit {short_commit(commit)}: {path}: {reason}" for path, reason in sorted(found.items())]
 
 
 def file_problems(registry: Registry, before: Snapshot, after: Snapshot) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,15 @@ local function read_schema(schema)
     return decoded
 end
 
+-- What an error says, with places in the request as the model wrote them.
+local function told(err)
+    local message, found = err:message():gsub("^request%.[%w_.%[%]]-entry%.data%.", "")
+    if found > 0 and message:find(": a sparse list", 1, true) then
+        message = message .. "; a list cannot hold null: leave it out, or for a result take schema"
+    end
+    return message
+end
+
 -- Why the tool is not to be written as it was asked for; nil when it is. What is wrong with the entry, the commit says.
 local function misunderstood(entry, exists, intent)
     if intent == "replace" then
@@ -25,9 +34,12 @@ local function misunderstood(entry, exists, intent)
     if intent == "new" and not exists then
         return
     end
-    local similar = registry.similar(entry) or {}
+    local similar, err = registry.similar(entry)
+    if err then
+        return { error = told(err) }
+    end
     local standing = similar[1] and similar[1].why == "same name" and similar[1] or nil
-    if exists and (standing or intent == "new") then
+    if standing then
         return {
             error = "name: " .. entry.id .. " exists, and nothing was written. If that is the tool to change, call "
                 .. 'create_tool again with intent "replace"; for another tool choose another name.',
@@ -62,9 +74,8 @@ local function handler(input)
 
     -- What a person added to the entry (limits, marks for policies) stays, and so do tests unless others are given.
     local meta, tests = existing and existing.meta or {}, input.tests
-    if not tests and existing then
-        tests = existing.data.tests
-    end
+    local inherited = not tests and existing and existing.data.tests
+    tests = tests or inherited or nil
     meta.type, meta.title, meta.comment = "tool", input.name, input.description
     meta.input_schema, meta.llm_alias, meta.llm_description = schema, input.name, input.description
     local entry = {
@@ -92,7 +103,11 @@ local function handler(input)
     end
     local version, apply_err = changes:apply()
     if apply_err then
-        return { error = apply_err:message() }
+        local message = told(apply_err)
+        if inherited and message:find("^tests[:%[]") then
+            message = message .. "; the tool had these tests before: give others if they are out of date, [] drops them"
+        end
+        return { error = message }
     end
     local result = { id = id, commit = version:commit() }
     result[existing and "updated" or "created"] = true

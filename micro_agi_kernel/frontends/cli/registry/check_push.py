@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from micro_agi_kernel.frontends.cli.output import print_text
+from micro_agi_kernel.frontends.cli.output import print_text, say
 from micro_agi_kernel.pushes import check_push as check
 from micro_agi_kernel.settings import load_settings
 
@@ -20,7 +20,8 @@ def check_push(repository: Path, objects: str) -> None:
     """Check what is being pushed: lines of OLD NEW REF on stdin. Exit code 1 refuses it."""
     updates = sys.stdin.buffer.read(1 << 20).decode(errors="replace").splitlines()
     settings = load_settings(registry=str(repository))
-    refused = asyncio.run(check(settings, repository, Path(objects) if objects else None, updates))
+    pushed = Path(objects) if objects else None
+    refused = asyncio.run(check(settings, repository, pushed, updates, say))
     for line in refused:
         print_text(f"refused: {line}", to_stderr=True)
     if refused:

@@ -8,8 +8,9 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import open_at
+from micro_agi_kernel.naming import named, nearest
 from micro_agi_kernel.registry import Head, Registry, Snapshot
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, short_commit
 from micro_agi_kernel.yaml_files import dump_yaml
 
 
@@ -65,12 +66,13 @@ def _row(head: Head, commit: str) -> dict[str, Json]:
 @registry_option
 @json_option
 def show(id: str, at: str | None, registry_path: str | None, as_json: bool) -> None:
-    """Show one entry with its source."""
+    """Show one entry with its source: ID, or a name that only one has."""
     with open_at(registry_path) as opened:
         snapshot = opened.snapshot(at)
-        entry = snapshot.get(EntryId.parse(id))
+        wanted = named(opened, id, snapshot)
+        entry = snapshot.get(wanted)
         if entry is None:
-            raise not_found(opened, snapshot, EntryId.parse(id))
+            raise not_found(opened, snapshot, wanted)
         document: dict[str, Json] = {**entry.as_json(), "commit": snapshot.last_commit(entry.id)}
     if as_json:
         print_json(document)
@@ -90,10 +92,9 @@ def not_found(registry: Registry, snapshot: Snapshot, id: EntryId) -> Refused:
 def _whereabouts(registry: Registry, snapshot: Snapshot, id: EntryId) -> str:
     gone = next(registry.versions(1, id=id, start=snapshot.commit), None)
     if gone is not None:
-        return (
-            f"deleted by {gone.commit[:10]}: `micro-agi registry show {id} --at {gone.commit[:10]}^` shows what it was"
-        )
+        commit = short_commit(gone.commit)
+        return f"deleted by {commit}: `micro-agi registry show {id} --at {commit}^` shows what it was"
     later = list(registry.versions(id=id))
     if later:
-        return f"created later, by {later[-1].commit[:10]}"
-    return "`micro-agi registry list` shows what there is"
+        return f"created later, by {short_commit(later[-1].commit)}"
+    return nearest(snapshot, id.name) or "`micro-agi registry list` shows what there is"

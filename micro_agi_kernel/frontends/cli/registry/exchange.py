@@ -13,7 +13,7 @@ from micro_agi_kernel.frontends.cli.output import json_option, print_json, print
 from micro_agi_kernel.frontends.cli.registry.place import in_workspace, open_at
 from micro_agi_kernel.registry.files.folders import write_folder
 from micro_agi_kernel.settings import load_settings
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, short_commit
 
 SHOWN = 20
 """Entries named when an import is refused."""
@@ -52,7 +52,7 @@ def _summary(done: Import) -> str:
     counts = {"created": actions.count("create"), "updated": actions.count("update")}
     counts |= {"page" if pages == 1 else "pages": pages, "unchanged": done.unchanged}
     said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"v{done.published.version} {done.published.commit[:10]}: {said}"
+    return f"v{done.published.version} {short_commit(done.published.commit)}: {said}"
 
 
 def _document(done: Import) -> dict[str, Json]:
@@ -89,4 +89,4 @@ def export(folder: Path, at: str | None, registry_path: str | None, as_json: boo
         return
     for problem in left_out:
         print_text(f"left out: {problem.path}: {problem.reason}", to_stderr=True)
-    print_text(f"{count} files of {snapshot.commit[:10]}")
+    print_text(f"{count} files of {short_commit(snapshot.commit)}")

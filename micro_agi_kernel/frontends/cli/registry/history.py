@@ -12,11 +12,12 @@ from micro_agi_kernel.frontends.cli.output import json_option, print_json, print
 from micro_agi_kernel.frontends.cli.registry.entries import not_found
 from micro_agi_kernel.frontends.cli.registry.place import open_at
 from micro_agi_kernel.frontends.text import one_line, plain
+from micro_agi_kernel.naming import named, nearest
 from micro_agi_kernel.registry import Registry, Version
 from micro_agi_kernel.registry.blame import BlamedLine
 from micro_agi_kernel.registry.blame import blame as blamed
 from micro_agi_kernel.registry.differences import Difference, differences
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, short_commit
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 """How the lines of a diff look on a terminal, by how they begin."""
@@ -29,16 +30,17 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 @json_option
 def log(id: str | None, limit: int, registry_path: str | None, as_json: bool) -> None:
     """Show the commits, newest first, or what became of the entry ID, which need not be there any more."""
-    entry = EntryId.parse(id) if id is not None else None
     with open_at(registry_path) as opened:
+        entry = named(opened, id) if id is not None else None
         versions = list(opened.versions(limit + 1, id=entry))
         more = len(versions) > limit
         del versions[limit:]
         actions = [_action(opened, version, entry) for version in versions] if entry is not None else []
+        near = nearest(opened.snapshot(), entry.name) if entry is not None and not versions else ""
     if as_json:
         print_json([_version(version) for version in versions])
         return
-    rows = [(_number(v), v.commit[:10], f"{v.time:%Y-%m-%d %H:%M}", v.actor, v.subject) for v in versions]
+    rows = [(_number(v), short_commit(v.commit), f"{v.time:%Y-%m-%d %H:%M}", v.actor, v.subject) for v in versions]
     if entry is None:
         print_table(("version", "commit", "time", "actor", "subject"), rows)
     else:
@@ -47,7 +49,7 @@ def log(id: str | None, limit: int, registry_path: str | None, as_json: bool) ->
             [(*row[:4], action, row[4]) for row, action in zip(rows, actions, strict=True)],
         )
     if not versions:
-        print_text(f"no commit changed {entry}", to_stderr=True)
+        print_text(f"no commit changed {entry}{near and f'; {near}'}", to_stderr=True)
     elif more:
         print_text(f"there are older ones: --limit {limit * 5}", to_stderr=True)
 
@@ -134,14 +136,15 @@ def blame(id: str, registry_path: str | None, as_json: bool) -> None:
     """
     with open_at(registry_path) as opened:
         snapshot = opened.snapshot()
-        entry = EntryId.parse(id)
+        entry = named(opened, id, snapshot)
         if not snapshot.has(entry):
             raise not_found(opened, snapshot, entry)
         lines = blamed(opened, snapshot, entry)
     if as_json:
         print_json([_blamed(number, line) for number, line in enumerate(lines, 1)])
         return
-    heads = [one_line(f"{v.commit[:10]} {v.time:%Y-%m-%d %H:%M} {v.actor}") for v in (line.version for line in lines)]
+    versions = [line.version for line in lines]
+    heads = [one_line(f"{short_commit(v.commit)} {v.time:%Y-%m-%d %H:%M} {v.actor}") for v in versions]
     longest = max(map(len, heads), default=0)
     width = len(str(len(lines)))
     for number, (head, line) in enumerate(zip(heads, lines, strict=True), 1):

@@ -12,6 +12,7 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import in_workspace
 from micro_agi_kernel.interfaces import CallContext, Publisher
+from micro_agi_kernel.naming import named
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.rollback import RolledBack
 from micro_agi_kernel.rollback import restore as restore_state
@@ -53,11 +54,10 @@ def restore(rev: str, id: str | None, registry_path: str | None, as_json: bool) 
 
 
 def _go_back(way: _GoBack, rev: str, id: str | None, registry_path: str | None, as_json: bool) -> None:
-    wanted = EntryId.parse(id) if id is not None else None
-
-    def work(workspace: Workspace) -> Awaitable[RolledBack]:
+    async def work(workspace: Workspace) -> RolledBack:
+        wanted = await asyncio.to_thread(named, workspace.registry, id) if id is not None else None
         context = CallContext(f"user:{workspace.person.name}", workspace.hear)
-        return way(workspace.registry, workspace.publishing, context, rev, wanted)
+        return await way(workspace.registry, workspace.publishing, context, rev, wanted)
 
     done = asyncio.run(in_workspace(load_settings(registry=registry_path), work))
     if not as_json:

@@ -18,7 +18,7 @@ from micro_agi_kernel.registry.sharing.address import address_of
 from micro_agi_kernel.registry.sharing.remote import Remote
 from micro_agi_kernel.settings import git_environment, load_settings
 from micro_agi_kernel.syncing import Pulled, Syncing, count
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, short_commit
 
 _T = TypeVar("_T")
 
@@ -59,7 +59,7 @@ def _lines(item: Item, theirs: str) -> list[str]:
     why = f": {item.why}" if item.why else ""
     lines = [f"{_WORDS[item.fate]} {item.action} {item.subject}{why}"]
     if item.fate in ("waiting", "conflict") and isinstance(item.subject, EntryId) and item.action != "delete":
-        lines.append(f"  see it: micro-agi registry show {item.subject} --at {theirs[:12]}")
+        lines.append(f"  see it: micro-agi registry show {item.subject} --at {short_commit(theirs)}")
     return lines
 
 
@@ -104,7 +104,7 @@ def push(registry_path: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"remote": name, "commit": commit})
     else:
-        print_text(f"{name} is at {commit[:12]}")
+        print_text(f"{name} is at {short_commit(commit)}")
 
 
 def _run(work: Callable[[Syncing], Awaitable[_T]], registry_path: str | None) -> _T:

@@ -27,6 +27,7 @@ from micro_agi_kernel.trust import (
     project_registry,
     read_trust,
 )
+from micro_agi_kernel.values import short_commit
 
 MAX_KEY = 16_384
 """Bytes of a public key's file; the longest RSA key has 3,000."""
@@ -132,7 +133,7 @@ def _type(item: Trusted) -> str:
 def _cells(item: Trusted) -> tuple[str, str]:
     match item:
         case TrustedRegistry():
-            return item.path, f"its first commit is {item.first_commit[:12]}"
+            return item.path, f"its first commit is {short_commit(item.first_commit)}"
         case TrustedModel():
             return item.id, f"{item.key} may go to {item.url} (registry {item.registry})"
         case TrustedKey():
