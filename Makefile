@@ -3,16 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-full lint format lab console bench clean
+.PHONY: demo test test-full lint format lab console docs pictures bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/micro-agi demo
 
 test: lint $(VENV)/lua-suite
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 test-full: lint $(VENV)/lua-suite
-	MICRO_AGI_FULL=1 $(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term
+	MICRO_AGI_FULL=1 $(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -28,6 +28,13 @@ lab: $(VENV)/.lab
 
 console: $(VENV)/.lab
 	$(BIN)/micro-agi console
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/docs
+	@echo open build/docs/index.html
+
+pictures: $(VENV)/.test
+	$(BIN)/python tests/browser/pictures.py
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
@@ -47,6 +54,10 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml
 
 $(VENV)/.lab: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test

@@ -24,7 +24,7 @@ class AutoSync:
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self._workspace = workspace
-        self._settings = settings.sync
+        self.settings = settings.sync
         self._syncing = Syncing(workspace, settings.home)
         self._task: asyncio.Task[None] | None = None
         self._pulls = settings.sync.pull_at_start
@@ -40,7 +40,7 @@ class AutoSync:
 
     def turn_ended(self) -> None:
         """The turn that ended, however it did, may have changed the registry."""
-        if self._settings.push_after_commit:
+        if self.settings.push_after_commit:
             self._pushes = True
             self._work()
 

@@ -8,6 +8,7 @@
     ├── EntryError           an entry, an id or a file of an entry is malformed
     ├── ModelError           the model cannot be reached, refused us, or broke off
     ├── SandboxError         the jail cannot be set up as the settings demand
+    ├── ToolError            a call that the person made in a cell failed
     └── Refused              a request was checked and turned down (policy, limit, bad argument)
 
 The model's failures are values, not exceptions: whatever a tool does wrong comes back to it as a
@@ -113,6 +114,10 @@ class ModelChanged(ModelError):
 
 class SandboxError(MicroAgiError):
     """The jail cannot be set up as the settings demand."""
+
+
+class ToolError(MicroAgiError):
+    """A call that a cell made itself failed. The line is the call's own, which is told with the call too."""
 
 
 class Refused(MicroAgiError):

@@ -8,7 +8,7 @@ from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import CallError, ErrorKind, Refused
 from micro_agi_kernel.host.http_client import HttpService
 from micro_agi_kernel.host.service import Grant, Host
-from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
+from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program, Sandbox
 from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.permissions import HOST_MODULES, ONLY_ON_ALLOW
@@ -17,22 +17,32 @@ from micro_agi_kernel.workspace import module_names, open_sandbox
 
 
 async def evaluate_program(program: Program, settings: Settings, on_output: Callable[[Output], None]) -> CallOutcome:
+    """Run `program` as `evaluate_in` does, in a jail of its own."""
+    sandbox = open_sandbox(settings)
+    try:
+        return await evaluate_in(sandbox, program, on_output)
+    finally:
+        await sandbox.close()
+
+
+async def evaluate_in(sandbox: Sandbox, program: Program, on_output: Callable[[Output], None]) -> CallOutcome:
     """Run `program` in the jail without a registry, hence without its policies and the modules of the host.
 
     What only a policy may open (private addresses and the like) stays closed.
     """
-    known = module_names() - HOST_MODULES
+    known = evaluation_modules()
     if unknown := sorted(program.modules - known):
         message = f"no module {unknown[0]!r} here; there are: {', '.join(sorted(known))}"
         return CallOutcome(error=CallError(ErrorKind.NOT_FOUND, message))
-    sandbox, http = open_sandbox(settings), HttpService(_without_policies)
     entry = Entry(EntryId(GENERATED_NAMESPACE, "eval"), FUNCTION_KIND)
     grant = Grant(entry, program.modules, CallContext(on_output=on_output))
-    try:
-        async with Host([http]).for_call(grant) as host:
-            return await sandbox.run(program, host, on_output)
-    finally:
-        await sandbox.close()
+    async with Host([HttpService(_without_policies)]).for_call(grant) as host:
+        return await sandbox.run(program, host, on_output)
+
+
+def evaluation_modules() -> frozenset[str]:
+    """The modules that such a program may have."""
+    return module_names() - HOST_MODULES
 
 
 def _without_policies(tool: Entry, action: str, resource: str, method: str) -> None:

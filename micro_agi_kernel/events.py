@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.messages import Usage
+from micro_agi_kernel.panels import PanelTool
 from micro_agi_kernel.questions import Answer
 from micro_agi_kernel.values import Json, Value
 
@@ -22,6 +23,8 @@ class TextDelta:
     """The next piece of the model's answer (Markdown). Hostile: escape it for the place where it is shown."""
 
     text: str
+    of_command: bool = False
+    """It is no model's, but all that a command answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class ToolStarted:
     call_id: str
     name: str
     arguments: str
+    by_person: bool = False
+    """No model asked for it, but a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,24 @@ class EntryPublished:
     commit: str
     subject: str
     operations: tuple[Operation, ...]
+    policy: str = ""
+    """What allowed it: the commit's `Policy:` trailer."""
+    tests: int = 0
+    """How many passed."""
+    diff: str = ""
+    """What was updated or deleted, against what stood there: a line begins with +, -, @ or a space, or is `--- file`.
+    Of many entries, and of long ones, not all. What was created stands in `operations`. Hostile text."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryShown:
+    """The person looked for tools in the registry: those that were found, with their history."""
+
+    query: str
+    """The words that they have; "" for all tools."""
+    total: int
+    """How many were found; no more than a panel holds are in `tools`."""
+    tools: tuple[PanelTool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +127,20 @@ class Asked:
     """What it was about: `registry.create on app.generated:x`. Hostile text."""
     policies: tuple[str, ...]
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """A file that the prompt names was read for the model. Hostile: its name, and what is said of it."""
+
+    name: str
+    """As the prompt has it."""
+    size: int
+    """Bytes."""
+    sha256: str
+    """Of what was read: working_folder.READ bytes of a longer file."""
+    said: str
+    """What it is and how much of it is sent: `table, 1,204 rows, 5 columns, first 20 sent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +220,9 @@ Event: TypeAlias = (
     | ToolFinished
     | ToolLoaded
     | EntryPublished
+    | RegistryShown
     | Asked
+    | FileRead
     | Notice
     | UsageReport
     | TurnFinished

@@ -259,6 +259,10 @@ class Publisher(Protocol):
 class ToolCatalog(Protocol):
     """The registry as an agent sees it: tools, at the newest commit or at a pinned one."""
 
+    @property
+    def pinned_at(self) -> str:
+        """The older revision that it shows, "v12"; empty: the newest."""
+
     def pinned(self) -> ToolCatalog:
         """This catalog at the commit that is the newest now."""
 

@@ -31,7 +31,7 @@ def lines_of(path: Path) -> Iterator[Line]:
     try:
         with path.open("rb") as file:
             while content := file.readline(LONGEST):  # what is longer falls into pieces, which are no JSON
-                if (line := _object_in(content)) is not None:
+                if (line := object_in(content)) is not None:
                     yield line
     except OSError as error:
         raise Refused(ErrorKind.UNAVAILABLE, f"cannot read {path}: {error.strerror}") from error
@@ -44,12 +44,13 @@ def first_line_of(path: Path) -> Line:
     """
     try:
         with path.open("rb") as file:
-            return _object_in(file.readline(LONGEST_FIRST)) or {}
+            return object_in(file.readline(LONGEST_FIRST)) or {}
     except OSError as error:
         raise Refused(ErrorKind.UNAVAILABLE, f"cannot read {path}: {error.strerror}") from error
 
 
-def _object_in(content: bytes) -> Line | None:
+def object_in(content: bytes) -> Line | None:
+    """A line of a log, when it is an object of JSON."""
     try:
         text = content.decode()
         line = json.loads(text, parse_constant=_refuse)

@@ -1,4 +1,4 @@
-"""Markdown that commands answer with: others' words as code, tables, sources in a fence that they cannot close."""
+"""Markdown that commands answer with: others' words as code or prose, tables, sources in a fence they cannot close."""
 
 from __future__ import annotations
 
@@ -12,13 +12,30 @@ def code(text: str) -> str:
     return f"`{line}`" if line else ""
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:
-    """A table of lines that are Markdown; "" without rows. `numbers`: all columns but the first stand to the right.
+def prose(text: str) -> str:
+    """`text`, on one line, as words: nothing in it is Markdown, HTML or TeX. A backslash in it is code."""
+    parts = re.split(r"(\\+)", " ".join(text.split()))
+    return "".join(code(part) if part.startswith("\\") else _words(part) for part in parts)
+
+
+def _words(text: str) -> str:
+    """A full stop stays, for those who read it as it is written; behind a number it could begin a list."""
+    return re.sub(r"(?<=[^\d\s])&#46;(?=\s|$)", ".", entities(text, but=","))
+
+
+def entities(text: str, *, but: str = "/-.,=?%") -> str:
+    """`text` with all signs of ASCII that are not in `but` as numeric entities, which nothing acts upon."""
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda sign: sign[0] if sign[0] in but else f"&#{ord(sign[0])};", text)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int | None = None) -> str:
+    """A table of lines that are Markdown; "" without rows. The columns from `numbers_from` on stand to the right.
 
     A line end in a cell is shown as a space, and a bar as a slash: they would end the row, and the cell.
     """
     lines = [_row(row) for row in rows]
-    rule = ["---", *["--:" if numbers else "---"] * (len(heads) - 1)]
+    left = len(heads) if numbers_from is None else numbers_from
+    rule = ["---"] * left + ["--:"] * (len(heads) - left)
     return "\n".join((_row(heads), f"|{'|'.join(rule)}|", *lines)) if lines else ""
 
 

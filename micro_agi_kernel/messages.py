@@ -24,8 +24,33 @@ class SystemMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that the person shows."""
+
+    name: str
+    """Its file's, as the person wrote it."""
+    mime: str
+    """image/png, image/jpeg, image/gif or image/webp."""
+    data: bytes = field(repr=False)
+    """Empty: it is not here any more."""
+    sha256: str
+    """Of what `data` was."""
+
+
+DIGEST = 16
+"""Hex digits of a file's SHA-256 that stand beside it in `UserMessage.attached`."""
+
+
+@dataclass(frozen=True, slots=True)
 class UserMessage:
+    """What the person said. Only `text` tells one prompt from another."""
+
     text: str
+    """As it was written."""
+    attached: str = ""
+    """What is sent behind it of the files that it names."""
+    images: tuple[Image, ...] = ()
+    """Sent to a model that sees images."""
 
 
 @dataclass(frozen=True, slots=True)

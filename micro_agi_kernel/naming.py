@@ -13,17 +13,19 @@ from micro_agi_kernel.values import Json, shorten
 NEAREST = 3
 """Ids that one line names."""
 
-_LIKE = 0.5
+_LIKE = 0.6
 """How alike a name must be to be offered, as difflib measures it."""
 _TOOLS: Mapping[str, Json] = {"meta.type": "tool"}
 
 
-def named(registry: Registry, said: str, at: Snapshot | None = None, *, tools: bool = False) -> EntryId:
+def named(
+    registry: Registry, said: str, at: Snapshot | None = None, *, tools: bool = False, cell: bool = False
+) -> EntryId:
     """The id that `said` means in the snapshot `at`, or now. Blocks; asks the index, whatever the registry holds.
 
     A name that nothing has any more is that of a generated entry, if there ever was one. `tools`: other entries do not
-    count. An id need not be there. Raises EntryError for what is none, Refused for a name that nothing or more than
-    one entry has: the line names the nearest.
+    count. An id need not be there. `cell`: it is said in one, which has other commands. Raises EntryError for what is
+    none, Refused for a name that nothing or more than one entry has: the line names the nearest.
     """
     if ":" in said:
         return EntryId.parse(said)
@@ -44,15 +46,25 @@ def named(registry: Registry, said: str, at: Snapshot | None = None, *, tools: b
         return ids[0]
     if next(registry.versions(1, id=generated), None) is not None:
         return generated
-    raise nothing_named(snapshot, said, said, tools=tools)
+    raise nothing_named(snapshot, said, said, tools=tools, cell=cell)
 
 
-def nothing_named(snapshot: Snapshot, said: str, name: str, *, tools: bool = False) -> Refused:
+def need_there(snapshot: Snapshot, id: EntryId, *, tools: bool = False, cell: bool = False) -> None:
+    """Raise Refused, with the nearest, unless the snapshot has that entry. Blocks."""
+    if not snapshot.has(id):
+        raise nothing_named(snapshot, str(id), id.name, tools=tools, cell=cell)
+
+
+def nothing_named(snapshot: Snapshot, said: str, name: str, *, tools: bool = False, cell: bool = False) -> Refused:
     """The line for what there is not, with what has a name like `name`."""
-    advice = f"`micro-agi registry list{' --type tool' * tools}` shows what there is"
+    listing = (
+        "%registry shows the tools"
+        if cell
+        else f"`micro-agi registry list{' --type tool' * tools}` shows what there is"
+    )
     return Refused(
         ErrorKind.NOT_FOUND,
-        f"there is no {_what(tools)} {shorten(said)}; {nearest(snapshot, name, tools=tools) or advice}",
+        f"there is no {_what(tools)} {shorten(said)}; {nearest(snapshot, name, tools=tools) or listing}",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry
@@ -46,6 +46,14 @@ GLOBALS = frozenset({"channel", "coroutine", "errors", "math", "os", "string", "
 
 _ALIKE = 0.5
 """From 0 to 1, as difflib measures it: with this "http" still finds http_client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Older(Entry):
+    """An entry as an older revision has it. Policies are asked for it and for what it is now; the stricter counts."""
+
+    newest: Entry | None = None
+    """What it is now; None: it is gone."""
 
 
 class Permissions:
@@ -97,7 +105,15 @@ class Permissions:
 
         Policies see the tool's namespace and modules as the actor's, and the meta of its entry as that of the request.
         """
-        scope = self.scope(TOOL_SCOPE, snapshot or self._registry.snapshot())
+        policies = snapshot or self._registry.snapshot()
+        decision = self._decide(tool, action, resource, policies)
+        if not isinstance(tool, Older) or tool.newest is None:
+            return decision
+        now = self._decide(tool.newest, action, resource, policies)
+        return now if now.effect == "ask" else decision
+
+    def _decide(self, tool: Entry, action: str, resource: str, snapshot: Snapshot) -> Decision:
+        scope = self.scope(TOOL_SCOPE, snapshot)
         actor = Actor(f"tool:{tool.id}", {"namespace": tool.id.namespace, "modules": list(tool.modules)})
         decision = scope.evaluate(actor, action, resource, tool.meta)
         if decision.effect == "deny" or (decision.effect in ("ask", "undefined") and action in ONLY_ON_ALLOW):

@@ -31,8 +31,8 @@ class Programs:
         in `meta.limits`."""
         self._permissions = permissions
         self._modules = modules
-        self._limits = limits
-        self._most = most
+        self.limits = limits
+        self.most = most
 
     def of(self, entry: Entry, input: Value, snapshot: Snapshot, state: EntryLookup) -> Program:
         """`entry` with `input`; its libraries are found in `state`. Raises Refused and EntryError."""
@@ -79,7 +79,7 @@ class Programs:
 
     def _limits_of(self, lua: LuaEntry) -> Limits:
         """What the entry asks for, within what the settings allow."""
-        usual, most, asked = self._limits, self._most, lua.limits
+        usual, most, asked = self.limits, self.most, lua.limits
         return Limits(
             seconds=min(asked.get("timeout", usual.seconds), most.seconds),
             memory=min(int(asked.get("memory", usual.memory / MIB) * MIB), most.memory),

@@ -24,7 +24,7 @@ from micro_agi_kernel.events import EntryPublished, Notice
 from micro_agi_kernel.interfaces import CallContext, Published
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS, read_lua
 from micro_agi_kernel.permissions import Permissions, Ruling
-from micro_agi_kernel.question_content import asks_write
+from micro_agi_kernel.question_content import asks_write, entry_diff
 from micro_agi_kernel.questions import Question
 from micro_agi_kernel.reaching import called_below
 from micro_agi_kernel.registry import CommitMessage, Person, Registry, Snapshot, Upkeep, Version
@@ -33,6 +33,10 @@ from micro_agi_kernel.registry.cost import Cost
 
 MAX_TRIES = 5
 """How often a changeset is prepared again because other writers were faster."""
+
+_DIFFED = 20
+"""Entries whose diff is told to front ends, and characters of each: more than what an agent writes."""
+_DIFF = 32_768
 
 CHANGE_TEST_SECONDS = 120.0
 """For loading and testing all that one changeset writes: a tool with 20 tests of 5 s is still heard."""
@@ -83,7 +87,7 @@ class Publishing:
         self._permissions = permissions
         self._checks = checks
         self._person = person
-        self._tests_required = tests_required
+        self.tests_required = tests_required
         self._upkeep = Upkeep(registry.path)
 
     async def publish(
@@ -102,6 +106,7 @@ class Publishing:
                 assert verdict.question is not None
                 await context.approver.approve(verdict.question)
                 approved = verdict.question
+            diff = await asyncio.to_thread(_diff, changeset, checked)
             fate = _BeginOrStop()
             message = _message(changeset, context, verdict, body)
             writing = asyncio.ensure_future(
@@ -124,7 +129,7 @@ class Publishing:
                     context.writing.under_way -= 1
                 if writing.done() and writing.exception() is None:
                     version = writing.result()
-                    context.emit(EntryPublished(version.commit, version.subject, changeset.operations))
+                    context.emit(_told(version, changeset, verdict, diff))
                     for line in verdict.users.notices:
                         context.emit(Notice(line))
             return Published(version.commit, version.number)
@@ -165,7 +170,7 @@ class Publishing:
         """
         entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
         said = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else []
-        if actor == AGENT and self._tests_required:
+        if actor == AGENT and self.tests_required:
             for entry in entries:
                 if entry.kind == FUNCTION_KIND and not entry.data.get("tests"):
                     line = 'tests: at least one is required here, such as [{"input": {"n": 2}, "expect": 4}]'
@@ -285,6 +290,20 @@ def _stands_already(changeset: Changeset, snapshot: Snapshot) -> bool:
         return all(snapshot.get(operation.id) == operation.entry for operation in changeset.operations)
     except (EntryError, RegistryError):  # what is broken or lost there is written anew
         return False
+
+
+def _diff(changeset: Changeset, before: Snapshot) -> str:
+    """What the changeset updates or deletes, for people: see EntryPublished.diff."""
+    parts = []
+    for operation in changeset.operations[:_DIFFED]:
+        if operation.action != "create":
+            with contextlib.suppress(EntryError, RegistryError):  # what is broken or lost there is written anew
+                parts.append(entry_diff(before.get(operation.id), operation.entry)[:_DIFF])
+    return "".join(parts)
+
+
+def _told(version: Version, changeset: Changeset, verdict: Verdict, diff: str) -> EntryPublished:
+    return EntryPublished(version.commit, version.subject, changeset.operations, verdict.policy, verdict.passed, diff)
 
 
 def _message(changeset: Changeset, context: CallContext, verdict: Verdict, body: str) -> CommitMessage:

@@ -35,7 +35,7 @@ def asks_write(asked: Iterable[Ruling], changeset: Changeset, before: Snapshot, 
         asker,
         _policies(decision for _, decision in asked),
         about=single.text("comment") if single is not None else "",
-        diff="".join(_diff(before.readable(each.id), each.entry) for each in changeset.operations),
+        diff="".join(entry_diff(before.readable(each.id), each.entry) for each in changeset.operations),
         modules=tuple(sorted({module for entry in entries for module in entry.modules})),
         hosts=_hosts(entries),
         tests=passed,
@@ -100,7 +100,7 @@ def _host(authority: str) -> str:
         return host.encode("ascii", "backslashreplace").decode()
 
 
-def _diff(old: Entry | None, new: Entry | None) -> str:
+def entry_diff(old: Entry | None, new: Entry | None) -> str:
     """The files of an entry, before and after; the source first."""
     before, after = (to_files(entry) if entry is not None else {} for entry in (old, new))
     parts = []

@@ -24,9 +24,11 @@ from micro_agi_kernel.session_log import SessionLog
 class Recorder:
     """A model whose requests and answers go into a log."""
 
-    def __init__(self, model: Model, log: SessionLog) -> None:
+    def __init__(self, model: Model, log: SessionLog, *, summarizes: bool = False) -> None:
+        """`summarizes`: it is asked about the conversation, and not by it."""
         self._model = model
         self._log = log
+        self._summarizes = summarizes
 
     @property
     def name(self) -> str:
@@ -37,7 +39,7 @@ class Recorder:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
         """Answer `request` as the model does."""
-        self._log.request(self.name, request)
+        self._log.request(self.name, request, summarizes=self._summarizes)
         answer, why, started = _Answer(), "", time.monotonic()
         try:
             async with aclosing(self._model.stream(request)) as chunks:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeAlias
 
 from micro_agi_kernel import models
@@ -15,44 +16,70 @@ from micro_agi_kernel.agent.budget import Budget, TimeLimit
 from micro_agi_kernel.agent.compression import Compressed
 from micro_agi_kernel.agent.context import AgentContext
 from micro_agi_kernel.agent.conversation import Conversation
-from micro_agi_kernel.agent.spec import TRAIT_KIND, TRAIT_TYPE, AgentSpec
+from micro_agi_kernel.agent.spec import AgentSpec
 from micro_agi_kernel.agent.turn import Turn, TurnLimits
+from micro_agi_kernel.agent_entry import need_agent
 from micro_agi_kernel.approval import Approvals, Ask, Standing
 from micro_agi_kernel.arguments import preload_checks
+from micro_agi_kernel.attachments import with_files
 from micro_agi_kernel.autosync import AutoSync
-from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
-from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
 from micro_agi_kernel.interfaces import Approver, CallContext, Nobody, Provenance
 from micro_agi_kernel.messages import ModelRequest
-from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, Pricing, read_specs
-from micro_agi_kernel.models.endpoint import OPENAI_KEY
+from micro_agi_kernel.model_choice import Models, known_keys, read_models
+from micro_agi_kernel.models.catalog import ModelSpec, Pricing
 from micro_agi_kernel.models.fallback import FallbackModel
-from micro_agi_kernel.models.replay import named_logs
+from micro_agi_kernel.notebooks import Notebook, Ran
+from micro_agi_kernel.pinning import rerun_line
 from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.recorder import Recorder
-from micro_agi_kernel.registry import Snapshot
-from micro_agi_kernel.session_log import SessionLog
+from micro_agi_kernel.session_log import SessionLog, SessionState
 from micro_agi_kernel.settings import Settings, secret
 from micro_agi_kernel.summarizers import Summarizers
-from micro_agi_kernel.trust import with_trust
+from micro_agi_kernel.working_folder import working_folder
 from micro_agi_kernel.workspace import RegistryTools, Workspace
-
-AGENT_ENTRY = EntryId("app", "dev_assistant")
-
 
 Emit: TypeAlias = Callable[[Event], None]
 Work: TypeAlias = Callable[[Emit], Awaitable[TurnFinished]]
 """What a cell is to do: it tells what happens, and returns how it ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a session tells about itself."""
+
+    id: str
+    log: Path
+    """It comes with the first cell."""
+    prompts: int
+    """Those of the conversation."""
+    messages: int
+    """Of the conversation, the results of tools among them."""
+    loaded: tuple[EntryId, ...]
+    model: str
+    """The name of the one that answers the next prompt, or why none can."""
+    registry: Path
+    commit: str
+    """The newest of the registry, and its number."""
+    version: int
+
+
 class Session:
     """A conversation. One turn at a time; `run` waits for the one before."""
 
-    def __init__(self, workspace: Workspace, settings: Settings) -> None:
-        self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    def __init__(self, workspace: Workspace, settings: Settings, notebook: Notebook | None = None) -> None:
+        """`notebook` is where its cells stand, if somebody knows."""
+        self.id = _new_id()
+        self.notebook = notebook or Notebook(settings.sessions, "")
+        self.resumed = ""
+        """The id of the session with whose conversation it goes on."""
+        self._counted: set[str] = set()
+        """Sessions that are part of what this one took."""
         self.workspace = workspace
-        self._settings = settings
+        self.settings = settings
+        """Those of this session; `configure` puts others in their place."""
         self.budget = Budget(
             settings.limits,
             lambda model, usage: self._prices.get(model, Pricing()).cost(usage),
@@ -64,42 +91,57 @@ class Session:
         self._model: FallbackModel | None = None
         self._choice: models.Choice | None = None
         self._busy = asyncio.Lock()
-        self._approver: Approver = Nobody()
-        self._always: set[Subject] = set()
+        self._cells = 0
+        self.folder = working_folder()
+        """Where the files lie that a prompt names."""
+        self._asked = 0
+        """Prompts of the conversation."""
+        self._seen = ""
+        """The commit that the last cell saw in the end."""
+        self.approver: Approver = Nobody()
+        """Asks the person of the cell that runs."""
+        self.approved: set[Subject] = set()
         """What the person approved for the rest of the session."""
         self._preloading: asyncio.Task[None] | None = None
         self._sync = AutoSync(workspace, settings)
-        self._log = SessionLog(
-            settings.sessions, self.id, self._known_keys, lambda line: workspace.notices.append(line)
-        )
+        self._log = self._new_log()
         self._summarizers = Summarizers(settings.compression, self._conversation, self._log, self.budget)
 
-    def run(self, text: str, *, cell: int = 0, ask: Ask | None = None) -> AsyncGenerator[Event, None]:
+    def run(
+        self, text: str, *, cell: int = 0, cell_id: str = "", ask: Ask | None = None
+    ) -> AsyncGenerator[Event, None]:
         """Answer one prompt: its events, the last of which is TurnFinished.
 
+        `cell` is the number of the cell, `cell_id` what its front end calls it whenever it runs.
         `ask` asks the person what policies want them asked; it is called when all events until then were taken, and
         none comes before its answer. None: the answer is no.
 
         Leaving early (the iterating task is cancelled, or the generator is closed) stops the turn at
         once: the model's connection is closed, the running tool is killed, the conversation stays sendable.
         """
-        return self.perform(lambda emit: self._answer(text, cell, emit), text=text, cell=cell, ask=ask)
+        return self.perform(
+            lambda emit: self._answer(text, cell, emit, cell_id), text=text, cell=cell, cell_id=cell_id, ask=ask
+        )
 
     async def perform(
-        self, work: Work, *, text: str = "", cell: int = 0, ask: Ask | None = None
+        self, work: Work, *, text: str = "", cell: int = 0, cell_id: str = "", ask: Ask | None = None
     ) -> AsyncGenerator[Event, None]:
         """What `run` does, with other work than asking the model; a MicroAgiError of it is the turn's error."""
         events: asyncio.Queue[Event | Standing | None] = asyncio.Queue()
 
         def emit(event: Event) -> None:
             event = self.budget.count(event)
-            self._log.event(event)
+            log.event(event)
             events.put_nowait(event)
 
         async with self._busy:
-            self._log.prompt(cell, text)
+            self._cells += 1
+            log = self._log  # of this cell, also when it resumes another session
+            log.prompt(cell, text, cell_id)
+            if self._cells == 1 and self.notebook.offer:
+                emit(Notice(self.notebook.offer))
             pass_on = events.put_nowait if ask is not None else None
-            self._approver = Approvals(pass_on, self._always, emit, self.budget.clock_stopped)
+            self.approver = Approvals(pass_on, self.approved, emit, self.budget.clock_stopped)
             turn = asyncio.create_task(self._turn(work, cell, emit))
             turn.add_done_callback(lambda _: events.put_nowait(None))
             try:
@@ -107,15 +149,98 @@ class Session:
                     if not isinstance(event, Standing):
                         yield event
                     elif ask is not None:
-                        await event.settle(ask, self._always)
+                        await event.settle(ask, self.approved)
             finally:
                 turn.cancel()
                 await asyncio.wait([turn])
                 if turn.cancelled() or turn.exception() is not None:
-                    self._log.stopped()
+                    log.stopped()
                 else:
-                    self._log.event(turn.result())
+                    log.event(turn.result())
+                self._log.state(self._state)
+                if log is not self._log:
+                    await asyncio.to_thread(log.close)
         yield turn.result()  # a bug of ours is raised here, with its traceback
+
+    def configure(self, settings: Settings) -> None:
+        """Use other settings from the next cell on, but for those that are read once (settings.AT_START)."""
+        self.settings = settings
+        self.budget.bounds = settings.limits
+        self._summarizers.settings = settings.compression
+        self._sync.settings = settings.sync
+        self.workspace.configure(settings)
+
+    def mention(self, text: str) -> None:
+        """The person says something that the next prompt is to go on from; no model is asked now."""
+        self._conversation.say(text)
+
+    def reset(self) -> int:
+        """Forget the conversation and what was loaded; how many messages that were.
+
+        What was approved or configured stays, and so does what the session took of its budget.
+        """
+        said = len(self._conversation.messages)
+        self._conversation.replace_beginning(said, ())
+        self._agent = None
+        self._log.reset()
+        self._asked = 0
+        self.notebook.note(self.id, 0)
+        return said
+
+    def go_on_from(self, session: str, state: SessionState, agent: AgentContext) -> None:
+        """Be a new session, with a log of its own, that goes on where `session` stood; `agent` has what it loaded."""
+        if session not in self._counted:  # nor is it counted twice that one goes back to
+            self.budget.add(state.spent)
+        self._counted |= {session, self.id}
+        self.id, self.resumed = _new_id(), session
+        self._log = self._summarizers.log = self._new_log()
+        self._conversation.replace_beginning(len(self._conversation.messages), state.messages)
+        self._agent, self._asked = agent, state.cells
+        self.notebook.note(self.id, self._asked)
+
+    @property
+    def _state(self) -> SessionState:
+        loaded = self._agent.loaded if self._agent is not None else ()
+        pinned, spent = self.workspace.pin.commit, self.budget.by_model
+        return SessionState(self._conversation.messages, self._asked, loaded, pinned, self._seen, spent)
+
+    def _new_log(self) -> SessionLog:
+        about = {"notebook": self.notebook.path, "resumed": self.resumed}
+        return SessionLog(
+            self.settings.sessions,
+            self.id,
+            lambda: known_keys(self.workspace.registry),
+            lambda line: self.workspace.notices.append(line),
+            {name: text for name, text in about.items() if text},
+        )
+
+    async def about(self) -> About:
+        """What there is to tell of this session now."""
+        version = await asyncio.to_thread(self.workspace.registry.version, "main")
+        choice = (await self.known_models()).choice
+        if isinstance(choice, ModelError):
+            model = str(choice)
+        else:  # another one may have taken over
+            model = self._model.name if self._model is not None and choice == self._choice else choice.spec.name
+        return About(
+            self.id,
+            self._log.path,
+            self._asked,
+            len(self._conversation.messages),
+            self._agent.loaded if self._agent is not None else (),
+            model,
+            self.workspace.registry.path,
+            version.commit,
+            version.number,
+        )
+
+    async def agent(self) -> AgentContext:
+        """The agent, with its instructions as they stand now and what it has loaded."""
+        return self._agent_with(await asyncio.to_thread(self._read_spec))
+
+    async def known_models(self, settings: Settings | None = None) -> Models:
+        """The models that there are, and which runs at the next prompt, with `settings` in place of the session's."""
+        return await asyncio.to_thread(lambda: self._models(self._read_spec(), settings or self.settings))
 
     async def close(self) -> None:
         """End what the session started; harmless when repeated."""
@@ -126,6 +251,7 @@ class Session:
         await self._summarizers.close()
         await self._sync.close()
         await asyncio.to_thread(self._log.close)
+        await asyncio.to_thread(self.notebook.close)
         await self.workspace.close()
 
     def preload(self) -> None:
@@ -145,26 +271,31 @@ class Session:
         self.budget.begin_turn()
         try:
             self._sync.start()
-            before = await asyncio.to_thread(self.workspace.registry.head)
+            before = await asyncio.to_thread(self.workspace.pin.head)
             for line in self.workspace.take_notices():
                 emit(Notice(line))
-            end = await work(emit)
-            after = await asyncio.to_thread(self.workspace.registry.head)
-        except MicroAgiError as error:
-            return TurnFinished("error", str(error), type(error).__name__, spent=self.budget.turn)
+            try:
+                end = await work(emit)
+            except MicroAgiError as error:
+                end = _failed(error)
+            after = self._seen = await asyncio.to_thread(self.workspace.pin.head)
+        except MicroAgiError as error:  # the registry cannot be read
+            return replace(_failed(error), spent=self.budget.turn)
         finally:
             self._sync.turn_ended()
             self.workspace.uses.save()
         return replace(end, registry=Revision(after, before, self.id, cell), spent=self.budget.turn)
 
-    async def _answer(self, text: str, cell: int, emit: Emit) -> TurnFinished:
+    async def _answer(self, text: str, cell: int, emit: Emit, cell_id: str = "") -> TurnFinished:
         agent, model = await self._ready(emit)
         origin = Provenance(model.name, text, self.id, cell, lambda: self.budget.since_commit)
-        context = CallContext(emit=emit, approver=self._approver, provenance=origin)
+        context = CallContext(emit=emit, approver=self.approver, provenance=origin)
+        said = await with_files(text, self.folder, model.spec, context)
+        before = await self._begins(text, cell_id, emit)
         recorder, talk = Recorder(model, self._log), self._conversation
         compaction = (
             await self._summarizers.compaction_of_turn(model, self._specs, context)
-            if self._settings.compression.enabled
+            if self.settings.compression.enabled
             else None
         )
 
@@ -172,7 +303,23 @@ class Session:
             return TurnLimits(model.spec.window, model.spec.output_tokens)
 
         turn = Turn(recorder, agent, talk, self.workspace, limits, self.budget, context, compaction)
-        return await turn.run(text)
+        end = await turn.run(said)
+        if end.status == "ok" and not self.workspace.pin.commit:  # else what is remembered is how it ran before
+            after = await asyncio.to_thread(self.workspace.pin.head)
+            self.notebook.note(self.id, self._asked, cell_id=cell_id, prompt=text, ran=Ran(before, after))
+        return end
+
+    async def _begins(self, text: str, cell_id: str, emit: Emit) -> str:
+        """Remember that a cell is asked, and say so when it saw another revision before; the one that it sees now."""
+        house, ran = self.workspace, self.notebook.ran(cell_id, text)
+        now = await asyncio.to_thread(house.pin.head)
+        if house.pin.commit:
+            ran = None  # its person chose what it sees
+        if ran and (line := await asyncio.to_thread(rerun_line, house.registry, ran.before, ran.after, now)):
+            emit(Notice(line))
+        self._asked += 1
+        self.notebook.note(self.id, self._asked)
+        return now
 
     async def compact(self, context: CallContext) -> Compressed:
         """Compress the conversation now, however long it is and whatever the setting says.
@@ -196,17 +343,12 @@ class Session:
 
     async def _ready(self, emit: Emit) -> tuple[AgentContext, FallbackModel]:
         """The agent and its model, as the registry and the settings have them now."""
-        agent = self._agent_with(await asyncio.to_thread(self._read_spec))
+        agent = await self.agent()
         return agent, await self._open_model(await asyncio.to_thread(self._choose, agent.spec), emit)
 
     def _read_spec(self) -> AgentSpec:
         """The agent's instructions as they stand now."""
-        spec = read_agent(self.workspace.registry.snapshot())
-        if spec is None:
-            raise MicroAgiError(
-                f"the registry has no agent {AGENT_ENTRY}: bring it back with git, or start a new registry"
-            )
-        return spec
+        return need_agent(self.workspace.pin.current())
 
     def _agent_with(self, spec: AgentSpec) -> AgentContext:
         """The agent with what it has loaded, and `spec` as its instructions."""
@@ -216,27 +358,16 @@ class Session:
         return self._agent
 
     def _choose(self, agent: AgentSpec) -> models.Choice:
-        specs = with_trust(self._read_models(), self.workspace.registry.path, self._settings.home)
-        specs += named_logs((self._settings.model, agent.model), self._settings.sessions)
-        self._specs = specs
-        self._prices = {spec.name: spec.pricing for spec in specs}
+        found = self._models(agent, self.settings)
+        self._specs = found.specs
+        self._prices = {spec.name: spec.pricing for spec in found.specs}
+        if isinstance(found.choice, ModelError):
+            raise found.choice
+        return found.choice
+
+    def _models(self, agent: AgentSpec, settings: Settings) -> Models:
         begun = self._choice is not None and not self._choice.fallback
-        return models.choose(specs, self._settings.model or None, agent.model, secret, begun=begun)
-
-    def _read_models(self) -> tuple[ModelSpec, ...]:
-        return read_specs(self.workspace.registry.snapshot().find({"meta.type": MODEL_TYPE}))[0]
-
-    def _known_keys(self) -> Iterator[str]:
-        """What must not get into the log: whatever stands in the variables that models take their keys from."""
-        names = {OPENAI_KEY}
-        with suppress(MicroAgiError):  # the turn says what is wrong
-            names |= {
-                provider.api_key_env
-                for spec in self._read_models()
-                for provider in spec.providers
-                if provider.api_key_env
-            }
-        return ((secret(name) or "").strip() for name in names)
+        return read_models(self.workspace.registry, settings, agent.model, begun=begun)
 
     async def _open_model(self, choice: models.Choice, emit: Emit) -> FallbackModel:
         """The model of `choice`, kept open from turn to turn while it stays the same."""
@@ -249,19 +380,14 @@ class Session:
         return self._model
 
 
-def read_agent(snapshot: Snapshot) -> AgentSpec | None:
-    """The agent of this registry, None when it has none. Raises EntryError when it, or a trait of it, is unusable."""
-
-    def find_trait(name: str) -> Entry | None:
-        if ":" in name:
-            return snapshot.get(EntryId.parse(name))
-        named = snapshot.find({".kind": TRAIT_KIND, "meta.type": TRAIT_TYPE, "meta.name": name})
-        return next((trait for trait in named if trait.id.namespace != GENERATED_NAMESPACE), None)
-
-    entry = snapshot.get(AGENT_ENTRY)
-    return None if entry is None else AgentSpec.from_entry(entry, find_trait)
+def _failed(error: MicroAgiError) -> TurnFinished:
+    return TurnFinished("error", str(error), type(error).__name__)
 
 
-def open_session(settings: Settings) -> Session:
-    """A new conversation on the registry of the settings. Raises MicroAgiError with one line."""
-    return Session(Workspace(settings), settings)
+def _new_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def open_session(settings: Settings, notebook: str = "") -> Session:
+    """A new conversation on the registry of the settings, in the notebook at that path. Raises MicroAgiError."""
+    return Session(Workspace(settings), settings, Notebook(settings.sessions, notebook))

@@ -18,8 +18,10 @@ from micro_agi_kernel.events import (
     Asked,
     EntryPublished,
     Event,
+    FileRead,
     Notice,
     ReasoningDelta,
+    RegistryShown,
     Revision,
     Spent,
     TextDelta,
@@ -47,6 +49,7 @@ from micro_agi_kernel.log_fields import (
 )
 from micro_agi_kernel.messages import ToolCall, Usage
 from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS
+from micro_agi_kernel.panels import Excerpt, PanelTool, ToolCommit
 from micro_agi_kernel.questions import Answer
 from micro_agi_kernel.session_log import FORMAT, SUFFIX
 from micro_agi_kernel.values import Value, decode_base64, shorten
@@ -101,6 +104,8 @@ class Turn:
     events: list[Event] = field(default_factory=list)
     status: str = "cut"
     """"ok", "error", "interrupted"; "cut" when the log ends within the turn."""
+    resets: bool = False
+    """The conversation up to here was forgotten."""
 
     @property
     def failure(self) -> Failure | None:
@@ -111,19 +116,30 @@ class Turn:
         return Failure("Cut", "the log ends here") if cut else Failure("Interrupted", "the cell was stopped")
 
 
-def find_log(folder: Path, named: str) -> Path:
-    """The log of the session with the id `named` in `folder`, or the file at the path `named`.
+def log_of(folder: Path, session: str) -> Path | None:
+    """The log of the session with this id in `folder`, if there is one."""
+    path = folder / f"{session}{SUFFIX}"
+    return path if _ID.fullmatch(session) and path.is_file() else None
 
-    Raises Refused when there is none.
+
+def find_log(folder: Path, named: str) -> Path:
+    """The log of the session in `folder` whose id is `named`, or the file at the path `named`, or the one log whose id
+    begins so.
+
+    Raises Refused when there is none, or more than one.
     """
-    path = folder / f"{named}{SUFFIX}"
-    if not _ID.fullmatch(named) or not path.is_file():
-        path = Path(named)
+    if (log := log_of(folder, named)) is not None:
+        return log
     try:
-        if path.is_file():
+        if (path := Path(named)).is_file():
             return path
     except (OSError, ValueError):  # a name that no file can have
         pass
+    begun = [*folder.glob(f"{named}*{SUFFIX}")] if _ID.fullmatch(named) else []
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        raise Refused(ErrorKind.INVALID, f"{len(begun)} session logs begin with {named}: write more of the id")
     line = f"there is no session log {shorten(named)!r}: `micro-agi sessions list` shows those that there are"
     raise Refused(ErrorKind.NOT_FOUND, line)
 
@@ -171,6 +187,9 @@ class _Reading:
         elif kind == "Answer":
             if turn.steps:
                 _answer(turn.steps[-1], line)
+        elif kind == "Reset":
+            turn.resets = True
+            self._said.clear()
         else:
             if kind == "TurnFinished":
                 turn.status = one_of(line, "status", "ok", "error", "interrupted")
@@ -229,12 +248,16 @@ def _event(kind: str, line: Line) -> Event | None:
             return ToolLoaded(id, text_of(line, "alias")) if id else None
         case "EntryPublished":
             operations = tuple(_operations(line))
-            return EntryPublished(commit_of(line, "commit"), text_of(line, "subject"), operations)
+            said = (text_of(line, "policy"), count_of(line, "tests"), text_of(line, "diff"))
+            return EntryPublished(commit_of(line, "commit"), text_of(line, "subject"), operations, *said)
+        case "RegistryShown":
+            return RegistryShown(text_of(line, "query"), count_of(line, "total"), tuple(_tools(line)))
         case "Asked":
-            policies = line.get("policies")
-            named = tuple(map(str, policies)) if isinstance(policies, list) else ()
             answer = cast(Answer, one_of(line, "answer", "yes", "always", "nobody", "no"))
-            return Asked(text_of(line, "question"), named, answer)
+            return Asked(text_of(line, "question"), _texts(line, "policies"), answer)
+        case "FileRead":
+            size, digest = count_of(line, "size"), text_of(line, "sha256")
+            return FileRead(text_of(line, "name"), size, digest, text_of(line, "said"))
         case "Notice":
             return Notice(text_of(line, "text"))
         case "UsageReport":
@@ -269,6 +292,49 @@ def _operations(line: Line) -> Iterator[Operation]:
         action = item.get("action")
         if (id := id_of(item)) is not None and action in ("create", "update", "delete"):
             yield Operation(action, id)
+
+
+def _tools(line: Line) -> Iterator[PanelTool]:
+    for item in objects_of(line, "tools"):
+        if (id := id_of(item)) is None:
+            continue
+        yield PanelTool(
+            id,
+            text_of(item, "title"),
+            text_of(item, "description"),
+            _texts(item, "modules"),
+            _texts(item, "imports"),
+            _texts(item, "calls"),
+            count_of(item, "used"),
+            count_of(item, "failed"),
+            _excerpt(item, "source"),
+            tuple(map(_commit, objects_of(item, "commits"))),
+            item.get("has_older") is True,
+        )
+
+
+def _commit(line: Line) -> ToolCommit:
+    return ToolCommit(
+        count_of(line, "number"),
+        commit_of(line, "commit"),
+        text_of(line, "time"),
+        text_of(line, "action"),
+        text_of(line, "actor"),
+        text_of(line, "subject"),
+        text_of(line, "tests"),
+        _excerpt(line, "diff"),
+    )
+
+
+def _excerpt(line: Line, name: str) -> Excerpt:
+    said = object_of(line, name)
+    return Excerpt(text_of(said, "text"), count_of(said, "missing"))
+
+
+def _texts(line: Line, name: str) -> tuple[str, ...]:
+    """The texts of a field that is a list."""
+    listed = line.get(name)
+    return tuple(text for text in listed if isinstance(text, str)) if isinstance(listed, list) else ()
 
 
 def _revision(line: Line) -> Revision | None:

@@ -1,9 +1,11 @@
 """The log of a session: a JSON Lines file of all that was asked, answered, run and shown in it.
 
     {"kind": "Session", "format": 1, "version": ..., "session": "20260102T...", "time": "2026-..."}
-    {"kind": "Prompt", "cell": 1, "text": "what time is it?"}
+    {"kind": "Prompt", "cell": 1, "text": "what time is it?", "cell_id": ...}
     {"kind": "Request", "model", "step", "kept", "tools", "messages"}    the messages behind the first `kept` are new
     {"kind": "Answer", "model", "step", "text", "reasoning", "calls", "finish", "usage", "seconds", "error"}
+    {"kind": "Reset"}                                                    the conversation was forgotten
+    {"kind": "State", "kept", "messages", "cells", "loaded", ...}        where the session stands after a cell
     {"kind": "Missing", "lines": 3}                                      the disk was too slow for that many
 
 and every event of a turn under its class's name, with its fields. Each line has a `time`. What stands in a key never
@@ -18,12 +20,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias, cast
 
 from micro_agi_kernel import __version__
-from micro_agi_kernel.events import Event, ReasoningDelta, TextDelta, ToolFinished, ToolOutput
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.events import Event, ReasoningDelta, Spent, TextDelta, ToolFinished, ToolOutput
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.log_lines import Keys, line_of, weight
 from micro_agi_kernel.messages import (
@@ -59,17 +63,39 @@ _Work: TypeAlias = "tuple[int, str, datetime, tuple[object, ...]] | None"
 """A line: about its bytes, its kind, its time and what it says; or None: learn the keys."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """Where a session stands between two cells: all that another one needs to go on from there."""
+
+    messages: tuple[Message, ...] = ()
+    """The conversation, without the agent's own instructions."""
+    cells: int = 0
+    """Prompts of the conversation."""
+    loaded: tuple[EntryId, ...] = ()
+    pinned: str = ""
+    """The commit that the notebook is pinned to."""
+    registry: str = ""
+    """The commit that the last cell saw in the end."""
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    """What it took of each model, by its name."""
+
+
 class SessionLog:
     """Writes the log of one session, in a thread of its own: no cell waits for the disk, and none fails with it."""
 
     def __init__(
-        self, folder: Path, session: str, keys: Callable[[], Iterable[str]], notify: Callable[[str], None]
+        self,
+        folder: Path,
+        session: str,
+        keys: Callable[[], Iterable[str]],
+        notify: Callable[[str], None],
+        about: Mapping[str, str] | None = None,
     ) -> None:
-        """The file comes with the first prompt. `keys` gives the keys that must not get in; it is asked in the
-        thread, at each prompt. `notify` is told in one line, once, when the log cannot be written, and when it is not
-        whole."""
+        """The file comes with the first prompt; `about` stands in its first line. `keys` gives the keys that must not
+        get in; it is asked in the thread, at each prompt. `notify` is told in one line, once, when the log cannot be
+        written, and when it is not whole."""
         self.path = folder / f"{session}{SUFFIX}"
-        self._session = session
+        self._header = {"format": FORMAT, "version": __version__, "session": session, **(about or {})}
         self._keys = keys
         self._notify = notify
         self._writer = ThreadPoolExecutor(1, "session-log")  # what is pending is still written when the process ends
@@ -92,14 +118,15 @@ class SessionLog:
         self._gathered = 0
         self._printed: dict[str, int] = {}
         self._sent: tuple[Message, ...] = ()
+        self._state = SessionState()
         self._step = 0
 
-    def prompt(self, cell: int, text: str) -> None:
-        """A turn begins."""
+    def prompt(self, cell: int, text: str, cell_id: str = "") -> None:
+        """A turn begins. `cell_id` is what its front end calls the cell."""
         self._step = 0
         self._submit(None)
         self._hurry.set()  # the keys as they are now
-        self._put("Prompt", cell=cell, text=text)
+        self._put("Prompt", cell=cell, text=text, **({"cell_id": cell_id} if cell_id else {}))
 
     def event(self, event: Event) -> None:
         """What the turn told its front end. Pieces of text that follow one another become one line."""
@@ -118,22 +145,31 @@ class SessionLog:
         self._printed.clear()
         self._put("TurnFinished", status="interrupted")
 
-    def request(self, model: str, request: ModelRequest) -> None:
-        """A model is asked."""
+    def reset(self) -> None:
+        """The conversation is forgotten: the next request keeps nothing."""
+        self._sent = ()
+        self._put("Reset")
+
+    def request(self, model: str, request: ModelRequest, *, summarizes: bool = False) -> None:
+        """A model is asked, by the conversation or to summarize it."""
         self._step += 1
-        kept = 0
-        for old, new in zip(self._sent, request.messages, strict=False):
-            if old is not new and old != new:
-                break
-            kept += 1
+        kept, new = _since(self._sent, request.messages)
         self._sent = request.messages
         tools = [tool.name for tool in request.tools]
-        new_messages = [_message(message) for message in request.messages[kept:]]
-        self._put("Request", model=model, step=self._step, kept=kept, tools=tools, messages=new_messages)
+        more = {"summarizes": True} if summarizes else {}
+        self._put("Request", model=model, step=self._step, kept=kept, tools=tools, messages=new, **more)
 
     def answer(self, answer: Mapping[str, object], error: str, seconds: float) -> None:
         """The fields of what it answered; `error` is why the answer is not whole."""
         self._put("Answer", answer, step=self._step, error=error, seconds=round(seconds, 3))
+
+    def state(self, state: SessionState) -> None:
+        """Where the session stands now; nothing is written when it stands where it stood."""
+        if state != self._state:
+            self._state = state
+            kept, new = _since(self._sent[1:], state.messages)
+            fields = {"cells": state.cells, "loaded": state.loaded, "pinned": state.pinned, "registry": state.registry}
+            self._put("State", kept=kept, messages=new, **fields, spent=state.spent)
 
     def close(self) -> None:
         """Write what is pending. Blocks; harmless when repeated."""
@@ -184,7 +220,7 @@ class SessionLog:
 
     def _leave_out(self) -> None:
         self._missing += 1
-        self._sent = ()  # what the next request keeps of it would not be in the log
+        self._sent, self._state = (), SessionState()  # what is kept of these would not be in the log
         if not self._told:
             self._told = True
             self._notify(f"the disk is too slow for the log of this session, some lines are left out ({self.path})")
@@ -258,8 +294,7 @@ class SessionLog:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with open(self.path, "ab", opener=_private) as file:
             if file.tell() == 0:
-                header = {"format": FORMAT, "version": __version__, "session": self._session}
-                file.write(line_of("Session", datetime.now(UTC), (header,), self._hidden))
+                file.write(line_of("Session", datetime.now(UTC), (self._header,), self._hidden))
             file.writelines(lines)
 
 
@@ -271,12 +306,27 @@ def _piece(call_id: str, text: str) -> tuple[Mapping[str, str]]:
     return (({"call_id": call_id} if call_id else {}) | {"text": text},)
 
 
+def _since(old: tuple[Message, ...], now: tuple[Message, ...]) -> tuple[int, list[Mapping[str, object]]]:
+    """How many messages at the beginning of `now` are those of `old`, and all others."""
+    kept = 0
+    for one, other in zip(old, now, strict=False):
+        if one is not other and one != other:
+            break
+        kept += 1
+    return kept, [_message(message) for message in now[kept:]]
+
+
 def _message(message: Message) -> Mapping[str, object]:
     match message:
         case SystemMessage(text):
             return {"role": "system", "text": text}
-        case UserMessage(text):
-            return {"role": "user", "text": text}
+        case UserMessage(text, attached, images):
+            shown = [
+                {"name": image.name, "mime": image.mime, "size": len(image.data), "sha256": image.sha256}
+                for image in images
+            ]
+            files = {"attached": attached, "images": shown} if attached else {}
+            return {"role": "user", "text": text, **files}
         case AssistantMessage(text, calls, interrupted):
             return {"role": "assistant", "text": text, "calls": calls, "interrupted": interrupted}
         case ToolResult(call_id, name, content, ok):

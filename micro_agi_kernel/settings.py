@@ -76,6 +76,8 @@ class RenderSettings:
     """How a cell's output is sent; "auto" tells the front ends apart by their request."""
     footer: bool = True
     """Whether a line below the answer says what the turn took: steps, tokens, money, time."""
+    color: bool = True
+    """Whether a terminal gets colours, and lines that are written anew; False where NO_COLOR is set, unless this is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,9 @@ _PLACES = ("MICRO_AGI_HOME", "MICRO_AGI_CONFIG")
 _OF_TESTS = ("MICRO_AGI_FULL", "MICRO_AGI_REFERENCE_DOCS", "MICRO_AGI_LUA_TESTS")
 """Variables that are no settings. Any other that begins like ours is a mistake, maybe in the name of a limit."""
 
+AT_START = frozenset({"registry", "profile", "sandbox.require", "signing.key", "sync.pull_at_start"})
+"""What is read once, when a session begins. All others may change from one cell to the next."""
+
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 _OF_A_COMMAND = (
@@ -189,7 +194,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **arguments: obj
     given: list[tuple[str, object, str]] = []
     for name, value in _flatten(_read_config(settings.config, environment)):
         given.append((name, value, f"config file, {name if name.isprintable() else repr(name)}"))
-    variables = {f"MICRO_AGI_{name.upper().replace('.', '_')}": name for name in _names(Settings)}
+    variables = {f"MICRO_AGI_{name.upper().replace('.', '_')}": name for name in setting_names()}
     for variable in sorted(environment):
         if variable in variables and environment[variable]:
             given.append((variables[variable], environment[variable], f"environment, {variable}"))
@@ -197,9 +202,11 @@ def load_settings(environment: Mapping[str, str] | None = None, **arguments: obj
             _check_unknown(variable, (*variables, *_PLACES))
     given += [(name, value, f"argument {name}") for name, value in arguments.items() if value is not None]
     for name, value, source in given:
-        settings = _with(settings, name, value, source)
+        settings = with_setting(settings, name, value, source)
+    if environment.get("NO_COLOR") and "render.color" not in [name for name, *_ in given]:
+        settings = with_setting(settings, "render.color", False, "environment, NO_COLOR")
     if settings.profile == "guarded" and "sandbox.require" not in [name for name, *_ in given]:
-        settings = _with(settings, "sandbox.require", "full", "profile")
+        settings = with_setting(settings, "sandbox.require", "full", "profile")
     return settings
 
 
@@ -214,6 +221,15 @@ def _check_unknown(variable: str, known: Iterable[str]) -> None:
 def secret(name: str) -> str | None:
     """A key or an address from the environment, read at use and kept nowhere."""
     return os.environ.get(name) or None
+
+
+def notebook() -> str:
+    """The notebook whose kernel this process is, as the server of Jupyter that started it names it; "" if none did.
+
+    A console has a name without a suffix there, which the next one may have again.
+    """
+    path = os.environ.get("JPY_SESSION_NAME", "")
+    return path if Path(path).suffix else ""
 
 
 def git_environment() -> dict[str, str]:
@@ -304,6 +320,11 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, obje
     return pairs
 
 
+def setting_names() -> list[str]:
+    """All that can be set, `sandbox.timeout`."""
+    return _names(Settings)
+
+
 def _names(cls: type, prefix: str = "") -> list[str]:
     names = []
     hints = get_type_hints(cls)
@@ -316,15 +337,36 @@ def _names(cls: type, prefix: str = "") -> list[str]:
     return names
 
 
-def _with(settings: Settings, name: str, value: object, source: str) -> Settings:
-    known = _names(Settings)
-    if name not in known:
-        raise SettingsError(f"unknown setting {name!r} ({source}); there are: {', '.join(known)}")
-    section, _, key = name.rpartition(".")
-    owner: Any = getattr(settings, section) if section else settings
+def choices_of(name: str) -> tuple[str, ...]:
+    """The values that a setting may have, where these are few; empty for texts and numbers."""
+    _, key, owner = _place(Settings(), name, "")
+    hint = get_type_hints(type(owner))[key]
+    return ("true", "false") if hint is bool else get_args(hint)
+
+
+def with_setting(settings: Settings, name: str, value: object, source: str) -> Settings:
+    """`settings` with one changed. `source`, where the value stands, is in the line of a SettingsError."""
+    section, key, owner = _place(settings, name, source)
     changed: Any = replace(owner, **{key: _convert(value, get_type_hints(type(owner))[key], name, source)})
     result: Settings = replace(settings, **{section: changed}) if section else changed
     return result
+
+
+def setting_value(settings: Settings, name: str, source: str) -> object:
+    """The value of one setting. Raises SettingsError for a name that there is not."""
+    _, key, owner = _place(settings, name, source)
+    return getattr(owner, key)
+
+
+def _place(settings: Settings, name: str, source: str) -> tuple[str, str, Any]:
+    """Section and key of a setting, and what has it as a field."""
+    known = setting_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        advice = f"the nearest is {near[0]}" if near else f"there are: {', '.join(known)}"
+        raise SettingsError(f"unknown setting {shorten(name)!r} ({source}); {advice}")
+    section, _, key = name.rpartition(".")
+    return section, key, getattr(settings, section) if section else settings
 
 
 def _convert(value: object, hint: Any, name: str, source: str) -> object:

@@ -34,9 +34,9 @@ class Summarizers:
     def __init__(
         self, settings: CompressionSettings, conversation: Conversation, log: SessionLog, budget: Budget
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._budget = budget
-        self._log = log
+        self.log = log
         self._conversation = conversation
         self._counter: TokenCounter | None = None
         self._opened: tuple[ModelSpec, Model] | None = None
@@ -52,9 +52,9 @@ class Summarizers:
         compressors: list[Callable[[], Compressor]] = []
         if spec.providers[0].id not in _PLAYERS:
             wanted = self._wanted(spec, known)
-            if wanted is None and self._settings.model and not self._told:
+            if wanted is None and self.settings.model and not self._told:
                 self._told = True
-                line = unknown(known, self._settings.model)
+                line = unknown(known, self.settings.model)
                 context.emit(Notice(f"setting compression.model: {line}; {spec.name} summarizes"))
             if wanted is not None and wanted.name != spec.name and (other := await self._open(wanted)) is not None:
                 compressors.append(partial(self._compressor, wanted, other))
@@ -65,7 +65,7 @@ class Summarizers:
             compressors,
             context.emit,
             window=lambda: model.spec.window,
-            threshold=self._settings.threshold,
+            threshold=self.settings.threshold,
         )
 
     async def close(self) -> None:
@@ -78,8 +78,8 @@ class Summarizers:
 
         What was said goes to no other server than the one that it was said to, unless the person says so.
         """
-        if self._settings.model:
-            return find(known, self._settings.model)
+        if self.settings.model:
+            return find(known, self.settings.model)
         small = find(known, _SMALL)
         return small if small is not None and _server(small) == _server(spec) else None
 
@@ -95,10 +95,10 @@ class Summarizers:
 
     def _compressor(self, spec: ModelSpec, model: Model) -> Compressor:
         return Compressor(
-            Recorder(model, self._log),
+            Recorder(model, self.log, summarizes=True),
             spec.window,
             spec.output_tokens,
-            self._settings.target,
+            self.settings.target,
             self._budget.check,
             lambda: self._budget.steps_left,
         )

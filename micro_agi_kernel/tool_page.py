@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from micro_agi_kernel.entries import Entry, EntryId
-from micro_agi_kernel.markdown_text import code, fenced, table
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.markdown_text import code, fenced, prose, table
 from micro_agi_kernel.naming import named, nothing_named
-from micro_agi_kernel.registry import Registry, Version
+from micro_agi_kernel.registry import Registry, Snapshot, Version
 from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.registry.uses import UseCounter, Uses
 from micro_agi_kernel.tool_costs import NOT_KNOWN, making
@@ -22,17 +23,21 @@ MAX_TEXT = 400
 _HEADS = ("version", "commit", "time", "change", "by", "tests", "cost")
 
 
-def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
-    """The page, in Markdown, of the tool of that name or id. Blocks. Raises Refused for one that there is not."""
-    entry = _named(registry, name)
-    versions = list(registry.versions(MAX_ROWS + 1, id=entry.id))
+def tool_page(registry: Registry, uses: UseCounter, name: str, at: Snapshot | None = None) -> str:
+    """The page, in Markdown, of the tool of that name or id in the snapshot `at`, or now. Blocks.
+
+    Cost and use are those of now. Raises Refused for a tool that there is not.
+    """
+    snapshot = at or registry.snapshot()
+    entry = _named(registry, snapshot, name)
+    versions = list(registry.versions(MAX_ROWS + 1, id=entry.id, start=snapshot.commit))
     older = len(versions) > MAX_ROWS
     commits, cost = making(registry, entry.id)
     used = uses.of(entry.id)
     facts = [
         ("modules", _listed(entry.modules)),
-        ("imports", _listed(_texts(entry.data.get("imports")))),
-        ("calls", _listed(_texts(entry.data.get("calls")))),
+        ("imports", _listed(texts_in(entry.data.get("imports")))),
+        ("calls", _listed(texts_in(entry.data.get("calls")))),
         ("tests", _listed(_test_names(entry.data.get("tests")))),
         ("made", _origin(versions[-1]) if versions and not older else ""),
         ("cost to make", f"{_cost(cost)} in {commits} commit{'s' * (commits != 1)}" if commits else ""),
@@ -40,7 +45,7 @@ def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
     ]
     parts = [
         f"**{code(str(entry.id))}**",
-        code(shorten(entry.text("llm_description") or entry.text("comment"), MAX_TEXT)),
+        prose(shorten(entry.text("llm_description") or entry.text("comment"), MAX_TEXT)),
         _arguments(entry.meta.get("input_schema")),
         "\n".join(f"- {label}: {text}" for label, text in facts if text),
         table(_HEADS, [_row(entry.id, version) for version in versions[:MAX_ROWS]]),
@@ -50,12 +55,13 @@ def tool_page(registry: Registry, uses: UseCounter, name: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _named(registry: Registry, name: str) -> Entry:
-    snapshot = registry.snapshot()
-    id = named(registry, name, snapshot, tools=True)
+def _named(registry: Registry, snapshot: Snapshot, name: str) -> Entry:
+    id = named(registry, name, snapshot, tools=True, cell=True)
     entry = snapshot.get(id)
-    if entry is None or not entry.is_tool:
-        raise nothing_named(snapshot, name, id.name, tools=True)
+    if entry is None:
+        raise nothing_named(snapshot, name, id.name, tools=True, cell=True)
+    if not entry.is_tool:
+        raise Refused(ErrorKind.INVALID, f"{id} is no tool: %registry shows the tools")
     return entry
 
 
@@ -75,15 +81,15 @@ def _arguments(schema: Json) -> str:
 
 def _type(schema: Json) -> str:
     said = schema.get("type") if isinstance(schema, dict) else None
-    return ", ".join(code(each) for each in _texts([said] if isinstance(said, str) else said))
+    return ", ".join(code(each) for each in texts_in([said] if isinstance(said, str) else said))
 
 
 def _meaning(schema: Json) -> str:
     said = schema.get("description") if isinstance(schema, dict) else None
-    return code(shorten(said, MAX_TEXT)) if isinstance(said, str) else ""
+    return prose(shorten(said, MAX_TEXT)) if isinstance(said, str) else ""
 
 
-def _texts(value: Json) -> list[str]:
+def texts_in(value: Json) -> list[str]:
     """The texts in a list, or among the values of a mapping."""
     items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     return [item for item in items if isinstance(item, str)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import json
 import math
 import re
 from typing import TypeAlias, cast
@@ -17,6 +18,9 @@ Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | dict[str, V
 
 GO_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """What Go takes for white space (unicode.IsSpace); Python's has four control characters more."""
+
+INDENTED = 65_536
+"""Characters of JSON that are indented: depth times length adds up."""
 
 MAX_DEPTH = 128
 """Nesting that any value may have; the limit of the reference's JSON module."""
@@ -75,6 +79,40 @@ def as_json(value: Value, where: str) -> Json:
 def shorten(text: str, limit: int = 80) -> str:
     """`text` cut to `limit` characters, for error lines."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def head_and_tail(text: str, most: int) -> str:
+    """The first and the last of a text's characters, `most` together, and between them a line that says what lacks."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n... {len(text) - 2 * half:,} characters not shown ...\n{text[-half:]}"
+
+
+def readable_json(value: Value | Json) -> str:
+    """`value` as JSON, all of it: indented when it is small, on one line when it is not."""
+    text = json.dumps(value, ensure_ascii=False, default=_bytes)
+    return json.dumps(value, ensure_ascii=False, default=_bytes, indent=2) if len(text) <= INDENTED else text
+
+
+def shown_json(value: Value | Json, most: int) -> str:
+    """`value` as JSON of about `most` characters, at most INDENTED: head and tail, of what is larger the head alone.
+
+    No more than INDENTED characters are written for that: a megabyte takes long.
+    """
+    parts: list[str] = []
+    size = 0
+    for part in json.JSONEncoder(ensure_ascii=False, default=_bytes).iterencode(value):
+        parts.append(part)
+        size += len(part)
+        if size > INDENTED:
+            return f"{''.join(parts)[:most]}\n... the rest is not shown ..."
+    return head_and_tail(json.dumps(value, ensure_ascii=False, default=_bytes, indent=2), most)
+
+
+def _bytes(value: object) -> str:
+    assert isinstance(value, bytes)
+    return f"<{len(value):,} bytes>"
 
 
 def short_commit(commit: str) -> str:

@@ -14,7 +14,7 @@ from micro_agi_kernel import __version__, lua_modules
 from micro_agi_kernel.call_record import CallRecord
 from micro_agi_kernel.checks import Checks
 from micro_agi_kernel.entries import AGENT, Entry, EntryId
-from micro_agi_kernel.errors import CallError, MicroAgiError, Refused
+from micro_agi_kernel.errors import CallError, EntryError, MicroAgiError, Refused
 from micro_agi_kernel.events import Event, Notice
 from micro_agi_kernel.functions import Functions
 from micro_agi_kernel.host.ctx import CtxService
@@ -26,6 +26,7 @@ from micro_agi_kernel.host.security import SecurityService
 from micro_agi_kernel.host.service import Host, Service
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
 from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.pinning import Pin
 from micro_agi_kernel.profiles import policies_of
 from micro_agi_kernel.programs import Programs
 from micro_agi_kernel.publishing import Publishing
@@ -55,36 +56,45 @@ class Workspace:
         self.notices: list[str] = []
         """Lines for the person about what happened to the registry by itself; whoever shows one takes it out."""
         self.registry = registry or open_registry(settings, self.notices.append)
+        self.pin = Pin(self.registry)
         self.recorded = Permissions(self.registry)
         """What the registry itself says: its history is judged by that."""
         self.permissions = Permissions(self.registry, policies_of(settings.profile))
         self.sandbox = open_sandbox(settings)
         modules = module_names()
         limits, most = settings.sandbox.limits(), settings.sandbox.most()
-        programs = Programs(self.permissions, modules, limits, most)
+        self._programs = programs = Programs(self.permissions, modules, limits, most)
         testing = ToolTesting(self.permissions, programs, self.sandbox)
         self.checks = Checks(self.permissions, self.sandbox, modules, testing)
         required = settings.tools.tests_required
         self.publishing = Publishing(self.registry, self.permissions, self.checks, self.person, tests_required=required)
         record = CallRecord(self.registry)
         self.uses = record.uses
-        self.docs = DocsService(self.registry, settings.docs.remote)
+        self.docs = DocsService(self.pin, settings.docs.remote)
         services: list[Service] = [
             CtxService(),
             self.docs,
             HttpService(self._asks_request),
-            RegistryService(self.registry, self.permissions, self.publishing, self.uses),
+            RegistryService(self.registry, self.pin, self.permissions, self.publishing, self.uses),
             SecurityService(self.registry, self.permissions),
             FuncsService(self),
         ]
         self._functions = Functions(
             self.registry,
+            self.pin,
             programs,
             self.sandbox,
             Host(services),
             record,
             most,
         )
+
+    def configure(self, settings: Settings) -> None:
+        """Use other settings from the next call on, but for those that are read once (settings.AT_START)."""
+        limits, most = settings.sandbox.limits(), settings.sandbox.most()
+        self._programs.limits, self._programs.most, self._functions.most = limits, most, most
+        self.publishing.tests_required = settings.tools.tests_required
+        self.docs.remote = settings.docs.remote
 
     def _asks_request(self, tool: Entry, action: str, resource: str, method: str) -> Question | None:
         """What the person must be asked before a request. Raises Refused when the policies forbid it."""
@@ -112,14 +122,18 @@ class Workspace:
 
 
 class RegistryTools:
-    """The ToolCatalog of an agent: the registry at its newest commit, or at `snapshot`."""
+    """The ToolCatalog of an agent: the registry as its notebook sees it, or at `snapshot`."""
 
     def __init__(self, workspace: Workspace, snapshot: Snapshot | None = None) -> None:
         self._workspace = workspace
         self._snapshot = snapshot
 
+    @property
+    def pinned_at(self) -> str:
+        return f"v{self._at().number}" if self._workspace.pin.commit else ""
+
     def pinned(self) -> RegistryTools:
-        return RegistryTools(self._workspace, self._workspace.registry.snapshot())
+        return RegistryTools(self._workspace, self._workspace.pin.current())
 
     def get(self, id: EntryId) -> Entry | None:
         return self._at().get(id)
@@ -128,13 +142,14 @@ class RegistryTools:
         return tuple(entry for entry in self._at().entries(namespace) if entry.is_tool)
 
     def _at(self) -> Snapshot:
-        return self._snapshot or self._workspace.registry.snapshot()
+        return self._snapshot or self._workspace.pin.current()
 
     def asks_load(self, entry: Entry) -> Question | CallError | None:
         subject = ("tool.load", str(entry.id))
         try:
+            entry = self._workspace.pin.as_granted(entry)
             decision = self._workspace.permissions.decide_for_tool(entry, *subject)
-        except Refused as refusal:
+        except (Refused, EntryError) as refusal:
             return refusal.as_error()
         if decision.effect != "ask":
             return None

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-LONG = ("tests/test_examples.py", "tests/test_packaging.py", "tests/test_console.py", "tests/house/test_corpus.py")
+LONG = (
+    *("tests/test_examples.py", "tests/test_packaging.py", "tests/test_console.py", "tests/house/test_corpus.py"),
+    *("tests/frontends/test_jupyterhub.py", "tests/frontends/test_notebook7.py"),
+)
 """Files that take long: they begin first, so that of several processes none waits for another at the end."""
 
 
@@ -29,7 +32,7 @@ SHARES = {
     "test_a_damaged_file_is_made_anew": 4,
     "test_they_end_as_one": 2,
     "test_what_costs_too_much_is_a_named_limit": 2,
-    "test_the_first_call_in_a_child_succeeds": 2,
+    "test_the_first_call_in_a_child_succeeds": 3,
     "test_references_without_an_end_are_one_line_and_nothing_else": 5,
     "test_texts_that_repeat_themselves": 5,
     "test_what_a_power_cut_emptied": 3,
@@ -53,9 +56,17 @@ SHARES = {
     "test_time": 3,
     "test_files_of_the_repository": 3,
     "test_a_sidecar_that_is_broken_or_lies": 3,
+    "test_refusals": 2,
+    "test_the_nearest_is_named": 3,
+    "test_the_commands_of_the_audit": 0,
+    "test_the_commands_of_a_tool_by_hand": 0,
+    "test_answers_render_and_hostile_ones_stay_text": 0,
+    "test_without_git_the_log_is_the_same": 0,
+    "test_what_is_broken_is_a_line_and_the_rest_is_examined": 0,
     "test_it_ends_cleanly": 2,
     "test_hostile_sources_end_and_never_raise": 3,
     "test_the_quickstart_runs_and_looks_right": 0,
+    "test_a_page_shows_what_happens": 5,
 }
 """Tests with many cases of one kind: how many stand for one in the quick suite; 0: all are for `make test-full`."""
 
@@ -84,7 +95,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith(("MICRO_AGI_", "OPENAI_", "GIT_")) and name != "MICRO_AGI_FULL":
+            if name.startswith(("MICRO_AGI_", "OPENAI_", "GIT_", "JPY_")) and name != "MICRO_AGI_FULL":
                 patch.delenv(name)
         patch.setenv("HOME", str(home))
         patch.setenv("MICRO_AGI_HOME", str(home / "micro-agi"))

@@ -234,7 +234,10 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
         wbufsize = -1
 
         def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            content = self.rfile.read(length)
+            if len(content) < length:  # the client was stopped in the middle of its request
+                return self.drop()
             if self.path != "/v1/chat/completions":
                 return self.whole(failure(404, f"no such path: {self.path}"))
             request = self.recorded("POST", json.loads(content))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,8 @@ def check_sendable(body: Mapping[str, Any]) -> None:
             open_calls.remove(message["tool_call_id"])
             continue
         assert not open_calls, f"calls without a result before {message}"
+        if isinstance(message["content"], list):
+            check_parts(message)
         if message["role"] == "assistant":
             calls = message.get("tool_calls", [])
             assert (message["content"] or "").strip() or calls
@@ -31,6 +34,18 @@ def check_sendable(body: Mapping[str, Any]) -> None:
                 assert isinstance(arguments, dict)
                 json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
     assert not open_calls
+
+
+def check_parts(message: Mapping[str, Any]) -> None:
+    """Only the person shows images; each is whole, of a type that is taken, and stands behind the text."""
+    assert message["role"] == "user"
+    said, *images = message["content"]
+    assert said["type"] == "text" and said["text"].strip() and images
+    for image in images:
+        assert image["type"] == "image_url"
+        head, _, content = image["image_url"]["url"].partition(";base64,")
+        assert head.startswith("data:image/") and head.removeprefix("data:image/") in {"png", "jpeg", "gif", "webp"}
+        assert base64.b64decode(content, validate=True)
 
 
 def _refuse(constant: str) -> None:

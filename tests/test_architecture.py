@@ -18,7 +18,8 @@ PACKAGE = ROOT.name
 MODULES = {".".join((PACKAGE, *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")}
 
 VALUES = (
-    *("errors", "values", "yaml_files", "entries", "lua_entries", "messages", "outputs", "questions", "events"),
+    *("errors", "values", "yaml_files", "entries", "lua_entries", "messages", "outputs", "questions", "panels"),
+    "events",
     *(
         "interfaces",
         "log_lines",
@@ -36,6 +37,7 @@ VALUES = (
         "lua_tokens",
         "lua_spelling",
         "code_hash",
+        "parameters",
     ),
 )
 """In their own order: each imports only what stands before it."""
@@ -50,6 +52,7 @@ COMPOSITION = (
         "question_content",
         "approval",
         "profiles",
+        "pinning",
         "trust",
         "seeding",
         "rollback",
@@ -78,14 +81,25 @@ COMPOSITION = (
         "autosync",
     ),
     *(
+        "agent_entry",
+        "model_choice",
         "summarizers",
+        "file_forms",
+        "working_folder",
+        "attachments",
+        "session_reading",
+        "notebooks",
         "session",
+        "resuming",
         "cut_turns",
         "tool_costs",
         "markdown_text",
         "tool_page",
+        "registry_panel",
         "bisecting",
         "commands",
+        "completion",
+        "inspection",
         "frontends",
         "__main__",
     ),
@@ -96,9 +110,11 @@ AGENT_SEES = frozenset(VALUES) - {
     *("log_lines", "session_log", "recorder", "log_fields", "session_history"),
     *("settings", "resources", "yaml_files"),
 }
-"""The agent meets everything else through `interfaces`; of the composition only the session imports it."""
+"""The agent meets everything else through `interfaces`; of the composition only those below import it."""
 
-AGENT_SEEN_BY = frozenset({"summarizers", "session", "frontends"})
+AGENT_SEEN_BY = frozenset(
+    {"agent_entry", "summarizers", "session_reading", "session", "resuming", "commands", "frontends"}
+)
 
 FRONT_ENDS = frozenset({"cli", "jupyter"})
 """Folders of frontends/, none of which imports another; the files beside them (text, transcript) are for all."""
@@ -117,7 +133,7 @@ MAX_LINES = 400
 
 HEAVY = {
     *("openai", "tiktoken", "jsonschema", "dulwich", "lupa", "httpx", "httpcore"),
-    *("yaml", "click", "rich", "sqlite3", "markdown_it"),
+    *("yaml", "click", "rich", "sqlite3", "markdown_it", "nh3"),
     *("re2", "cryptography", "jwt", "ada_url", "diff_match_patch"),
 }
 

@@ -91,6 +91,9 @@ def test_a_conversation_and_its_history(console: Callable[..., Console]) -> None
     terminal.type("\r")
     assert "[create_tool]" not in terminal.wait_for("The current UTC time is 20"), "the tool is there already"
     terminal.wait_for("In [3]:")
+    terminal.type("%%lua\rreturn 6 *\r7\r\r")
+    assert "write it as" not in terminal.wait_for("42"), "an empty line ends it"
+    terminal.wait_for("In [4]:")
     assert terminal.exit() == 0
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,15 +12,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from documents_kit import EXAMPLES, ROOT, SECONDS, check_shown, prepare, read_blocks, run
 from model_server import ModelServer, text
 from nbclient import NotebookClient
 
-from micro_agi_kernel.frontends.jupyter.spec import install_kernelspec
-
-ROOT = Path(__file__).parents[1]
-EXAMPLES = ROOT / "examples"
 PUBLIC = "https://httpbin.org/get"
-SECONDS = 60
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
@@ -48,27 +41,7 @@ data:
 
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh home, a person with a name, `micro-agi` and the kernel of this interpreter; the working folder."""
-    monkeypatch.setenv("MICRO_AGI_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.org")
-    install_kernelspec(prefix=str(tmp_path / "prefix"))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "prefix/share/jupyter"))
-    assert shutil.which("micro-agi"), "the package is not installed: pip install -e ."
-    folder = tmp_path / "work"
-    shutil.copytree(EXAMPLES, folder / "examples")
-    return folder
-
-
-def run(script: str, folder: Path) -> str:
-    """What the commands print. The first one that fails ends them."""
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=SECONDS
-    )
-    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return prepare(tmp_path, monkeypatch)
 
 
 def permit_loopback(folder: Path) -> None:
@@ -155,10 +128,7 @@ def test_the_notebook_runs_and_leaves_two_commits_that_git_reads(shell: Path, se
 
 def blocks(file: str) -> list[str]:
     """The blocks of commands in a page or a notebook."""
-    content = (ROOT / file).read_text()
-    if file.endswith(".ipynb"):
-        content = "\n".join(cell.source for cell in notebook().cells if cell.cell_type == "markdown")
-    return re.findall(r"^```console\n(.*?)^```", content, re.MULTILINE | re.DOTALL)
+    return [content for kind, content in read_blocks(ROOT / file) if kind == "console"]
 
 
 def block(file: str, beginning: str) -> str:
@@ -193,7 +163,7 @@ def test_the_commands_of_the_readme(shell: Path) -> None:
     run(block("README.md", 'micro-agi ask "what time is it?"'), shell)
     log = block("README.md", "$ git")
     command, shown = log.split("\n", 1)
-    assert masked(run(command.removeprefix("$ "), shell)) == masked(shown)
+    check_shown(run(command.removeprefix("$ "), shell), shown, command)
 
 
 def test_the_commands_of_a_tool_by_hand(shell: Path) -> None:
@@ -201,13 +171,6 @@ def test_the_commands_of_a_tool_by_hand(shell: Path) -> None:
     shown = run(block("examples/by_hand.md", "git clone"), shell)
     assert "\nfail" not in shown
     assert re.search(r"^Good day, Ada; it is \d\d:\d\d$", shown, re.MULTILINE)
-
-
-def masked(log: str) -> list[str]:
-    """The lines of a log without what differs from run to run."""
-    log = re.sub(r"^(commit|Date:) .*", r"\1", log, flags=re.MULTILINE)
-    log = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{4}", "SESSION", log)
-    return [line.rstrip() for line in log.strip().splitlines()]
 
 
 def test_the_commands_of_the_audit(shell: Path) -> None:

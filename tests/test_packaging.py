@@ -107,6 +107,11 @@ def test_installing_registers_the_kernel(environment: Path, tmp_path: Path) -> N
     assert Path(found["resource_dir"]).is_relative_to(environment)
 
 
+def test_installing_tells_papermill_of_the_parameters(environment: Path, tmp_path: Path) -> None:
+    code = "from importlib.metadata import entry_points as e; print(*(p.value for p in e(group='papermill.engine')))"
+    assert run(environment, tmp_path, "python", "-c", code) == "micro_agi_kernel.frontends.papermill:NotebookEngine\n"
+
+
 def test_every_dependency_is_explained_and_nothing_else() -> None:
     wanted = {re.split(r"[^A-Za-z0-9._-]", line)[0] for line in PROJECT["dependencies"]}
     page = (ROOT / "docs/dependencies.md").read_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -47,6 +47,11 @@ class Budget:
     def by_model(self) -> dict[str, Spent]:
         """What the session took, by the names of its models; time is not counted."""
         return dict(self._by_model)
+
+    def add(self, by_model: Mapping[str, Spent]) -> None:
+        """Count what another session took too: this one goes on with its conversation."""
+        for model, spent in by_model.items():
+            self._by_model[model] = self._by_model.get(model, Spent()) + spent
 
     @property
     def session(self) -> Spent:
@@ -129,7 +134,7 @@ class Budget:
     def reached(self) -> str | None:
         """Why no further model step may be made, in one line that names the setting; None when one may."""
         bounds, turn, session = self.bounds, self._turn, self.session
-        again, anew = "go on with another cell", "start a new session, or raise it and restart the kernel"
+        again, anew = "go on with another cell", "start a new session, or raise it with %set"
         if 0 < bounds.session_cost <= session.cost:
             took, most = money(session.cost), money(bounds.session_cost)
             return f"this session took {took} of {most} (setting limits.session_cost); {anew}"

@@ -142,7 +142,7 @@ class ToolCalls:
             self._context,
             emit=emit,
             values=tool.context,
-            on_output=lambda output: emit(_event_of(call, output)),
+            on_output=lambda output: emit(event_of(call.id, output)),
             writing=writing,
         )
         return outcome_json(await self._caller.call(tool.id, arguments, context))
@@ -172,11 +172,12 @@ def _wrote(commits: Iterable[EntryPublished], writing: Writing) -> str:
     return f"stopped, {', and '.join(parts)}" if parts else ""
 
 
-def _event_of(call: ToolCall, output: Output) -> Event:
+def event_of(call: str, output: Output) -> Event:
+    """What the call of that id showed, as an event."""
     match output:
         case Printed(text):
-            return ToolOutput(call.id, text)
+            return ToolOutput(call, text)
         case Progress(done, total, text):
-            return ToolProgress(call.id, done, total, text)
+            return ToolProgress(call, done, total, text)
         case Display(data):
-            return ToolDisplay(call.id, data)
+            return ToolDisplay(call, data)

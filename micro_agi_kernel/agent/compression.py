@@ -49,8 +49,8 @@ def _record(messages: Iterable[Message]) -> Iterable[str]:
         match message:
             case SystemMessage(text):
                 yield text.replace(RECORD, "", 1) if text.startswith(SUMMARY) else f"Note: {text}"
-            case UserMessage(text):
-                yield f"Person: {text}"
+            case UserMessage(text, attached):
+                yield f"Person: {text}{attached}"
             case AssistantMessage(text, calls, interrupted):
                 if text:
                     yield f"Assistant{' (broken off)' if interrupted else ''}: {text}"
@@ -157,7 +157,7 @@ class Compaction:
         """
         self._tried = self._window()
         before = await self.counter.count(request())
-        problem = "there is no model that can summarize"
+        problem = "there is no model that can summarize: choose one with %model, or in the setting compression.model"
         for compressor in self._compressors:
             try:
                 count, by = await self._summarize(compressor)

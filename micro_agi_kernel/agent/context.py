@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from micro_agi_kernel.agent.conversation import AWAY, GONE
 from micro_agi_kernel.agent.spec import AgentSpec, ListedTool
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
@@ -50,6 +51,10 @@ class AgentContext:
         self._loaded: list[EntryId] = []
         self._unfound: tuple[str, ...] = ()
         self._told: set[str] = set()
+        self._away: frozenset[EntryId] = frozenset()
+        """Loaded tools that the pinned revision does not have: they come back with another one."""
+        self.gone_where = GONE
+        """Where the tools are not that the last refresh found gone."""
 
     async def load(self, id: EntryId, approver: Approver) -> BoundTool | CallError:
         """Add a tool to the agent, or say why not; `approver` is asked when a policy wants it."""
@@ -78,15 +83,29 @@ class AgentContext:
         self._loaded.append(id)
         return tool
 
+    @property
+    def loaded(self) -> tuple[EntryId, ...]:
+        """Those beside its entry's, in the order of their loading."""
+        return tuple(self._loaded)
+
+    def tools(self) -> Toolset:
+        """The tools callable now. Unlike `refresh` it forgets nothing, so that the model is still told what is gone."""
+        return _toolset(self._entries(self._catalog.pinned()))
+
     def refresh(self) -> tuple[Toolset, tuple[EntryId, ...]]:
         """The tools callable now, all as of one commit, and the loaded tools that are gone.
 
-        Loaded tools that the registry no longer has (or that are broken now) are forgotten.
+        Loaded tools that the registry no longer has (or that are broken now) are forgotten, but for those that only a
+        pinned revision does not have.
         """
-        entries = self._entries(self._catalog.pinned())
+        catalog = self._catalog.pinned()
+        entries, pinned = self._entries(catalog), catalog.pinned_at
         found = {entry.id for entry, _ in entries}
-        gone = tuple(id for id in self._loaded if id not in found)
-        self._loaded = [id for id in self._loaded if id in found]
+        missing = frozenset(self._loaded) - found
+        gone = tuple(id for id in self._loaded if id in missing and not (pinned and id in self._away))
+        self.gone_where = AWAY.format(place=pinned) if pinned else GONE
+        self._away = missing if pinned else frozenset()
+        self._loaded = [id for id in self._loaded if pinned or id in found]
         names = {listed.name for _, listed in entries} | {_OWN}
         self._unfound = tuple(listed.name for listed in self.spec.tools if listed.name not in names)
         return _toolset(entries), gone

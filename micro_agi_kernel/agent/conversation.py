@@ -7,10 +7,24 @@ interrupt too, closes the calls that are still open.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from micro_agi_kernel.errors import CallError, ErrorKind
 from micro_agi_kernel.messages import AssistantMessage, Message, SystemMessage, ToolCall, ToolResult, UserMessage
+
+UNLOADED = "no longer loaded"
+GONE = "no longer in the registry"
+AWAY = "not in the registry at {place}, where this notebook is pinned"
+
+TOOL_LINE = re.compile(rf"The tool [\w.:-]{{1,200}} is ({UNLOADED}|{GONE}|{AWAY.format(place='v[0-9]+')})\.", re.ASCII)
+"""All that we tell a model of a tool beside the conversation, as `tool_line` says it."""
+
+
+def tool_line(id: object, where: str) -> str:
+    """What the model is told of a tool that it had."""
+    return f"The tool {id} is {where}."
 
 
 class Conversation:
@@ -23,9 +37,23 @@ class Conversation:
     def messages(self) -> tuple[Message, ...]:
         return tuple(self._messages)
 
-    def say(self, text: str) -> None:
+    def say(self, said: str | UserMessage) -> None:
         """The person speaks."""
-        self._messages.append(UserMessage(text))
+        self._messages.append(UserMessage(said) if isinstance(said, str) else said)
+
+    def forget_refused_images(self) -> None:
+        """Keep the newest prompt without its images if nothing was answered to it.
+
+        A server that refused one of them would refuse each request that follows.
+        """
+        for at in reversed(range(len(self._messages))):
+            match self._messages[at]:
+                case UserMessage(images=images) as message:
+                    gone = tuple(replace(image, data=b"") for image in images)
+                    self._messages[at] = replace(message, images=gone)
+                    return
+                case AssistantMessage() | ToolResult():
+                    return
 
     def tell(self, text: str) -> None:
         """We tell the model a fact that changed beside the conversation."""

@@ -14,13 +14,13 @@ from micro_agi_kernel.agent.budget import Budget, TimeLimit
 from micro_agi_kernel.agent.calls import ToolCalls
 from micro_agi_kernel.agent.compression import Compaction
 from micro_agi_kernel.agent.context import AgentContext, Toolset
-from micro_agi_kernel.agent.conversation import Conversation
+from micro_agi_kernel.agent.conversation import Conversation, tool_line
 from micro_agi_kernel.agent.endings import TokenLimit, cut_by_server, shortfall
 from micro_agi_kernel.agent.runner import Step, run_step
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError, ModelChanged
 from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
 from micro_agi_kernel.interfaces import CallContext, Caller, Model
-from micro_agi_kernel.messages import AssistantMessage, ModelRequest
+from micro_agi_kernel.messages import AssistantMessage, ModelRequest, UserMessage
 
 RESULT_SHARE = 0.25
 """Part of the model's window that one tool result may fill."""
@@ -71,7 +71,7 @@ class Turn:
             agent, conversation, caller, context, result_characters=lambda: limits().result_characters
         )
 
-    async def run(self, prompt: str) -> TurnFinished:
+    async def run(self, prompt: UserMessage) -> TurnFinished:
         """Answer `prompt`. Cancelling leaves a conversation that can be sent."""
         self._conversation.say(prompt)
         clock = self._budget.turn_clock()
@@ -79,6 +79,7 @@ class Turn:
             async with clock:
                 return await self._steps()
         except MicroAgiError as error:
+            self._conversation.forget_refused_images()
             self._conversation.close_open_calls(ErrorKind.CANCELED, f"the turn ended: {error}")
             return TurnFinished("error", str(error), type(error).__name__)
         except TimeoutError:
@@ -128,8 +129,8 @@ class Turn:
     async def _refresh_tools(self) -> Toolset:
         toolset, gone = await asyncio.to_thread(self._agent.refresh)
         for id in gone:
-            self._conversation.tell(f"The tool {id} is no longer in the registry.")
-            self._emit(Notice(f"{id} is no longer in the registry"))
+            self._conversation.tell(tool_line(id, self._agent.gone_where))
+            self._emit(Notice(f"{id} is {self._agent.gone_where}"))
         for name in self._agent.take_unfound():
             self._emit(Notice(f"{self._agent.spec.id} lists {name}, and the registry has no such tool"))
         return toolset

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from typing import assert_never
 
-from micro_agi_kernel.frontends.text import plain
+from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.outputs import PICTURE_FORMS, Display, Output, Printed, Progress
-from micro_agi_kernel.values import Value
+from micro_agi_kernel.values import INDENTED, Value, shown_json
 
-INDENTED = 65_536
-"""Characters of JSON that are indented."""
+BAR = "  | "
+"""What stands before each line of a tool's output."""
+
+_CELLS = 20
+"""Characters of a bar on a terminal."""
 
 _BEST_FIRST = ("text/plain", "text/markdown")
 
@@ -32,8 +35,8 @@ class OutputText:
         match output:
             case Printed(text):
                 pass
-            case Progress(done, total):
-                step = int(10 * min(done / total, 1)) if total else int(min(done, 1 << 62)).bit_length()
+            case Progress():
+                step = progress_step(output, 10)
                 if step == self._step:
                     return ""
                 self._step = step
@@ -81,27 +84,57 @@ class ShownOutput:
             self._missing += len(tail) - len(self._tail)
         return self._barred(head)
 
+    def break_line(self) -> str:
+        """What ends the line that is open, if one is: something else is shown next."""
+        return "" if self._line_start else self.add(Printed("\n"))
+
     def end(self) -> str:
         """What remains to show once the call is over."""
         gap = f"\n... {self._missing:,} characters not shown ...\n" if self._missing else ""
         shown = self._barred(gap.lstrip("\n") if self._line_start else gap) + self._barred(self._tail)
         return shown if self._line_start else shown + "\n"
 
+    @property
+    def newest(self) -> str:
+        """The end of what came and is not shown yet, without bars."""
+        return self._tail
+
     def _barred(self, text: str) -> str:
         if not text:
             return ""
         lines = text.split("\n")
-        barred = "\n".join(f"  | {line}" if line or i < len(lines) - 1 else "" for i, line in enumerate(lines))
+        barred = "\n".join(f"{BAR}{line}" if line or i < len(lines) - 1 else "" for i, line in enumerate(lines))
         if not self._line_start:
-            barred = barred.removeprefix("  | ")
+            barred = barred.removeprefix(BAR)
         self._line_start = text.endswith("\n")
         return barred
+
+
+def progress_step(progress: Progress, parts: int) -> int:
+    """In which of `parts` of its way it is, or how often its count doubled where no total is known."""
+    done, total = progress.done, progress.total
+    return int(parts * min(done / total, 1)) if total else int(min(done, 1 << 62)).bit_length()
 
 
 def progress_line(progress: Progress) -> str:
     """`[3/10] text`, on one line."""
     count = f"{progress.done:g}" if progress.total is None else f"{progress.done:g}/{progress.total:g}"
     return " ".join([f"[{count}]", *progress.text.split()])
+
+
+def progress_rewritten(progress: Progress) -> str:
+    """A bar for a terminal: it begins with a return and so rewrites the line that stands; no newline ends it."""
+    share = progress_share(progress)
+    bar = "" if share is None else f"{'█' * int(share * _CELLS):░<{_CELLS}} "
+    return f"\r\x1b[K{BAR}{bar}{one_line(progress_line(progress))[:40]}"
+
+
+def progress_share(progress: Progress) -> float | None:
+    """0 to 1; None where no total is known."""
+    if not progress.total:
+        return None
+    share = progress.done / progress.total
+    return min(max(share, 0.0), 1.0) if math.isfinite(share) else 1.0
 
 
 def display_text(data: Mapping[str, Value]) -> str:
@@ -111,14 +144,13 @@ def display_text(data: Mapping[str, Value]) -> str:
             return text
     for content in data.values():
         if isinstance(content, (list, dict)):
-            return readable_json(content)
+            return shown_json(content, INDENTED)
     return ", ".join(f"<{form}, {_size(form, content)}>" for form, content in data.items())
 
 
-def readable_json(value: Value) -> str:
-    """`value` as JSON: indented when it is small, on one line when it is not, since depth times length adds up."""
-    text = json.dumps(value, ensure_ascii=False, default=_bytes)
-    return json.dumps(value, ensure_ascii=False, default=_bytes, indent=2) if len(text) <= INDENTED else text
+def barred_text(text: str) -> str:
+    """Each line of `text` behind a bar, so that none can pose as a line of ours."""
+    return "\n".join(f"{BAR}{line}" for line in text.split("\n"))
 
 
 def _size(form: str, content: Value) -> str:
@@ -126,6 +158,6 @@ def _size(form: str, content: Value) -> str:
     return f"{len(content):,} {'bytes' if form in PICTURE_FORMS else 'characters'}"
 
 
-def _bytes(value: object) -> str:
-    assert isinstance(value, bytes)
-    return f"<{len(value):,} bytes>"
+def unbarred(shown: str) -> str:
+    """What a ShownOutput gave, without its bars."""
+    return "\n".join(line.removeprefix(BAR) for line in shown.split("\n"))

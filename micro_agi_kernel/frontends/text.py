@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
+Tone: TypeAlias = Literal["plain", "ok", "error", "note", "dim"]
+"""How a line of ours, or a word of it, is meant. Never the only thing that says it: the words do."""
+
+_CODES = {"ok": "32", "error": "31", "note": "33", "dim": "2"}
+
 _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
 _BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _UNSHOWN = dict.fromkeys([*range(0x80, 0xA0), *_BIDI, *range(0xD800, 0xE000)], 0xFFFD)
@@ -21,3 +28,8 @@ def plain(text: str) -> str:
 def one_line(text: str) -> str:
     """`plain(text)` on one line, for status and error lines."""
     return " ".join(plain(text).split())
+
+
+def painted(text: str, tone: Tone) -> str:
+    """`text`, which is safe already, with a terminal's codes for `tone`."""
+    return f"\x1b[{_CODES[tone]}m{text}\x1b[0m" if tone in _CODES and text else text

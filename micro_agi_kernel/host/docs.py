@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from micro_agi_kernel.docs_index import DocsIndex
 from micro_agi_kernel.host.arguments import count, text
 from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
-from micro_agi_kernel.registry import Registry, Snapshot
+from micro_agi_kernel.pinning import Pin
+from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.values import Value
 
 FOLDER = "docs"
@@ -20,9 +21,9 @@ class DocsService:
 
     module = "docs"
 
-    def __init__(self, registry: Registry, remote: str) -> None:
-        self._registry = registry
-        self._remote = remote.rstrip("/")
+    def __init__(self, pin: Pin, remote: str) -> None:
+        self._pin = pin
+        self.remote = remote
         self._index: tuple[str, DocsIndex] | None = None
         self.handlers: Mapping[str, Handler] = {
             "docs.page": in_thread(self._page),
@@ -31,8 +32,8 @@ class DocsService:
         }
 
     def index(self) -> DocsIndex:
-        """The pages of the newest commit. Blocks: call it in a thread."""
-        snapshot = self._registry.snapshot()
+        """The pages of the commit that is seen. Blocks: call it in a thread."""
+        snapshot = self._pin.current()
         tree = snapshot.folder(FOLDER)
         if (index := self._index) is None or index[0] != tree:
             self._index = index = (tree, DocsIndex(read_pages(snapshot)))
@@ -47,7 +48,7 @@ class DocsService:
         return [{"path": hit.path, "title": hit.title, "excerpt": hit.excerpt} for hit in hits]
 
     def _remote_url(self, payload: Payload, grant: Grant) -> Value:
-        return self._remote or None
+        return self.remote.rstrip("/") or None
 
 
 def read_pages(snapshot: Snapshot) -> dict[str, bytes]:

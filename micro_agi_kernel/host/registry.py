@@ -15,6 +15,7 @@ from micro_agi_kernel.host.arguments import count, invalid, optional_text, text
 from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
 from micro_agi_kernel.interfaces import CallContext, Published, Publisher
 from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.pinning import NEWEST, Pin
 from micro_agi_kernel.registry import Head, Registry, Snapshot, Version, operation_between
 from micro_agi_kernel.registry.uses import UseCounter
 from micro_agi_kernel.rollback import restore
@@ -38,8 +39,11 @@ class RegistryService:
 
     module = "registry"
 
-    def __init__(self, registry: Registry, permissions: Permissions, publisher: Publisher, uses: UseCounter) -> None:
+    def __init__(
+        self, registry: Registry, pin: Pin, permissions: Permissions, publisher: Publisher, uses: UseCounter
+    ) -> None:
         self._registry = registry
+        self._pin = pin
         self._uses = uses
         self._permissions = permissions
         self._publisher = publisher
@@ -113,7 +117,7 @@ class RegistryService:
 
     def _version(self, payload: Payload, grant: Grant) -> Value:
         """One version, or the one before or after it: None where there is none."""
-        version = self._registry.version(optional_text(payload, "commit") or "main")
+        version = self._registry.version(self._at(payload).commit)
         match payload.get("step"):
             case None:
                 return self._row(version, grant)
@@ -124,6 +128,8 @@ class RegistryService:
         raise invalid("step must be previous or next")
 
     def _next(self, version: Version, grant: Grant) -> Value:
+        if version.commit == self._pin.commit:
+            return None
         try:
             after = self._registry.version(f"v{version.number + 1}")
         except NoSuchRevision:
@@ -132,14 +138,14 @@ class RegistryService:
 
     def _versions(self, payload: Payload, grant: Grant) -> Value:
         limit = count(payload, "limit", 20, MAX_HISTORY)
-        return [self._row(version, grant) for version in self._registry.versions(limit)]
+        return [self._row(version, grant) for version in self._registry.versions(limit, start=self._pin.commit or None)]
 
     def _history(self, payload: Payload, grant: Grant) -> Value:
         id = EntryId.parse(text(payload, "id"))
         self._permissions.check_action(grant.entry, "registry.get", str(id))
         limit = count(payload, "limit", 20, MAX_HISTORY)
-        rows = [(version, self._row(version, grant)) for version in self._registry.versions(limit, id=id)]
-        return [{**row, **_said(version, id)} for version, row in rows]
+        versions = self._registry.versions(limit, id=id, start=self._pin.commit or None)
+        return [{**self._row(version, grant), **_said(version, id)} for version in versions]
 
     def _used(self, payload: Payload, grant: Grant) -> Value:
         """How often an entry was called on this machine, and how often that failed."""
@@ -165,6 +171,7 @@ class RegistryService:
         return [{"kind": kind, "entry": entry} for (kind, _), entry in zip(steps, entries, strict=True)]
 
     async def _apply(self, payload: Payload, grant: Grant) -> Value:
+        await asyncio.to_thread(self._pin.check_writable)
         listed = payload.get("operations")
         if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_OPERATIONS:
             raise invalid(f"operations must be a list of 1 to {MAX_OPERATIONS}")
@@ -174,6 +181,7 @@ class RegistryService:
         )
 
     async def _apply_version(self, payload: Payload, grant: Grant) -> Value:
+        await asyncio.to_thread(self._pin.check_writable)
         commit = await asyncio.to_thread(self._restorable, payload)
         done = await restore(self._registry, self._publisher, _by_agent(grant), commit)
         if done.published is None:
@@ -189,7 +197,8 @@ class RegistryService:
         return wanted.commit
 
     def _at(self, payload: Payload) -> Snapshot:
-        return self._registry.snapshot(optional_text(payload, "commit"))
+        rev = optional_text(payload, "commit")
+        return self._pin.current() if rev is None or rev in NEWEST else self._registry.snapshot(rev)
 
     def _may_read(self, id: EntryId, grant: Grant, policies: Snapshot | None = None) -> bool:
         """Whether the entry may be read, and so be listed, under the policies of a snapshot or the newest."""

@@ -19,6 +19,9 @@ TOOL_USE = "tool_use"
 STRUCTURED_OUTPUT = "structured_output"
 """The capability of a model that can be held to a JSON Schema."""
 
+VISION = "vision"
+"""The capability of a model that sees images."""
+
 MOST = 1_000_000_000
 """Bound of every number in an entry: far above any window or price, and no overflow anywhere."""
 
@@ -81,6 +84,11 @@ class ModelSpec:
     def calls_tools(self) -> bool:
         """Whether the model can call tools; an entry that lists no capabilities leaves that to its server."""
         return not self.capabilities or TOOL_USE in self.capabilities
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether images are sent to the model: only where its entry says so, since others refuse the request."""
+        return VISION in self.capabilities
 
 
 def read_specs(entries: Iterable[Entry]) -> tuple[tuple[ModelSpec, ...], tuple[str, ...]]:

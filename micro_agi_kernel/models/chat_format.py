@@ -5,10 +5,11 @@ What a server sends is checked field by field: compatible servers differ in near
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
@@ -28,9 +29,14 @@ from micro_agi_kernel.messages import (
 from micro_agi_kernel.models.bounds import MOST_CALLS
 from micro_agi_kernel.models.catalog import MOST, STRUCTURED_OUTPUT, ModelSpec, Provider
 from micro_agi_kernel.models.thinking import InlineThoughts
+from micro_agi_kernel.parameters import json_text
 
 CUT = "[interrupted]"
 """What tells the model that its earlier answer was cut."""
+
+IMAGES = 10 << 20
+"""Bytes of all images of one request, which sends those of the whole conversation again: below what servers take
+(OpenAI 50 MB, in base64), and built in some hundredths of a second."""
 
 _EFFORTS = ((0, "minimal"), (24, "low"), (59, "medium"), (89, "high"))
 _CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
@@ -44,7 +50,7 @@ def request_body(spec: ModelSpec, provider: Provider, request: ModelRequest) -> 
     """The JSON of one request for a streamed answer."""
     body: dict[str, object] = {
         "model": provider.model,
-        "messages": list(_messages(request.messages)),
+        "messages": list(_messages(request.messages, sees_images=spec.sees_images)),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -184,19 +190,48 @@ def whole_characters(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _messages(messages: Iterable[Message]) -> Iterator[dict[str, object]]:
-    for message in messages:
+def _messages(messages: Sequence[Message], *, sees_images: bool) -> Iterator[dict[str, object]]:
+    sent = _images_sent(messages) if sees_images else [frozenset[int]()] * len(messages)
+    for message, images in zip(messages, sent, strict=True):
         match message:
             case SystemMessage(text):
                 yield {"role": "system", "content": whole_characters(text)}
-            case UserMessage(text):
-                yield {"role": "user", "content": whole_characters(text)}
+            case UserMessage():
+                yield {"role": "user", "content": _said(message, images, sees_images=sees_images)}
             case AssistantMessage(text, calls, interrupted):
                 # Servers refuse one without a word, which an interrupt before the first leaves.
                 if text.strip() or calls:
                     yield _assistant(f"{text} {CUT}" if interrupted else text, calls)
             case ToolResult(call_id, _, content):
                 yield {"role": "tool", "tool_call_id": call_id, "content": whole_characters(content)}
+
+
+def _images_sent(messages: Sequence[Message]) -> tuple[frozenset[int], ...]:
+    """For each message which of its images the request has room for, the newest messages first."""
+    room, sent = IMAGES, []
+    for message in reversed(messages):
+        found = set()
+        for at, image in enumerate(message.images if isinstance(message, UserMessage) else ()):
+            room -= len(image.data)
+            if image.data and room >= 0:
+                found.add(at)
+        sent.append(frozenset(found))
+    return tuple(reversed(sent))
+
+
+def _said(message: UserMessage, sent: frozenset[int], *, sees_images: bool) -> object:
+    """The content of what the person said: text, and parts where there are images to send."""
+    text = message.text + message.attached
+    why = "it is not here any more" if sees_images else "this model sees no images"
+    parts: list[object] = []
+    for at, image in enumerate(message.images):
+        if at in sent:
+            url = f"data:{image.mime};base64,{base64.b64encode(image.data).decode()}"
+            parts.append({"type": "image_url", "image_url": {"url": url}})
+        else:
+            text += f"\n[the image {json_text(image.name)} was left out: {why}]"
+    text = whole_characters(text)
+    return [{"type": "text", "text": text}, *parts] if parts else text
 
 
 def _assistant(text: str, calls: tuple[ToolCall, ...]) -> dict[str, object]:

@@ -11,16 +11,17 @@ import asyncio
 import difflib
 import json
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError, ModelError
-from micro_agi_kernel.events import ToolFinished
+from micro_agi_kernel.events import FileRead, ToolFinished
 from micro_agi_kernel.interfaces import Model
 from micro_agi_kernel.messages import (
+    DIGEST,
     AssistantMessage,
     CallChunk,
     FinishChunk,
@@ -120,6 +121,9 @@ class _Played(NamedTuple):
     steps: list[Step]
     end: str
     """Why it ended before its time; empty: it did not."""
+    results: Mapping[str, Json]
+    """What its calls gave, by id; another conversation of the session, after a reset, may have the same ids."""
+    files: tuple[FileRead, ...]
 
     @property
     def is_answered(self) -> bool:
@@ -134,25 +138,26 @@ class _Recording:
             turns = list(read_turns(log))
         except MicroAgiError as error:
             raise ModelError(str(error)) from error
-        self._results = {e.call_id: e for turn in turns for e in turn.events if isinstance(e, ToolFinished)}
         self._turns = [played for played in map(_played, turns) if played.steps or played.end]
         self._at = -1
         """The turn that is played; `_step` of its steps are played."""
         self._step = 0
 
     def find(self, request: ModelRequest) -> tuple[Step, tuple[str, ...]]:
-        """The step that answers `request`, and a line for each tool result that is not the recorded one."""
-        said, since = _newest(request.messages)
+        """The step that answers `request`, and a line for each tool result or file that is not the recorded one."""
+        newest, since = _newest(request.messages)
+        said = newest.text
         if not since and not self._repeats(said):
             self._at, self._step = self._begin(said), 0
-        turn = self._turns[self._at] if self._at >= 0 else _Played("", [], "")
+        turn = self._turns[self._at] if self._at >= 0 else _Played("", [], "", {}, ())
         steps, here = turn.steps, turn.prompt == said
         if here and self._step == len(steps) and turn.end:
             raise ModelError(f"the recorded turn ended here: {turn.end}")
         if not here or self._step >= len(steps) or steps[self._step].first == bool(since):
             raise ModelError("the recorded turn did not go on like this: run the prompts again in a new session")
         self._step += 1
-        return steps[self._step - 1], tuple(self._differences(since))
+        notes = self._differences(since) if since else _other_files(turn, newest)
+        return steps[self._step - 1], tuple(notes)
 
     def _begin(self, said: str) -> int:
         """The turn that a new prompt begins: the next one, or the newest again."""
@@ -184,11 +189,10 @@ class _Recording:
         results = _results_of_newest(since)
         if not results:
             return
-        recorded = self._turns[self._at].steps[self._step - 2].calls
-        for result, call in zip(results, recorded, strict=False):
-            finished = self._results.get(call.id)
-            if finished is not None and not _same(finished.value, result.content):
-                was, came = _difference(_compact(finished.value), result.content)
+        turn = self._turns[self._at]
+        for result, call in zip(results, turn.steps[self._step - 2].calls, strict=False):
+            if call.id in turn.results and not _same(turn.results[call.id], result.content):
+                was, came = _difference(_compact(turn.results[call.id]), result.content)
                 yield f"{result.name} gave another result than recorded: recorded {was}, came {came}"
 
 
@@ -201,18 +205,27 @@ def _played(turn: Turn) -> _Played:
     steps = [step for step in turn.steps if step.prompt == turn.prompt]
     steps = [step for step in steps if step.finish or step is steps[-1]]
     whole = [step if step.finish or step.error else replace(step, error=end) for step in steps]
-    return _Played(turn.prompt, whole, end)
+    results = {event.call_id: event.value for event in turn.events if isinstance(event, ToolFinished)}
+    files = tuple(event for event in turn.events if isinstance(event, FileRead))
+    return _Played(turn.prompt, whole, end, results, files)
 
 
-def _newest(messages: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
+def _other_files(turn: _Played, said: UserMessage) -> Iterator[str]:
+    """A line for each recorded file that is not among those of the prompt, by the digest that stands beside each."""
+    for file in turn.files:
+        if file.sha256[:DIGEST] not in said.attached:
+            yield f"{shorten(file.name)} is not as it was recorded"
+
+
+def _newest(messages: tuple[Message, ...]) -> tuple[UserMessage, tuple[Message, ...]]:
     """What the person said last, and the answers and results since."""
     since: list[Message] = []
     for message in reversed(messages):
         if isinstance(message, UserMessage):
-            return message.text, tuple(reversed(since))
+            return message, tuple(reversed(since))
         if isinstance(message, AssistantMessage | ToolResult):
             since.append(message)
-    return "", tuple(reversed(since))
+    return UserMessage(""), tuple(reversed(since))
 
 
 def _results_of_newest(since: tuple[Message, ...]) -> list[ToolResult]:

@@ -39,10 +39,7 @@ def differences(registry: Registry, before: Snapshot, after: Snapshot) -> Iterat
     """
     operations, paths = before.changes_to(after)
     for action, id in operations:
-        names = (f"{id.name}.yaml", source_file(id))
-        pairs = zip(names, before.nodes(id), after.nodes(id), strict=True)
-        texts = [_unified(name, _blob(registry, old), _blob(registry, new)) for name, old, new in pairs]
-        if text := "".join(texts):
+        if text := entry_difference(registry, id, before, after):
             yield Difference(action, id, "", text)
     for path in paths:
         old, new = before.file(path), after.file(path)
@@ -53,15 +50,27 @@ def differences(registry: Registry, before: Snapshot, after: Snapshot) -> Iterat
             yield Difference(changed, None, path, _unified(path.rpartition("/")[2], old, new))
 
 
+def entry_difference(
+    registry: Registry, id: EntryId, before: Snapshot | None, after: Snapshot, *, most: int = MAX_COMPARED
+) -> str:
+    """The text of a Difference for one entry, whatever else differs; "" when it is the same.
+
+    `before` is None for what is before the first commit, `most` is as MAX_COMPARED.
+    """
+    names = (f"{id.name}.yaml", source_file(id))
+    pairs = zip(names, before.nodes(id) if before else (None, None), after.nodes(id), strict=True)
+    return "".join(_unified(name, _blob(registry, old), _blob(registry, new), most) for name, old, new in pairs)
+
+
 def _blob(registry: Registry, node: Node | None) -> bytes | None:
     return registry.objects.blob(node.id) if node is not None and node.is_file else None
 
 
-def _unified(name: str, old: bytes | None, new: bytes | None) -> str:
+def _unified(name: str, old: bytes | None, new: bytes | None, most: int = MAX_COMPARED) -> str:
     if old == new:
         return ""
     before, after = _lines(old), _lines(new)
-    if len(before) * len(after) > MAX_COMPARED:
+    if len(before) * len(after) > most:
         return f"{name}: {len(before)} lines before, {len(after)} after: too many to compare here, `git diff` can\n"
     there, here = ("/dev/null" if content is None else name for content in (old, new))
     return "".join(f"{line}\n" for line in difflib.unified_diff(before, after, there, here, lineterm=""))

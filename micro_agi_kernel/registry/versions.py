@@ -60,6 +60,8 @@ class Version:
     """Files that are no entry, likewise."""
     trailers: Mapping[str, str]
     """All other trailers."""
+    body: str
+    """What stands between the subject and the trailers."""
 
     @property
     def said_by_agent(self) -> Mapping[str, str]:
@@ -120,6 +122,7 @@ class History:
             operations,
             files,
             said.trailers,
+            said.body,
         )
 
     def versions(self, start: str, id: EntryId | None) -> Iterator[Version]:

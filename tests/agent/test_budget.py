@@ -53,13 +53,13 @@ def test_every_step_counts_for_its_model_its_turn_and_the_session() -> None:
         (
             {"session_tokens": 1_000},
             "this session took 1,100 of 1,000 tokens (setting limits.session_tokens); "
-            "start a new session, or raise it and restart the kernel",
+            "start a new session, or raise it with %set",
         ),
         ({"session_tokens": 1_101}, None),
         (
             {"session_cost": 0.002},
             "this session took $0.0027 of $0.0020 (setting limits.session_cost); "
-            "start a new session, or raise it and restart the kernel",
+            "start a new session, or raise it with %set",
         ),
         ({}, None),
     ],

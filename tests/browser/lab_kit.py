@@ -72,6 +72,13 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
     pytest.fail("JupyterLab did not start")
 
 
+def setting(folder: Path, name: str, values: dict[str, str]) -> None:
+    """Set what the JupyterLab in `folder` reads with its next page."""
+    path = folder / "config" / "lab" / "user-settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
+
+
 def open_notebook(page: Any, address: str) -> None:
     page.goto(address)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=SECONDS * 1000)

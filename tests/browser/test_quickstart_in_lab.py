@@ -77,10 +77,11 @@ def test_the_quickstart_runs_and_looks_right(tmp_path: Path, service: str) -> No
     saved = nbformat.read(tmp_path / "work" / "quickstart.ipynb", as_version=4)
     assert [len(cell.outputs) > 0 for cell in saved.cells if cell.cell_type == "code"] == [True, True]
     assert saved.metadata == notebook.metadata, "to open the shipped notebook would mark it as unsaved"
-    lines = ["[doc_search] ok", "[create_tool] ok", "[load_tool] ok", "[+] app.generated:current_time_utc"]
-    places = [first.index(line) for line in [*lines, "[current_time_utc] ok", "The current UTC time is 20"]]
+    lines = ["doc_search ok", "create_tool ok", "Create app.generated:current_time_utc", "load_tool ok"]
+    lines += ["+ app.generated:current_time_utc", "current_time_utc ok", "The current UTC time is 20"]
+    places = [first.index(line) for line in lines]
     assert places == sorted(places)
-    assert "[+] app.generated:http_get" in second and "[doc_search]" not in second
+    assert "+ app.generated:http_get" in second and "doc_search ok" not in second
     with open_registry(load_settings({"MICRO_AGI_HOME": str(home)})) as registry:
         subjects = [version.subject for version in registry.versions(2)]
     assert subjects == ["Create app.generated:http_get", "Create app.generated:current_time_utc"]

@@ -20,11 +20,11 @@ from house_kit import (
 )
 from model_server import calls, text
 
+from micro_agi_kernel.agent_entry import AGENT_ENTRY, read_agent
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.events import ToolLoaded, TurnFinished
 from micro_agi_kernel.registry import Snapshot
-from micro_agi_kernel.session import AGENT_ENTRY, read_agent
 
 SEES = "local ctx = require('ctx') return { handler = function() return ctx.all() end }"
 """A tool that gives the context that it was called with."""

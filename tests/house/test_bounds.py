@@ -62,7 +62,7 @@ async def test_a_session_stops_at_its_limit_and_asks_no_model_again(house: House
             last = end_of(await talk.say(prompt))
             assert last.error == (
                 "this session took 240 of 240 tokens (setting limits.session_tokens); "
-                "start a new session, or raise it and restart the kernel"
+                "start a new session, or raise it with %set"
             )
         assert len(talk.requests) == 2
 

@@ -15,7 +15,7 @@ from micro_agi_kernel.agent.spec import AgentSpec, ListedTool
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, RegistryError, SettingsError
 from micro_agi_kernel.events import ToolFinished, ToolStarted
-from micro_agi_kernel.frontends.jupyter.rendering import safe_markdown
+from micro_agi_kernel.frontends.rendering import safe_markdown
 from micro_agi_kernel.interfaces import Nobody
 from micro_agi_kernel.models.catalog import read_spec
 from micro_agi_kernel.registry import Registry

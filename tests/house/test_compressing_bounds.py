@@ -62,7 +62,7 @@ async def test_parts_for_which_there_are_no_steps_are_not_begun(house: House, li
     async with talking(house, models, settings) as talk:
         await talk.say("talk " * 20_000)
         await talk.say("more")
-        talk.session._summarizers._settings = SMALL
+        talk.session._summarizers.settings = SMALL
         models.asked.clear()
         events = await cell(talk, line)
         assert models.names == ["gpt-5.1"] * (1 if line == "%compact" else 2), "it reads all at once"

@@ -127,7 +127,7 @@ async def test_the_limit_is_looked_at_between_the_parts_of_a_long_text(house: Ho
         await talk.say("talk " * 8_000)
         await talk.say("the last")
         before = talk.session._conversation.messages
-        talk.session._summarizers._settings = SMALL
+        talk.session._summarizers.settings = SMALL
         bounds = talk.session.budget.bounds
         talk.session.budget.bounds = replace(bounds, session_tokens=600)
         *events, end = [event async for event in run_cell(talk.session, cell)]

@@ -7,12 +7,13 @@ from house_kit import GOOD, House, Talk, create, delete, id_of, policy, talking,
 from markdown_it import MarkdownIt
 from model_server import calls, text
 
+from micro_agi_kernel.agent_entry import AGENT_ENTRY
 from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.entries import FileChange
 from micro_agi_kernel.errors import Conflict, Refused
 from micro_agi_kernel.events import EntryPublished, Event, Notice, TurnFinished
 from micro_agi_kernel.rollback import restore, revert
-from micro_agi_kernel.session import AGENT_ENTRY, Session
+from micro_agi_kernel.session import Session
 
 
 async def cell(session: Session, text: str, number: int = 1) -> list[Event]:
@@ -87,11 +88,9 @@ async def test_a_cell_that_goes_back(house: House) -> None:
     events = await cell(session, "%restore main")
     assert words(events).startswith("`nothing to restore: ")
     events = await cell(session, "%help")
-    assert words(events).splitlines()[:3] == [
-        "- `%help`: List the commands.",
-        "- `%revert REV [ID]`: Undo what the commit REV did, or what it did to the entry ID.",
-        "- `%restore REV [ID]`: Bring back the registry, or the entry ID, as it was at REV.",
-    ]
+    lines = words(events).splitlines()
+    assert "- `%revert REV [ID]`: Undo what the commit REV did, or what it did to the entry ID." in lines
+    assert "- `%restore REV [ID]`: Bring back the registry, or the entry ID, as it was at REV." in lines
 
 
 HOSTILE = (
@@ -123,7 +122,7 @@ async def test_what_others_wrote_is_shown_and_never_acts(house: House) -> None:
         ("%Restore v2", "no command %Restore; the nearest is %restore REV [ID], %help lists them all"),
         ("%revert", "write it as %revert REV [ID]"),
         ("%restore v1 app:x app:y", "write it as %restore REV [ID]"),
-        ("%help me", "write it as %help"),
+        ("%help me twice", "write it as %help [NAME]"),
         ("%revert v9", "no such revision: 'v9' (a commit, main, main~2 or v3)"),
         (
             "%revert v2 a/b",
@@ -157,7 +156,6 @@ PROMPTS = (
     "100%",
     "What does %revert do?",
     "%d is printed:\nwhy?",
-    "%%bash\nls",
 )
 
 

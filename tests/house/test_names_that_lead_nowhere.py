@@ -9,9 +9,10 @@ import pytest
 from house_kit import GOOD, House, create, talking, tool, update, words
 from model_server import text
 
+from micro_agi_kernel.agent_entry import AGENT_ENTRY
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.events import Event, Notice, TurnFinished
-from micro_agi_kernel.session import AGENT_ENTRY, Session
+from micro_agi_kernel.session import Session
 from micro_agi_kernel.settings import CompressionSettings
 
 

@@ -194,3 +194,11 @@ def test_a_config_file_that_cannot_be_read(config: Path, tmp_path: Path) -> None
 def test_unknown_arguments(config: Path) -> None:
     with pytest.raises(SettingsError, match=r"unknown setting 'colour' \(argument colour\)"):
         load(config, colour=1)
+
+
+def test_no_color_is_respected_unless_the_setting_itself_is_given(config: Path) -> None:
+    assert load(config).render.color
+    assert not load(config, {"NO_COLOR": "1"}).render.color
+    assert load(config, {"NO_COLOR": "1", "MICRO_AGI_RENDER_COLOR": "true"}).render.color
+    assert load(config, {"NO_COLOR": "1"}, "render.color = true\n").render.color
+    assert load(config, {"NO_COLOR": ""}, "").render.color, "an empty one is none: no-color.org"

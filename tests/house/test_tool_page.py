@@ -11,6 +11,7 @@ from test_bounds import CACHED, command
 from micro_agi_kernel.commands import run_cell
 from micro_agi_kernel.entries import AGENT, Entry
 from micro_agi_kernel.events import TurnFinished
+from micro_agi_kernel.markdown_text import prose
 from micro_agi_kernel.tool_page import MAX_ROWS, tool_page
 
 SOURCE = "-- ```\nreturn { handler = function(input) return #input.text end }"
@@ -60,8 +61,8 @@ async def test_where_it_comes_from_and_what_became_of_it(house: House) -> None:
 
     lines = page.split("\n")
     assert lines[0] == "**`app.generated:text_length`**"
-    assert lines[2] == "`How long a text is | ![x](http://127.0.0.1/x.png) 'is'`"
-    assert "| `text` | `string` | yes | `What is measured` |" in lines
+    assert lines[2] == prose("How long a text is | ![x](http://127.0.0.1/x.png) `is`")
+    assert "| `text` | `string` | yes | What is measured |" in lines
     assert "| `unit` | `string`, `null` |  |  |" in lines
     assert "- modules: `json`" in lines and "- tests: `three letters`" in lines
     (origin,) = (line for line in lines if line.startswith("- made: "))
@@ -84,15 +85,12 @@ async def test_a_name_that_there_is_not(house: House) -> None:
         for name in ("text_lenght", "zzzzzz", "app:none", "..", "lib", "a b"):
             (end,) = [e async for e in run_cell(talk.session, f"%tool {name}") if isinstance(e, TurnFinished)]
             said[name] = end.error
-    listed = "`micro-agi registry list --type tool` shows what there is"
-    assert (
-        said["text_lenght"]
-        == "there is no tool text_lenght; the nearest: app.generated:text_length, app.generated:text_width"
-    )
+    listed = "%registry shows the tools"
+    assert said["text_lenght"] == "there is no tool text_lenght; the nearest: app.generated:text_length"
     assert said["zzzzzz"] == f"there is no tool zzzzzz; {listed}"
     assert said["app:none"] == f"there is no tool app:none; {listed}"
     assert said[".."].startswith("'..' is no tool: ")
-    assert said["lib"].startswith("there is no tool lib; ")
+    assert said["lib"] == "app.generated:lib is no tool: %registry shows the tools"
     assert said["a b"] == "write it as %tool NAME"
 
 

@@ -198,7 +198,7 @@ async def _old_tests(house: House) -> str:
 
 async def _none_required(house: House) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(house.publishing, "_tests_required", True)
+        patch.setattr(house.publishing, "tests_required", True)
         return await making(source="error('it is not even loaded')")(house)
 
 

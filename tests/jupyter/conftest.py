@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,17 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
 SCRIPTED = [sys.executable, str(Path(__file__).parent / "scripted_kernel.py"), "-f", "{connection_file}"]
+SHIPPED = [sys.executable, "-m", "micro_agi_kernel", "-f", "{connection_file}"]
 SECONDS = 30
 
 
 class Kernel:
     """A running kernel and one client of it."""
 
-    def __init__(self, *arguments: str, log: Path | None = None) -> None:
+    def __init__(self, *arguments: str, argv: Sequence[str] = SCRIPTED, log: Path | None = None) -> None:
         self.manager = KernelManager()
         self.manager._kernel_spec = KernelSpec(
-            argv=[*SCRIPTED, *arguments], display_name="Scripted", language="markdown", interrupt_mode="message"
+            argv=[*argv, *arguments], display_name="Scripted", language="markdown", interrupt_mode="message"
         )
         with log.open("wb") if log else nullcontext() as stderr:
             self.manager.start_kernel(stderr=stderr)
@@ -75,6 +77,19 @@ class Kernel:
         shown = list(self.shows(request))
         return self.reply(request), shown
 
+    @staticmethod
+    def text(shown: Iterable[dict[str, Any]]) -> str:
+        """What is shown in the end, as text: of each display its newest state, without a terminal's colours."""
+        places: dict[str, str] = {}
+        for number, message in enumerate(shown):
+            content = message["content"]
+            place = content.get("transient", {}).get("display_id", str(number))
+            if message["msg_type"] == "stream":
+                places[place] = content["text"]
+            elif "text/plain" in content.get("data", {}):
+                places[place] = content["data"]["text/plain"]
+        return re.sub(r"\x1b\[[0-9;]*m", "", "".join(places.values()))
+
     def interrupt(self, how: str = "message") -> None:
         """Interrupt the kernel and come back when it knows."""
         if how == "signal":
@@ -107,8 +122,8 @@ def start_kernel() -> Iterator[Any]:
     """Starts kernels of a test's own, with arguments of the scripted kernel."""
     kernels: list[Kernel] = []
 
-    def start(*arguments: str, log: Path | None = None) -> Kernel:
-        kernels.append(Kernel(*arguments, log=log))
+    def start(*arguments: str, shipped: bool = False, log: Path | None = None) -> Kernel:
+        kernels.append(Kernel(*arguments, argv=SHIPPED if shipped else SCRIPTED, log=log))
         return kernels[-1]
 
     yield start

@@ -15,23 +15,29 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from micro_agi_kernel.approval import Ask
-from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.entries import Action, Entry, EntryId, Operation
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.events import (
     EntryPublished,
     Event,
     Notice,
     Revision,
+    Spent,
     TextDelta,
+    ToolDisplay,
     ToolFinished,
     ToolLoaded,
     ToolOutput,
+    ToolProgress,
     ToolStarted,
     TurnFinished,
 )
 from micro_agi_kernel.frontends.jupyter.app import main
 from micro_agi_kernel.frontends.jupyter.kernel import MicroAgiKernel
+from micro_agi_kernel.messages import Usage
+from micro_agi_kernel.outputs import PICTURE_FORMS
 from micro_agi_kernel.questions import Question
+from micro_agi_kernel.settings import Settings
 
 HOSTILE = "--- x.lua\n+print '\x1b[2J'\n+\u202e\n"
 REVISION = Revision("b" * 40, before="a" * 40, session="s", cell=1)
@@ -41,10 +47,13 @@ class Script:
     """A conversation: reads the prompt line by line and does what each line says."""
 
     def __init__(self) -> None:
+        self.settings = Settings()
         self.prompts: list[str] = []
         self.interrupts = 0
 
-    async def run(self, text: str, *, cell: int, ask: Ask | None = None) -> AsyncGenerator[Event, None]:
+    async def run(
+        self, text: str, *, cell: int, cell_id: str = "", ask: Ask | None = None
+    ) -> AsyncGenerator[Event, None]:
         self.prompts.append(text)
         self.ask = ask
         try:
@@ -71,6 +80,9 @@ class Script:
             case "flood":
                 for number in range(int(rest)):
                     yield TextDelta(f"word{number} ")
+            case "call":  # name and arguments
+                name, _, given = rest.partition(" ")
+                yield ToolStarted("c1", name, given)
             case "tool":
                 yield ToolStarted("c1", rest, "{}")
                 yield ToolFinished("c1", rest, "ok", "", 0.1)
@@ -81,6 +93,13 @@ class Script:
             case "print_lines":
                 for number in range(int(rest)):
                     yield ToolOutput("c1", f"line {number}\n")
+            case "display":  # pictures as base64
+                data = json.loads(rest)
+                for form in data.keys() & PICTURE_FORMS.keys():
+                    data[form] = base64.b64decode(data[form])
+                yield ToolDisplay("c1", data)
+            case "progress":
+                yield ToolProgress("c1", *json.loads(rest))
             case "finish":
                 yield ToolFinished("c1", rest, "ok", "", 0.1)
             case "fail_tool":
@@ -89,6 +108,17 @@ class Script:
                 yield ToolLoaded(EntryId.parse(rest), "alias")
             case "publish":
                 yield EntryPublished("1a2b3c4" + "0" * 33, f"Create {rest}", ())
+            case "commit":  # the source of a tool, and a diff, as JSON
+                source, diff = json.loads(rest)
+                id = EntryId.parse("app.generated:clock")
+                entry = Entry(id, "function.lua", {"type": "tool"}, {"source": source, "modules": ["time"]})
+                action: Action = "update" if diff else "create"
+                subject = f"{action.capitalize()} {id}"
+                operations = (Operation(action, id, entry),)
+                yield EntryPublished("5d6e7f8" + "0" * 33, subject, operations, "undefined (app:deny)", 2, diff)
+            case "spend":
+                spent = Spent(2, Usage(1_000, 200, 400), 0.0123, 3.25)
+                yield TurnFinished("ok", registry=REVISION, spent=spent)
             case "notice":
                 yield Notice(rest)
             case "wait":

@@ -49,7 +49,7 @@ def test_the_person_sees_what_is_asked_and_answers(kernel: Any, front_end: str) 
     texts = []
     while not texts or SHOWN not in "".join(texts):  # it is there before the answer
         message = next(shown)
-        texts += [message["content"]["text"]] if message["msg_type"] == "stream" else []
+        texts.append(kernel.text([message]))
     kernel.client.input("Y")
     assert answer_of(list(shown)) == "yes"
     assert kernel.reply(request)["content"]["status"] == "ok"
@@ -73,7 +73,7 @@ def test_what_is_no_answer_is_asked_for_once_more(kernel: Any, answers: list[str
 
 def test_questions_come_one_after_another(kernel: Any) -> None:
     shown = asks(kernel, "y", "n", code="ask app.generated:x\nask app.generated:y")
-    text = "".join(message["content"]["text"] for message in shown)
+    text = kernel.text(shown)
     assert text.index("app.generated:x") < text.index("\nyes") < text.index("app.generated:y") < text.index("\nno")
 
 

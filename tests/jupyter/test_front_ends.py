@@ -73,15 +73,20 @@ def ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
 
 def test_the_shipped_kernel_makes_a_tool_offline_and_undoes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ship(tmp_path, monkeypatch, "demo")
-    asked, undone = execute("what time is it?", "%revert main").cells
+    asked, undone, chosen, called = execute(
+        "what time is it?", "%revert main", "%set render.front_end terminal", "%call registry_list {}"
+    ).cells
     [output] = asked.outputs
     assert "\n  [create_tool] ok\n  [load_tool] ok\n  [+] app.generated:" in output.data["text/plain"]
     revision = output.metadata["micro_agi"]
     assert revision["registry"] != revision["before"]
     [output] = undone.outputs
-    said = r"^`commit \w{12} \(version 3\): Reverts \w{12}: Create app\.generated:"
+    said = r"^commit \w{12} \(version 3\): Reverts \w{12}: Create app\.generated:"
     assert re.search(said, output.data["text/plain"])
     assert output.metadata["micro_agi"]["before"] == revision["registry"]
+    assert chosen.outputs[0].output_type == "display_data"
+    text = "".join(output.text for output in called.outputs)
+    assert "registry_list" in text and '"entries": [' in text
 
 
 def test_an_exported_session_runs_again_to_its_end_though_cells_failed_in_it(
@@ -133,7 +138,7 @@ def test_the_console_shows_the_transcript_and_is_interrupted_by_ctrl_c() -> None
         console.expect("In .*: ")
         time.sleep(2)  # the console asks before its output channel is connected, and waits for ever for what it missed
         console.sendline("tool look")
-        console.expect_exact("  [look] ok\r\n")
+        console.expect_exact("  [look] \x1b[32mok\x1b[0m\r\n")
         console.expect("In .*: ")
         console.sendline("say It is **noon**.")
         console.expect_exact("It is **noon**. \r\n")

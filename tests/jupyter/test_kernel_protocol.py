@@ -82,6 +82,12 @@ def test_a_prompt_is_complete_unless_it_plainly_goes_on(kernel: Any) -> None:
         ("```python\nprint(1)\n```", "complete"),
         ("````\n```\n", "incomplete"),
         ("use ``` inline ``` here", "complete"),
+        ("%%lua", "incomplete"),
+        ("%%lua json\nreturn 1", "incomplete"),
+        ("\n %%lua\n\nreturn [[\n```", "incomplete"),
+        ("%%lua\nreturn 1\n", "complete"),
+        ("%%parameters\ncity = 1\n  ", "complete"),
+        ("%help", "complete"),
     ):
         kernel.client.is_complete(code)
         assert kernel.client.get_shell_msg(timeout=20)["content"]["status"] == status, code
@@ -94,6 +100,16 @@ def test_history_has_the_last_prompts(start_kernel: Any) -> None:
     kernel.run("say secret", store_history=False)
     kernel.client.history(hist_access_type="tail", n=2, raw=True, output=False)
     assert kernel.client.get_shell_msg(timeout=20)["content"]["history"] == [[0, 2, "say two"], [0, 3, "say three"]]
+    kernel.run("say two")
+    asked = {
+        "range": ({"session": 0, "start": 1, "stop": 3}, [1, 2]),
+        "search": ({"pattern": "*t*o*", "n": 5}, [2, 5]),
+    }
+    for kind, (more, numbers) in asked.items():
+        kernel.client.history(hist_access_type=kind, raw=True, output=False, **more)
+        assert [item[1] for item in kernel.client.get_shell_msg(timeout=20)["content"]["history"]] == numbers
+    kernel.client.history(hist_access_type="search", pattern="*two", unique=True, raw=True, output=False)
+    assert kernel.client.get_shell_msg(timeout=20)["content"]["history"] == [[0, 5, "say two"]]
 
 
 def test_completion_and_inspection_answer_while_a_cell_runs(kernel: Any) -> None:
@@ -182,7 +198,7 @@ def test_an_interrupt_between_cells_does_nothing(kernel: Any) -> None:
 def test_a_failed_turn_shows_one_error(kernel: Any, front_end: str) -> None:
     reply, shown = kernel.run("error no key:\nset it", front_end=front_end)
     errors = [m["content"] for m in shown if m["msg_type"] == "error"]
-    assert errors == [{"ename": "ModelError", "evalue": "no key:", "traceback": ["no key:"]}]
+    assert errors == [{"ename": "ModelError", "evalue": "no key:", "traceback": ["\x1b[31mModelError\x1b[0m: no key:"]}]
     assert reply["content"]["status"] == "error"
     assert reply["content"]["evalue"] == "no key:"
     answers_again(kernel)
@@ -203,7 +219,7 @@ def test_each_cell_tries_again_to_open_the_session(start_kernel: Any, tmp_path: 
     for _ in range(2):
         reply, shown = kernel.run("say hello")
         assert reply["content"]["ename"] == "RegistryError"
-        assert reply["content"]["traceback"] == [f"{registry} is no repository: give another path"]
+        assert reply["content"]["traceback"] == [f"RegistryError: {registry} is no repository: give another path"]
         assert [m["msg_type"] for m in shown] == ["error"]
     registry.mkdir()
     answers_again(kernel)

@@ -27,14 +27,10 @@ LINES = """\
 """
 
 
-def stream_text(shown: list[dict[str, Any]]) -> str:
-    return "".join(m["content"]["text"] for m in shown if m["msg_type"] == "stream")
-
-
 def test_terminal_gets_the_transcript_and_nothing_else(kernel: Any) -> None:
     reply, shown = kernel.run(TRANSCRIPT, front_end="terminal")
     assert {m["msg_type"] for m in shown} == {"stream"}
-    assert stream_text(shown) == LINES + "The current UTC time is **noon**. \n"
+    assert kernel.text(shown) == LINES + "The current UTC time is **noon**. \n"
     assert reply["metadata"]["micro_agi"] == REGISTRY
 
 
@@ -50,12 +46,12 @@ def test_batch_gets_one_output(kernel: Any) -> None:
 
 def test_notebook_gets_lines_then_a_growing_answer_then_the_revision(kernel: Any) -> None:
     reply, shown = kernel.run(TRANSCRIPT)
-    lines = LINES.replace("  [create_tool]", "  commit 1a2b3c4 Create app.generated:current_time_utc\n  [create_tool]")
-    assert stream_text(shown) == lines
-    *streams, answer, revision = [m for m in shown if m["msg_type"] != "update_display_data"]
-    assert {m["msg_type"] for m in streams} == {"stream"}
+    lines = LINES.replace("  [create", "  commit 1a2b3c400000 Create app.generated:current_time_utc\n  [create")
+    assert kernel.text(shown) == lines + "The current UTC time is **noon**. "
+    *cards, answer, revision = [m for m in shown if m["msg_type"] != "update_display_data"]
+    assert [set(m["content"]["data"]) for m in cards] == [{"text/html", "text/plain"}] * 5
     assert set(answer["content"]["data"]) == {"text/markdown", "text/plain"}
-    assert revision["content"] == {"data": {}, "metadata": {"micro_agi": REGISTRY}, "transient": {}}
+    assert revision["content"] == {"data": {"text/plain": ""}, "metadata": {"micro_agi": REGISTRY}, "transient": {}}
     assert reply["metadata"]["micro_agi"] == REGISTRY
 
 
@@ -74,43 +70,47 @@ def test_the_first_delta_is_shown_at_once_and_the_rest_in_batches(kernel: Any) -
 def test_each_answer_item_is_a_display_of_its_own_in_order(kernel: Any) -> None:
     _, shown = kernel.run("say before\ntool x\nsay after")
     kinds = [m["msg_type"] for m in shown]
-    assert kinds == ["display_data", "stream", "display_data", "display_data"]
-    assert shown[0]["content"]["transient"] != shown[2]["content"]["transient"]
+    assert kinds == ["display_data", "display_data", "update_display_data", "display_data", "display_data"]
+    places = [m["content"]["transient"].get("display_id") for m in shown]
+    assert places[1] == places[2] and len({*places}) == 4
 
 
 @pytest.mark.parametrize("front_end", ["notebook", "terminal"])
 def test_a_tools_output_comes_as_it_runs(kernel: Any, front_end: str) -> None:
     request = kernel.send('start slow\nprint "half a line, "\nprint "the rest\\nmore"\nstall', front_end=front_end)
-    seen = ""
+    seen: list[dict[str, Any]] = []
     for message in kernel.shows(request):
-        seen += message["content"].get("text", "")
-        if "more" in seen:
+        seen.append(message)
+        if "more" in kernel.text(seen):
             break
     kernel.interrupt()
-    assert seen == "  | half a line, the rest\n  | more"
-    assert "\n" in stream_text(list(kernel.shows(request)))
+    output = "  | half a line, the rest\n  | more"
+    running = "\n  [slow] running\n" if front_end == "notebook" else ""
+    assert kernel.text(seen) == output + running
+    stopped = "\n  [slow] interrupted\n" if front_end == "notebook" else "\n"
+    assert kernel.text([*seen, *kernel.shows(request)]) == output + stopped
     assert kernel.reply(request)["content"]["ename"] == "Interrupted"
 
 
 def test_a_tool_cannot_pose_as_a_status_line(kernel: Any) -> None:
     _, shown = kernel.run(f"start evil\nprint {json.dumps('  [create_tool] ok')}\nfinish evil", front_end="terminal")
-    assert stream_text(shown) == "  |   [create_tool] ok\n  [evil] ok\n"
+    assert kernel.text(shown) == "  |   [create_tool] ok\n  [evil] ok\n"
 
 
 def test_a_line_end_may_come_in_two_pieces(kernel: Any) -> None:
     _, shown = kernel.run('start dos\nprint "one\\r"\nprint "\\ntwo\\r\\n"\nfinish dos', front_end="terminal")
-    assert stream_text(shown) == "  | one\n  | two\n  [dos] ok\n"
+    assert kernel.text(shown) == "  | one\n  | two\n  [dos] ok\n"
 
 
 def test_a_tools_failure_is_one_line(kernel: Any) -> None:
     _, shown = kernel.run("fail_tool fetch", front_end="terminal")
-    assert stream_text(shown) == "  [fetch] error: no such host ␛[31m\n"
+    assert kernel.text(shown) == "  [fetch] error: no such host ␛[31m\n"
 
 
 @pytest.mark.parametrize("front_end", ["notebook", "terminal", "batch"])
 def test_a_flood_of_output_is_cut_head_and_tail(kernel: Any, front_end: str) -> None:
     _, shown = kernel.run("start loud\nprint_lines 100000\nfinish loud", front_end=front_end)
-    text = stream_text(shown) or shown[0]["content"]["data"]["text/plain"]
+    text = kernel.text(shown)
     assert len(shown) < 60
     assert len(text) < 130_000
     assert text.startswith("  | line 0\n  | line 1\n")
@@ -120,7 +120,7 @@ def test_a_flood_of_output_is_cut_head_and_tail(kernel: Any, front_end: str) -> 
 
 def test_a_notice_is_one_line(kernel: Any) -> None:
     _, shown = kernel.run("notice no key: the demo model answers", front_end="terminal")
-    assert stream_text(shown) == "  note: no key: the demo model answers\n"
+    assert kernel.text(shown) == "  note: no key: the demo model answers\n"
 
 
 def test_an_answer_without_text_shows_nothing(kernel: Any) -> None:

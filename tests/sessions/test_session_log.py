@@ -19,8 +19,10 @@ from micro_agi_kernel.events import (
     Asked,
     EntryPublished,
     Event,
+    FileRead,
     Notice,
     ReasoningDelta,
+    RegistryShown,
     Revision,
     Spent,
     TextDelta,
@@ -46,9 +48,16 @@ from micro_agi_kernel.messages import (
     Usage,
     UserMessage,
 )
+from micro_agi_kernel.panels import Excerpt, PanelTool, ToolCommit
 from micro_agi_kernel.session_history import Turn, find_log, read_header, read_turns
 from micro_agi_kernel.session_log import OUTPUT
 
+TOOL = PanelTool(
+    *(EntryId("app.generated", "x"), "X", "Does x", ("time",), ("app:lib",), ("app.tools:y",), 3, 1),
+    Excerpt("return 1", 7),
+    (ToolCommit(4, "a" * 40, "2026-03-01 12:30", "update", "service:agent", "Update x", "2", Excerpt("-a\n+b", 1)),),
+    has_older=True,
+)
 EVENTS: list[Event] = [
     Notice("a note"),
     ReasoningDelta("hm"),
@@ -57,10 +66,15 @@ EVENTS: list[Event] = [
     ToolStarted("c1", "clock", '{"a": 1}'),
     ToolOutput("c1", "looking\n"),
     Asked("tool.call on app.generated:clock", ("app:asked",), "always"),
+    FileRead("my data.csv", 1_234, "0" * 64, "table, 3 rows, 2 columns, all sent, 1,234 bytes"),
     ToolProgress("c1", 1.0, None, "half"),
     ToolProgress("c1", 1.0, 2.0, "half"),
     ToolDisplay("c1", {"image/png": b"\x89PNG\r\n\x1a\n", "text/plain": "dot", "application/json": {"a": [1]}}),
-    EntryPublished("a" * 40, "Create app.generated:x", (Operation("create", EntryId("app.generated", "x")),)),
+    EntryPublished(
+        *("a" * 40, "Update app.generated:x", (Operation("update", EntryId("app.generated", "x")),)),
+        *("undefined", 2, "--- x.lua\n-a\n+b\n"),
+    ),
+    RegistryShown("x", 300, (TOOL, TOOL)),
     ToolFinished("c1", "clock", "ok", "", 0.5, {"utc": ["noon", 1, 2.5, None, True]}),
     ToolLoaded(EntryId("app.generated", "x"), "x"),
     UsageReport("gpt-5.1", Usage(100, 20, 10, 5), 0.25),

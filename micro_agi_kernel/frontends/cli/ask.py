@@ -53,7 +53,7 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
         for cell, prompt in enumerate(prompts, start=1):
             if len(prompts) > 1 and not as_json:
                 print_text(f"> {prompt.strip()}")
-            transcript = ConsoleTranscript(footer=settings.render.footer)
+            transcript = ConsoleTranscript(footer=settings.render.footer, color=settings.render.color)
             ask = None if as_json else way_to_person(transcript.ask)
             async with aclosing(run_cell(session, prompt, cell=cell, ask=ask)) as events:
                 end = await (_print_events(events) if as_json else _print_transcript(events, transcript))
@@ -86,8 +86,8 @@ async def _print_transcript(events: AsyncGenerator[Event, None], transcript: Con
 class ConsoleTranscript(Transcript):
     """The transcript on stdout, as it comes."""
 
-    def __init__(self, *, footer: bool) -> None:
-        super().__init__(footer=footer)
+    def __init__(self, *, footer: bool, color: bool = False) -> None:
+        super().__init__(footer=footer, color=color and sys.stdout.isatty())
         self._line_start = True
 
     def answer(self, text: str) -> None:

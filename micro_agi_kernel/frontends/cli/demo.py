@@ -52,7 +52,7 @@ def demo() -> None:
 def _environment(home: Path) -> dict[str, str]:
     """The person's environment without their settings: nothing of theirs is read, and nothing written."""
     config = home / "config.toml"
-    config.write_text('model = "demo"\nrender.front_end = "terminal"\n')
+    config.write_text('model = "demo"\nrender.front_end = "terminal"\nrender.color = false\n')
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICRO_AGI_")}
     own = {"HOME": home, "CONFIG": config, "REGISTRY": home / "registry.git"}  # not that of a project either
     return {**environment, **{f"MICRO_AGI_{name}": str(path) for name, path in own.items()}}

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import click
 
+from micro_agi_kernel import model_choice
 from micro_agi_kernel import models as models_room
+from micro_agi_kernel.agent_entry import read_agent
 from micro_agi_kernel.docs_index import DocsIndex
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option, say
 from micro_agi_kernel.host.docs import read_pages
-from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, read_specs
-from micro_agi_kernel.models.replay import named_logs
+from micro_agi_kernel.model_choice import Models
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.session import read_agent
 from micro_agi_kernel.settings import Settings, load_settings, secret
-from micro_agi_kernel.trust import with_trust
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.workspace import open_registry
 
@@ -65,26 +62,10 @@ def show(path: str, registry_path: str | None, as_json: bool) -> None:
         print_text(page.rstrip("\n"))
 
 
-class Models(NamedTuple):
-    """The models of a registry, lines about broken ones, and the one that would run, or why none would."""
-
-    specs: tuple[ModelSpec, ...]
-    problems: tuple[str, ...]
-    choice: models_room.Choice | ModelError
-
-
 def read_models(registry: Registry, settings: Settings) -> Models:
     """What `registry` and `settings` say of models now."""
-    snapshot = registry.snapshot()
-    found, problems = read_specs(snapshot.find({"meta.type": MODEL_TYPE}))
-    specs = with_trust(found, registry.path, settings.home)
-    agent = read_agent(snapshot)
-    wanted = agent.model if agent is not None else None
-    specs += named_logs((settings.model, wanted), settings.sessions)
-    try:
-        return Models(specs, problems, models_room.choose(specs, settings.model or None, wanted, secret))
-    except ModelError as error:
-        return Models(specs, problems, error)
+    agent = read_agent(registry.snapshot())
+    return model_choice.read_models(registry, settings, agent.model if agent is not None else None)
 
 
 @click.command(short_help="List the models, and say which one would run.")

@@ -24,14 +24,14 @@ from micro_agi_kernel.frontends.cli.output import (
     registry_option,
 )
 from micro_agi_kernel.frontends.cli.registry.place import in_workspace
-from micro_agi_kernel.frontends.output_text import OutputText, readable_json
+from micro_agi_kernel.frontends.output_text import OutputText
 from micro_agi_kernel.frontends.question_text import question_text
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program, Provenance
 from micro_agi_kernel.naming import named
 from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.questions import Question
 from micro_agi_kernel.settings import load_settings
-from micro_agi_kernel.values import Json, as_value
+from micro_agi_kernel.values import Json, as_value, readable_json
 from micro_agi_kernel.workspace import Workspace
 
 input_option = click.option("--input", "input_text", metavar="JSON", help="What the function is given; {} unless set.")

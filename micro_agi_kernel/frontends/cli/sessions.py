@@ -86,7 +86,7 @@ def show(id: str, as_json: bool) -> None:
         print_json({"id": header.session, "time": header.time, "version": header.version, "turns": turns})
         return
     for turn in told:
-        _show(turn, settings.render.footer)
+        _show(turn, footer=settings.render.footer, color=settings.render.color)
 
 
 def _told(path: Path, session: str, settings: Settings) -> Iterator[Turn]:
@@ -104,9 +104,9 @@ def _told(path: Path, session: str, settings: Settings) -> Iterator[Turn]:
         yield from told(read_turns(path), session, registry)
 
 
-def _show(turn: Turn, footer: bool) -> None:
+def _show(turn: Turn, *, footer: bool, color: bool = False) -> None:
     print_text(f"> {turn.prompt.strip()}")
-    transcript = ConsoleTranscript(footer=footer)
+    transcript = ConsoleTranscript(footer=footer, color=color)
     for event in turn.events:
         transcript.handle(event)
     transcript.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from fnmatch import fnmatchcase
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ipykernel._version import kernel_protocol_version
 from tornado.platform.asyncio import BaseAsyncIOLoop
@@ -21,9 +22,10 @@ if TYPE_CHECKING:  # these load with the first cell, or in the background once t
     from collections.abc import Awaitable, Callable, Mapping
 
     from micro_agi_kernel.events import Revision, TurnFinished
-    from micro_agi_kernel.frontends.jupyter.sinks import Sink
+    from micro_agi_kernel.frontends.transcript import Fold
     from micro_agi_kernel.questions import Answer, Question
     from micro_agi_kernel.session import Session
+    from micro_agi_kernel.settings import RenderSettings
 
 _CLOSE_SECONDS = 3.0
 """Time that a shutdown gives to a running turn and to the session; Jupyter kills after 5 s."""
@@ -49,13 +51,12 @@ class MicroAgiKernel(DispatchingKernel):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.front_end = "auto"
-        self.shows_footer = True
         self._opening: asyncio.Task[Session] | None = None
         self._turn: asyncio.Task[TurnFinished] | None = None
         self._warming: asyncio.Task[None] | None = None
         self._history: list[tuple[int, int, str]] = []
         self._revision: Revision | None = None
+        self._color = False
 
     def make_session(self) -> Session:
         """Open the session that this kernel holds. Runs in a thread: imports and Git take a good part of a second.
@@ -65,11 +66,9 @@ class MicroAgiKernel(DispatchingKernel):
         import micro_agi_kernel.commands
         import micro_agi_kernel.frontends.jupyter.sinks  # noqa: F401 (the first cell needs both)
         from micro_agi_kernel.session import open_session
-        from micro_agi_kernel.settings import load_settings
+        from micro_agi_kernel.settings import load_settings, notebook
 
-        settings = load_settings()
-        self.front_end, self.shows_footer = settings.render.front_end, settings.render.footer
-        return open_session(settings)
+        return open_session(load_settings(), notebook())
 
     # -- a cell ------------------------------------------------------------------------------------
 
@@ -94,7 +93,7 @@ class MicroAgiKernel(DispatchingKernel):
         self._turn = asyncio.create_task(self._run_turn(code, cell_id=cell_id, stdin=stdin))
         try:
             await asyncio.wait({self._turn})
-            failure, self._revision = outcome(self._turn)
+            failure, self._revision = outcome(self._turn, color=self._color)
         finally:
             self._turn = None
         if failure is None:
@@ -108,13 +107,15 @@ class MicroAgiKernel(DispatchingKernel):
         from micro_agi_kernel.events import TurnFinished
 
         session = await self._open()
+        self._color = session.settings.render.color
         from micro_agi_kernel.commands import run_cell  # no sooner: the session's own imports ran in a thread
 
-        sink = self._choose_sink(cell_id=cell_id, allow_stdin=stdin is not None)
+        sink = self._choose_sink(session.settings.render, cell_id=cell_id, allow_stdin=stdin is not None)
         ask = _asking(sink, stdin) if stdin is not None else None
         finished: TurnFinished | None = None
         try:
-            async with aclosing(run_cell(session, code, cell=self.execution_count, ask=ask)) as events:
+            events_of_cell = run_cell(session, code, cell=self.execution_count, cell_id=cell_id or "", ask=ask)
+            async with aclosing(events_of_cell) as events:
                 async for event in events:
                     sink.handle(event)
                     if isinstance(event, TurnFinished):
@@ -133,14 +134,20 @@ class MicroAgiKernel(DispatchingKernel):
         await asyncio.wait({opening})
         return opening.result()
 
-    def _choose_sink(self, *, cell_id: str | None, allow_stdin: bool) -> Sink:
-        from micro_agi_kernel.frontends.jupyter.sinks import BatchSink, NotebookSink, TerminalSink
+    def _choose_sink(self, render: RenderSettings, *, cell_id: str | None, allow_stdin: bool) -> Fold:
+        from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
+        from micro_agi_kernel.frontends.jupyter.sinks import NotebookSink, TerminalSink
 
-        front_end = self.front_end
+        front_end = render.front_end
         if front_end == "auto":
             front_end = "notebook" if cell_id else "terminal" if allow_stdin else "batch"
-        kinds: dict[str, type[Sink]] = {"notebook": NotebookSink, "terminal": TerminalSink, "batch": BatchSink}
-        return kinds[front_end](self._send, footer=self.shows_footer)
+        match front_end:
+            case "notebook":
+                return NotebookSink(self._send, footer=render.footer)
+            case "terminal":
+                return TerminalSink(self._send, footer=render.footer, color=render.color)
+            case _:
+                return BatchSink(self._send, footer=render.footer)
 
     def _send(self, msg_type: str, content: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
         self.send_response(self.iopub_socket, msg_type, dict(content), metadata=dict(metadata or {}))
@@ -214,6 +221,38 @@ class MicroAgiKernel(DispatchingKernel):
             return {"status": "incomplete", "indent": ""}
         return {"status": "complete"}
 
+    async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
+        """What could stand at the cursor; nothing where no session can be opened. A running cell goes on."""
+        nothing = {"matches": [], "cursor_start": cursor_pos, "cursor_end": cursor_pos, "metadata": {}}
+        return {"status": "ok", **nothing, **await self._look_up("completion", code, cursor_pos)}
+
+    async def do_inspect(
+        self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """What is known of the word at the cursor, the same on every level of detail."""
+        nothing: dict[str, Any] = {"found": False, "data": {}, "metadata": {}}
+        return {"status": "ok", **nothing, **await self._look_up("inspection", code, cursor_pos)}
+
+    async def _look_up(self, what: Literal["completion", "inspection"], code: str, cursor: int) -> dict[str, Any]:
+        """What `lookup` says, asked in a thread; empty when nothing can be said."""
+        if not code:  # and so no session is waited for
+            return {}
+
+        def ask(session: Session) -> dict[str, Any]:
+            from micro_agi_kernel.frontends.jupyter.lookup import completion, inspection
+
+            return (completion if what == "completion" else inspection)(session, code, cursor)
+
+        try:
+            session = await self._open()
+            return await asyncio.to_thread(ask, session)
+        except MicroAgiError:  # the next cell says what is wrong
+            return {}
+        except Exception:
+            # A boundary: without a reply the client would wait for ever.
+            self.log.warning("%s failed", what, exc_info=True)
+            return {}
+
     async def do_history(
         self,
         hist_access_type: str,
@@ -226,9 +265,16 @@ class MicroAgiKernel(DispatchingKernel):
         pattern: str | None = None,
         unique: bool = False,
     ) -> dict[str, Any]:
-        """The last `n` prompts of this kernel ("tail"): what a console needs for its arrow-up."""
-        last = self._history[-n:] if n else self._history
-        items = last if hist_access_type == "tail" else []
+        """Prompts of this kernel: the last `n` ("tail": a console's arrow-up; "search": that match), or a "range"."""
+        items = self._history
+        if hist_access_type == "range":
+            items = [item for item in items if (start or 0) <= item[1] and (stop is None or item[1] < stop)]
+        else:
+            if hist_access_type == "search":
+                items = [item for item in items if fnmatchcase(item[2], pattern or "*")]
+            if unique:
+                items = sorted({item[2]: item for item in items}.values())
+            items = items[-n:] if n else items
         return {"status": "ok", "history": [(s, i, (text, None)) if output else (s, i, text) for s, i, text in items]}
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
@@ -252,7 +298,7 @@ class MicroAgiKernel(DispatchingKernel):
             self.log.warning("the session did not close cleanly", exc_info=True)
 
 
-def _asking(sink: Sink, stdin: Stdin) -> Callable[[Question], Awaitable[Answer]]:
+def _asking(sink: Fold, stdin: Stdin) -> Callable[[Question], Awaitable[Answer]]:
     """A way to the person of a cell: what is asked is shown with its output, the answer comes from its input line."""
     from micro_agi_kernel.frontends.question_text import ask_twice
 

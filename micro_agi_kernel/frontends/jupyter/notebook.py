@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from micro_agi_kernel.frontends.jupyter.sinks import BatchSink
+from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
 from micro_agi_kernel.frontends.jupyter.spec import KERNEL_NAME
 from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.resources import resource
@@ -50,4 +50,4 @@ def _cell(number: int, turn: Turn, footer: bool) -> dict[str, Any]:
 
 
 def _error(name: str, line: str) -> dict[str, Any]:
-    return {"output_type": "error", "ename": name, "evalue": line, "traceback": [line]}
+    return {"output_type": "error", "ename": name, "evalue": line, "traceback": [f"{name}: {line}"]}

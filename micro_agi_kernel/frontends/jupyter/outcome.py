@@ -20,8 +20,11 @@ class Failure:
     traceback: tuple[str, ...]
 
 
-def outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Revision | None]:
-    """The failure of a turn that is done, if it failed, and the registry revision if it has one."""
+def outcome(turn: asyncio.Task[TurnFinished], *, color: bool) -> tuple[Failure | None, Revision | None]:
+    """The failure of a turn that is done, if it failed, and the registry revision if it has one.
+
+    `color` is that of Transcript; notebooks know a terminal's colours in errors too.
+    """
     from micro_agi_kernel.errors import MicroAgiError
     from micro_agi_kernel.frontends.text import one_line, plain
 
@@ -30,15 +33,22 @@ def outcome(turn: asyncio.Task[TurnFinished]) -> tuple[Failure | None, Revision 
     bug = turn.exception()
     if isinstance(bug, MicroAgiError):
         line = one_line(str(bug))
-        return Failure(type(bug).__name__, line, (line,)), None
+        return Failure(type(bug).__name__, line, _block(type(bug).__name__, line, color)), None
     if bug is not None:
         frames = tuple(plain(frame.rstrip("\n")) for frame in traceback.format_exception(bug))
         return Failure(type(bug).__name__, one_line(str(bug)), frames), None
     finished = turn.result()
     if finished.status == "ok":
         return None, finished.registry
-    line = one_line(finished.error)
-    return Failure(one_line(finished.error_name) or "MicroAgiError", line, (line,)), finished.registry
+    name, line = one_line(finished.error_name) or "MicroAgiError", one_line(finished.error)
+    return Failure(name, line, _block(name, line, color)), finished.registry
+
+
+def _block(name: str, line: str, color: bool) -> tuple[str, ...]:
+    """One clear block: what failed, which front ends do not show otherwise, and the line that says what to do."""
+    from micro_agi_kernel.frontends.text import painted
+
+    return (f"{painted(name, 'error') if color else name}: {line}",)
 
 
 def metadata_of(revision: Revision | None) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-
-from micro_agi_kernel.frontends.text import plain
 
 FULL = 8_192
 """Pending characters that are shown without waiting."""
@@ -68,7 +67,7 @@ class Stream:
         self._line_start = True
 
     def write(self, text: str) -> None:
-        """Show `text`, which may be hostile, soon."""
+        """Show `text`, which is safe, soon."""
         if not text:
             return
         self._pending.append(text)
@@ -89,7 +88,38 @@ class Stream:
 
     def _show(self) -> None:
         text = "".join(self._pending)
-        self._pending = ["\r"] if text.endswith("\r") else []  # its newline may come with the next piece
+        self._pending.clear()
         self._size = 0
-        if text := plain(text.removesuffix("\r")):
+        if text:
             self._send("stream", {"name": "stdout", "text": text})
+
+
+class Shown:
+    """One output of the cell, shown at once, and again as it changes: at most once in `seconds`.
+
+    The newest state is what a saved notebook keeps. Its metadata stays the same over all updates: VS Code replaces
+    every output of the cell otherwise.
+    """
+
+    def __init__(self, send: Send, bundle: Callable[[], Mapping[str, Any]], *, seconds: float) -> None:
+        """`bundle` gives what to show now, by MIME type."""
+        self._send = send
+        self._bundle = bundle
+        self._id = uuid.uuid4().hex
+        self._msg_type = "display_data"
+        self._pacer = Pacer(self._show, seconds=seconds)
+
+    def change(self) -> None:
+        """Show what it is now, soon."""
+        self._pacer.ask()
+
+    def finish(self) -> None:
+        """Show now what is not shown yet."""
+        self._pacer.finish()
+
+    def _show(self) -> None:
+        self._send(
+            self._msg_type,
+            {"data": dict(self._bundle()), "metadata": {}, "transient": {"display_id": self._id}},
+        )
+        self._msg_type = "update_display_data"

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 def goes_on(text: str) -> bool:
-    """Is the prompt plainly unfinished: does its last line end in a backslash, or is a code fence open?"""
+    """Is the prompt plainly unfinished: does its last line end in a backslash, or is a code fence open?
+
+    A cell of `%%name` goes on until an empty line ends it: what is below the first line belongs to the command.
+    """
+    if text.lstrip().startswith("%%"):
+        return bool(text.rpartition("\n")[2].strip())
     return text.endswith("\\") or _fence_is_open(text)
 
 

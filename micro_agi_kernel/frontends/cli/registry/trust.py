@@ -12,7 +12,8 @@ import click
 from micro_agi_kernel.errors import RegistryError, SettingsError
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import open_at
-from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, read_specs
+from micro_agi_kernel.model_choice import models_in
+from micro_agi_kernel.models.catalog import ModelSpec
 from micro_agi_kernel.registry.signing import fingerprint
 from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.trust import (
@@ -94,7 +95,7 @@ def _known(trust: Trust, what: str, registry_path: str | None) -> tuple[Trusted,
 def _model(name: str, registry_path: str | None) -> tuple[ModelSpec | None, Path]:
     """The model of the registry that has this name or id."""
     with open_at(registry_path) as opened:
-        specs, _ = read_specs(opened.snapshot().find({"meta.type": MODEL_TYPE}))
+        specs, _ = models_in(opened.snapshot())
         return next((spec for spec in specs if name in (spec.name, str(spec.id))), None), opened.path
 
 

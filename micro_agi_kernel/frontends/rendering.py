@@ -2,7 +2,7 @@
 
 Front ends parse Markdown with different parsers and let raw HTML run (JupyterLab trusts what a kernel
 sends), so nothing here depends on how a parser reads the text. What leaves `safe_markdown` has a `<`
-in two places only: in `<code>` and `</code>` that we wrote, and inside code fences that we wrote, which
+in two places only: in `<code>` and `<span>` that we wrote, and inside code fences that we wrote, which
 stand at column 0 behind an empty line, are longer than any run of backticks in them, and are the only
 runs of three or more backticks or tildes in the text: every parser sees them as the same fences.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from micro_agi_kernel.frontends.text import plain
-from micro_agi_kernel.markdown_text import fenced
+from micro_agi_kernel.markdown_text import entities, fenced
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -26,7 +26,8 @@ def safe_markdown(text: str) -> str:
     """The Markdown `text`, written by a model, as Markdown that cannot run or load anything.
 
     Raw HTML shows as text, links keep to http, https and mailto, images become links, and TeX macros
-    that make links or load things are inert. Code blocks inside lists and quotes move out to the left.
+    that make links or load things are inert. Amounts are no formula: `$5 and $6`. Code blocks inside lists
+    and quotes move out to the left.
     """
     text = plain(text)
     lines = text.split("\n")
@@ -41,6 +42,18 @@ def safe_markdown(text: str) -> str:
         done = end
     parts.append(_safe_prose("\n".join(lines[done:])))
     return "\n\n".join(stripped for part in parts if (stripped := part.strip("\n")))
+
+
+def last_block(text: str) -> int:
+    """Where the last block of Markdown begins in `text` (with \\n as its line ends); 0 when there is but one.
+
+    What stands before it is read the same without it, and will not change when more text follows.
+    """
+    starts = [token.map[0] for token in _blocks().parse(text) if token.level == 0 and token.map and token.nesting >= 0]
+    if not starts or not starts[-1]:
+        return 0
+    lines = text.split("\n")
+    return sum(len(line) + 1 for line in lines[: starts[-1]])
 
 
 @cache
@@ -63,6 +76,9 @@ def _language(info: str) -> str:
     return "text" if "mermaid" in language.lower() else language
 
 
+_DOLLAR = "<span>&#36;</span>"
+"""One that begins no formula: front ends look for pairs in the Markdown, and in each run of text of the page."""
+
 _MACRO = re.compile(
     r"(?<!\\)\\+(?=(?:href|url|unicode|require|style|class|cssId|data|html[A-Za-z]*|mmlToken|bbox|csname|includegraphics)"
     r"(?![A-Za-z]))"
@@ -75,10 +91,11 @@ _TITLE = r"""(?: \s+ (?: "[^"\n]*" | '[^'\n]*' ) )? \s* \)"""
 _PROSE = re.compile(
     rf"""
       (?P<macro>   {_MACRO.pattern} )
-    | (?P<math>    \$\$ [^$`]{{1,2000}} \$\$ | (?<!\$) \$ (?!\s) [^$`]{{1,2000}} (?<!\s) \$ (?!\d)
+    | (?P<math>    \$\$ [^$`]{{1,2000}} \$\$ | (?<!\$) \$ (?!\s) [^$`]{{1,2000}} (?<![\s\\]) \$ (?![\d$])
                  | \\begin\{{(?P<environment>[a-z]{{1,20}}\*?)\}} [^$`]{{0,2000}}? \\end\{{(?P=environment)\}} )
-    | (?P<opener>  \$\$ | \\\\ (?= [()\[\]] ) | \\ (?= begin ) )
-    | (?P<escape>  \\ [\]<`~&\[\\$] )
+    | (?P<opener>  \\\\ (?= [()\[\]] ) | \\ (?= begin ) )
+    | (?P<dollar>  \\? \$ )
+    | (?P<escape>  \\ [\]<`~&\[\\] )
     | (?P<code>    (?<!`) (?P<ticks>`{{1,2}}) (?!`) (?P<content>[^\n]*?[^`\n]) (?P=ticks) (?!`) )
     | (?P<run>     `+ | ~{{3,}} )
     | (?P<auto>    < (?P<autourl>{_URL}) > )
@@ -112,13 +129,15 @@ def _safe_piece(match: re.Match[str]) -> str:
         case "macro":
             return "＼"  # looks like a backslash and starts no macro, in the source and in the page
         case "escape":
-            return piece if piece[1] in "[\\$" else _entities(piece[1])
+            return piece if piece[1] in "[\\" else entities(piece[1])
+        case "dollar":
+            return _DOLLAR
         case "code":
             return _code_span(piece, match["content"])
         case "math":
             return _safe_math(piece)
         case "auto":
-            return f"[{_entities(match['autourl'])}]({_url(match['autourl'])})"
+            return f"[{entities(match['autourl'])}]({_url(match['autourl'])})"
         case "tag":
             return "&lt;"
         case "link":
@@ -126,21 +145,16 @@ def _safe_piece(match: re.Match[str]) -> str:
         case "bracket":
             return "&#93;"
         case "image":
-            return f"[{_entities(match['alt'].strip() or match['src'])}]({_url(match['src'])})"
+            return f"[{entities(match['alt'].strip() or match['src'])}]({_url(match['src'])})"
         case "entity":
             shown = unescape(piece)
+            if shown == "$":
+                return _DOLLAR
             return piece if shown == plain(shown) and shown not in ("\\", "\n") else "\ufffd"
         case "ftp":
             return piece + "&#8203;"
         case _:
-            return _entities(piece)
-
-
-def _entities(text: str) -> str:
-    """`text` with everything that Markdown, HTML or TeX could act upon as numeric entities."""
-    return "".join(
-        char if char.isalnum() or char in " /-.,=?%" or char > "\x7f" else f"&#{ord(char)};" for char in text
-    )
+            return entities(piece)
 
 
 _ACTIVE_IN_CODE = re.compile(r"<|\"|\][(:]|!\[")
@@ -150,13 +164,13 @@ def _code_span(span: str, content: str) -> str:
     """A code span: as it is when a parser that misreads it could do no harm, else as `<code>` of entities."""
     if not _ACTIVE_IN_CODE.search(content):
         return span
-    return f"<code>{_entities(content.strip())}</code>"
+    return f"<code>{entities(content.strip())}</code>"
 
 
 def _safe_math(formula: str) -> str:
     """The same formula, inert: `\\lt` is `<`, `''` looks like `"`, an empty group breaks what Markdown calls a link."""
     if sorted(_BEGIN.findall(formula)) != sorted(_END.findall(formula)):
-        return _entities(formula)
+        return entities(formula)
     formula = _MACRO.sub("＼", formula)
     formula = _FTP.sub("ftp{}", formula)
     return (

@@ -1,0 +1,150 @@
+"""Commands about the registry: its tools, its history, and going back in it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from micro_agi_kernel.bisecting import bisect as find_breaking
+from micro_agi_kernel.commands.text import number
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.interfaces import CallContext
+from micro_agi_kernel.markdown_text import code, fenced, table
+from micro_agi_kernel.naming import named
+from micro_agi_kernel.pinning import Pin
+from micro_agi_kernel.registry import Registry, Version
+from micro_agi_kernel.registry.differences import Difference, differences
+from micro_agi_kernel.registry_panel import registry_panel
+from micro_agi_kernel.rollback import RolledBack
+from micro_agi_kernel.rollback import restore as restore_state
+from micro_agi_kernel.rollback import revert as revert_commit
+from micro_agi_kernel.session import Session
+from micro_agi_kernel.values import short_commit, shorten
+
+MAX_LOG = 1_000
+"""Commits in a table."""
+MAX_TEXT = 200
+"""Characters of a title or a subject."""
+MAX_DIFF = 100_000
+"""Characters of all differences together."""
+
+_GOING_BACK = re.compile(r"(Reverts|Restores the state of) [0-9a-f]{7,40}\b")
+"""How the body of such a commit begins, see rollback.py."""
+
+
+async def registry(session: Session, context: CallContext, *, query: str = "") -> str:
+    """Show the tools of the registry, or those whose id, title or description has the words of QUERY.
+
+    In a notebook each opens to its source and its history, with what every commit changed and the line that undoes it.
+    """
+    house = session.workspace
+    shown = await asyncio.to_thread(lambda: registry_panel(house.registry, house.pin.current(), house.uses, query))
+    pinned = await asyncio.to_thread(lambda: house.pin.place)
+    where = f"This is the registry at {pinned}, where this notebook is pinned." if pinned else ""
+    if shown.tools:
+        context.emit(shown)
+        return where
+    none = f"No tool has the words {code(query)}." if query else "The registry has no tools."
+    return f"{none} {where}".rstrip()
+
+
+async def log(session: Session, context: CallContext, limit: str = "20") -> str:
+    """Show the newest commits, newest first: 20 of them, or LIMIT."""
+    most = number(limit, MAX_LOG)
+    if most is None:
+        raise Refused(ErrorKind.INVALID, f"write it as %log [LIMIT], with a LIMIT from 1 to {MAX_LOG:,}")
+    versions = await asyncio.to_thread(lambda: list(session.workspace.registry.versions(most + 1)))
+    rows = [
+        (
+            f"v{version.number}",
+            code(short_commit(version.commit)),
+            f"{version.time:%Y-%m-%d %H:%M}",
+            code(shorten(version.actor, MAX_TEXT)),
+            code(_subject(version)),
+        )
+        for version in versions[:most]
+    ]
+    shown = table(("version", "commit", "time", "by", "subject"), rows)
+    return f"{shown}\n\nOlder ones: `%log {min(most * 5, MAX_LOG)}`" if len(versions) > most < MAX_LOG else shown
+
+
+def _subject(version: Version) -> str:
+    """With what a person's commit undid or brought back; what an agent's body says is the agent's."""
+    going_back = _GOING_BACK.match(version.body) if version.actor.startswith("user:") else None
+    subject = shorten(version.subject, MAX_TEXT)
+    return f"{subject} ({going_back[0].lower()})" if going_back is not None else subject
+
+
+async def diff(session: Session, context: CallContext, a: str, b: str = "main") -> str:
+    """Show what differs between the revisions A and B, or A and now, entry by entry.
+
+    A revision is a commit, `main`, or `v12` as `%log` shows it, with `~2` or `^` behind it: `%diff v12^ v12` shows what
+    v12 did.
+    """
+    return await asyncio.to_thread(_differences, session.workspace.registry, a, b)
+
+
+def _differences(registry: Registry, a: str, b: str) -> str:
+    parts: list[str] = []
+    room = MAX_DIFF
+    for difference in differences(registry, registry.snapshot(a), registry.snapshot(b)):
+        part = _difference(difference)
+        if len(part) > room:
+            return "\n\n".join((*parts, f"There is more: {code(f'micro-agi registry diff {a} {b}')} shows all of it."))
+        room -= len(part)
+        parts.append(part)
+    return "\n\n".join(parts) or f"Nothing differs between {code(a)} and {code(b)}."
+
+
+def _difference(difference: Difference) -> str:
+    what = code(str(difference.id or difference.path))
+    return f"{difference.action.capitalize()} {what}\n\n{fenced(difference.text, 'diff')}"
+
+
+async def revert(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
+    """Undo what the commit REV did, or what it did to the entry ID."""
+    house = session.workspace
+    return _listed(
+        await revert_commit(house.registry, house.publishing, context, rev, await _meant(session, id)), house.pin
+    )
+
+
+async def restore(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
+    """Bring back the registry, or the entry ID, as it was at REV."""
+    house = session.workspace
+    return _listed(
+        await restore_state(house.registry, house.publishing, context, rev, await _meant(session, id)), house.pin
+    )
+
+
+async def _meant(session: Session, id: str | None) -> EntryId | None:
+    return None if id is None else await asyncio.to_thread(named, session.workspace.registry, id, cell=True)
+
+
+def _listed(done: RolledBack, pin: Pin) -> str:
+    summary, *lines = map(code, done.lines)
+    if pin.commit:
+        lines.append(
+            f"this was done to the newest commit; the notebook sees {code(short_commit(pin.commit))} until `%pin main`"
+        )
+    return "\n".join((summary, "", *(f"- {line}" for line in lines)))
+
+
+async def bisect(session: Session, context: CallContext, id: str, *, test: str = "") -> str:
+    """Find the commit since which the tool ID fails its tests, or the one TEST: its name, or as JSON."""
+    tool = await asyncio.to_thread(named, session.workspace.registry, id, cell=True)
+    found = await find_breaking(session.workspace, tool, test)
+    bad = found.bad.version
+    others = [code(str(id)) for id in found.bad.changed if id != tool]
+    uses = [f"- it changed {', '.join(others)}, which {tool.name} uses"] if tool not in found.bad.changed else []
+    return "\n".join(
+        (
+            f"{code(found.bad.short)} of {bad.time:%Y-%m-%d %H:%M} broke {code(str(tool))}: {code(bad.subject)}",
+            "",
+            *uses,
+            f"- it fails: {code(found.why)}",
+            f"- {code(found.good.short)} was the last that passed",
+            f"- `{found.bad.undo()}` undoes it",
+        )
+    )

@@ -1,0 +1,121 @@
+"""Commands about tools: which the agent has, what is known of one, loading and calling one by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_format
+from dataclasses import replace
+
+from micro_agi_kernel.agent.calls import LOAD_TOOL
+from micro_agi_kernel.commands.calls import told
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
+from micro_agi_kernel.events import ToolLoaded
+from micro_agi_kernel.interfaces import CallContext
+from micro_agi_kernel.markdown_text import code, fenced, prose, table
+from micro_agi_kernel.naming import named, need_there
+from micro_agi_kernel.session import Session
+from micro_agi_kernel.tool_page import tool_page
+from micro_agi_kernel.values import Json, as_value, check_json, shorten
+from micro_agi_kernel.workspace import Workspace
+
+MAX_TEXT = 200
+"""Characters of a description."""
+
+MAX_HITS = 10
+"""Pages that a search shows."""
+
+
+async def tools(session: Session, context: CallContext) -> str:
+    """Show the tools that the agent can call now: its own, and those that were loaded."""
+    agent = await session.agent()
+    there = await asyncio.to_thread(agent.tools)
+    loaded = set(agent.loaded)
+    rows = [
+        (
+            code(name),
+            code(str(tool.id)),
+            "loaded" if tool.id in loaded else "",
+            prose(shorten(tool.spec.description, MAX_TEXT)),
+        )
+        for name, tool in there.items()
+    ]
+    return table(("name", "id", "", "what it does"), rows) if rows else "The agent has no tools."
+
+
+async def tool(session: Session, context: CallContext, name: str) -> str:
+    """Show what the tool NAME takes, where it comes from, what it cost, how it was used, and its source."""
+    return await asyncio.to_thread(_page, session.workspace, name)
+
+
+def _page(house: Workspace, name: str) -> str:
+    pinned = house.pin.place
+    page = tool_page(house.registry, house.uses, name, house.pin.current())
+    return f"{page}\n\nThis is the tool at {pinned}, where this notebook is pinned." if pinned else page
+
+
+async def load(session: Session, context: CallContext, id: str) -> str:
+    """Load the tool ID into the agent, under the policies, as if it had done so itself."""
+    agent = await session.agent()
+    loaded = await agent.load(await asyncio.to_thread(_meant, session, id, tools=True), context.approver)
+    if isinstance(loaded, CallError):
+        raise Refused(loaded.kind, loaded.message)
+    context.emit(ToolLoaded(loaded.id, loaded.spec.name))
+    return f"The agent has {code(str(loaded.id))} as {code(loaded.spec.name)}."
+
+
+async def call(session: Session, context: CallContext, id: str, *, json: str = "{}") -> str:
+    """Call the entry ID with the input JSON; what it shows comes as it runs, and then what it gives.
+
+    The call is yours and not the agent's: its conversation knows nothing of it. What the tool does is up to the
+    policies, as ever.
+    """
+    entry = await asyncio.to_thread(_meant, session, id)
+    if entry == LOAD_TOOL:
+        raise Refused(ErrorKind.INVALID, "a call of yours loads nothing into the agent: write it as %load ID")
+    input = as_value(_read_json(id, json))
+    return await told(
+        context,
+        str(entry),
+        json,
+        lambda on_output: session.workspace.call(entry, input, replace(context, on_output=on_output)),
+    )
+
+
+def _meant(session: Session, said: str, *, tools: bool = False) -> EntryId:
+    """The entry of that name or id that the notebook sees. Blocks. Raises Refused and EntryError."""
+    at = session.workspace.pin.current()
+    id = named(session.workspace.registry, said, at, tools=tools, cell=True)
+    need_there(at, id, tools=tools, cell=True)
+    return id
+
+
+def _read_json(id: str, text: str) -> Json:
+    """The input of a call of `id`."""
+    try:
+        value: Json = json_format.loads(text)
+        check_json(value, "it")
+    except json_format.JSONDecodeError as error:
+        example = f'%call {shorten(id)} {{"name": "Ann"}}'
+        raise Refused(ErrorKind.INVALID, f"the input is no JSON ({error}): write it as {example}") from error
+    except (ValueError, RecursionError) as error:
+        raise Refused(ErrorKind.INVALID, f"the input is no JSON: {error}") from error
+    except EntryError as error:
+        raise Refused(ErrorKind.INVALID, f"the input is no JSON: {str(error).removeprefix('it: ')}") from error
+    return value
+
+
+async def docs(session: Session, context: CallContext, *, query: str) -> str:
+    """Search the documentation that the agent reads for QUERY, or show the page whose path that is.
+
+    Of `%docs lua/core/time` the page is shown, of `%docs time zone` the pages that have the words.
+    """
+    service = session.workspace.docs
+    index = await asyncio.to_thread(service.index)
+    if "/" in query or query in index.paths:
+        return index.page(query)
+    hits = await asyncio.to_thread(index.search, query, MAX_HITS)
+    if not hits:
+        asked = f" The agent asks {code(service.remote)} then." if service.remote else ""
+        return f"Nothing found for {code(query)}.{asked}"
+    return "\n\n".join(f"{code(f'%docs {hit.path}')}\n\n{fenced(hit.excerpt, 'markdown')}" for hit in hits)

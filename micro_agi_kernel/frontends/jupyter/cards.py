@@ -1,0 +1,270 @@
+"""What a notebook shows beside answers, as HTML: a tool's call, a commit, a line, a question.
+
+Pure functions: data in, HTML out. Outputs of a notebook are trusted, so whatever comes in is escaped here. There is no
+script in it, and only what is native folds: it is used with the keyboard, and read by a screen reader. A status is a
+word and a sign, its colour comes third. Colours are the front end's own (JupyterLab's variables, which nbconvert has
+too), with others for those that have none, dark ones in VS Code's dark themes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Literal
+
+from micro_agi_kernel.entries import Operation
+from micro_agi_kernel.events import EntryPublished
+from micro_agi_kernel.frontends.jupyter.highlight import diff_html, lua_html
+from micro_agi_kernel.frontends.text import Tone, one_line, plain
+from micro_agi_kernel.values import Json, head_and_tail, short_commit, shorten, shown_json
+
+VALUE = 4_000
+"""Characters of a call's arguments, and of its result, that are shown."""
+
+OPEN_LINES = 40
+"""A commit with so many lines of code or fewer is shown unfolded."""
+
+SOURCES = 10
+"""Entries of a commit whose sources are shown."""
+
+_HINT = 80
+_NOT_LAYOUT = "tex2jax_ignore mathjax_ignore"
+"""JupyterLab looks for formulas in HTML too; a tool's dollar signs are none."""
+
+_THEME = {
+    "fg": ("--jp-content-font-color1", "#212121", "#d4d4d4"),
+    "dim": ("--jp-content-font-color2", "#5f6368", "#a8a8a8"),
+    "ok": ("--jp-success-color1", "#1a7f37", "#56d364"),
+    "bad": ("--jp-error-color1", "#c62828", "#ff7b72"),
+    "line": ("--jp-border-color1", "#bdbdbd", "#5a5a5a"),
+    "back": ("--jp-cell-editor-background", "#f6f6f6", "#252526"),
+    "k": ("--jp-mirror-editor-keyword-color", "#00702c", "#7ee787"),
+    "s": ("--jp-mirror-editor-string-color", "#a31515", "#ffa198"),
+    "c": ("--jp-mirror-editor-comment-color", "#3a7070", "#8b9e9e"),
+    "n": ("--jp-mirror-editor-number-color", "#075", "#a5d6a7"),
+    "f": ("--jp-mirror-editor-def-color", "#0044c8", "#79c0ff"),
+    "b": ("--jp-mirror-editor-builtin-color", "#00702c", "#7ee787"),
+}
+"""A colour: JupyterLab's variable, and what it is in light and in dark where there is none."""
+
+_LIGHT = "".join(f"--m-{name}:var({jupyter},{light});" for name, (jupyter, light, _) in _THEME.items())
+_DARK = "".join(f"--m-{name}:{dark};" for name, (_, _, dark) in _THEME.items())
+
+# Twice the class, where JupyterLab has rules of its own for what a page shows.
+STYLE = (
+    "<style>"
+    f".magi{{{_LIGHT}color:var(--m-fg);font-size:13px;line-height:1.5;margin:1px 0;overflow-wrap:anywhere}}"
+    f".vscode-dark .magi,.vscode-high-contrast:not(.vscode-high-contrast-light) .magi{{{_DARK}}}"
+    ".magi summary{cursor:pointer;display:list-item}"
+    ".magi .w{font-weight:600}.magi .ok{color:var(--m-ok)}.magi .bad{color:var(--m-bad)}.magi .dim{color:var(--m-dim)}"
+    ".magi .in{margin:2px 0 6px 1.2em;border-left:2px solid var(--m-line);padding-left:.8em}"
+    ".magi .in>p{margin:4px 0 0;color:var(--m-dim)}"
+    ".magi.magi code{font-family:var(--jp-code-font-family,monospace);font-size:12px;"
+    "background:none;color:inherit;padding:0}"
+    ".magi.magi pre{margin:2px 0;padding:6px 8px;max-height:26em;overflow:auto;white-space:pre-wrap;"
+    "background:var(--m-back);border:1px solid var(--m-line);color:var(--m-fg);line-height:1.4}"
+    ".magi pre:focus-visible,.magi summary:focus-visible{outline:2px solid var(--jp-brand-color1,#1976d2)}"
+    ".magi .k{color:var(--m-k);font-weight:600}.magi .s{color:var(--m-s)}.magi .c{color:var(--m-c);font-style:italic}"
+    ".magi .n{color:var(--m-n)}.magi .f{color:var(--m-f)}.magi .b{color:var(--m-b)}.magi .h{color:var(--m-dim)}"
+    ".magi ins,.magi del{text-decoration:none;color:inherit}"
+    ".magi ins{background:rgba(46,160,67,.22)}.magi del{background:rgba(248,81,73,.22)}"
+    "</style>"
+)
+
+Status = Literal["running", "ok", "error", "interrupted"]
+
+_SIGNS: Mapping[Status, tuple[str, str]] = {
+    "running": ("◌", "dim"),
+    "ok": ("✓", "ok"),
+    "error": ("✗", "bad"),
+    "interrupted": ("■", "dim"),
+}
+"""The sign beside the word of a status, and its class."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool's call as far as it is known. All text of it is hostile but `progress`."""
+
+    name: str
+    arguments: str = ""
+    status: Status = "running"
+    why: str = ""
+    seconds: float | None = None
+    output: str = ""
+    progress: str = ""
+    """HTML that is safe."""
+    value: Json = None
+    loaded: list[str] = field(default_factory=list)
+    """Ids of what it brought to the agent."""
+    by_person: bool = False
+    """A cell made it, not the agent."""
+
+
+def call_card(call: Call) -> str:
+    """One line, which opens to what the call was given, showed and gave; it is open while the call runs.
+
+    A person's own call has what it printed and stays open: the rest stands in its cell and below it.
+    """
+    inside = "".join(_inside(call))
+    if not inside:
+        return frame(f"<div>{call_line(call)}</div>")
+    is_open = call.status == "running" or call.by_person
+    return frame(
+        f"<details{' open' if is_open else ''}><summary>{call_line(call)}</summary>"
+        f'<div class="in">{inside}</div></details>'
+    )
+
+
+def more_calls(calls: Sequence[Call], before: int) -> str:
+    """The lines of many calls, without what is inside; `before` more are not shown."""
+    lines = "".join(f"<li>{call_line(call)}</li>" for call in calls)
+    return frame(
+        f"<details open><summary>{before + len(calls):,} more calls of this cell"
+        f"{f', the first {before:,} not shown' if before else ''}</summary><ul>{lines}</ul></details>"
+    )
+
+
+def call_line(call: Call) -> str:
+    """Sign, name, status, duration, and what is worth a look without opening it."""
+    sign, kind = _SIGNS[call.status]
+    role = ' role="status"' if call.status == "running" else ""
+    parts = [
+        f'<span class="w {kind}" aria-hidden="true">{sign}</span>',
+        f'<code class="w">{inline(call.name)}</code>',
+        f'<span class="w {kind}"{role}>{call.status}</span>',
+    ]
+    if call.seconds is not None:
+        parts.append(f'<span class="dim">{duration(call.seconds)}</span>')
+    if call.status == "error":
+        parts.append(f'<span class="bad">{inline(call.why)}</span>')
+    elif hint := _hint(call.arguments):
+        parts.append(f'<span class="dim">{escape(hint)}</span>')
+    parts += [f'<span class="w">+ <code>{inline(id)}</code></span>' for id in call.loaded]
+    return " ".join(parts)
+
+
+def commit_card(event: EntryPublished) -> str:
+    """A commit: its line opens to what policies and tests said, and to the code that is new or changed."""
+    facts = [f"policy: {inline(event.policy)}"] if event.policy else []
+    facts += [f"tests: {event.tests} passed" if event.tests else "tests: none"]
+    modules = dict.fromkeys(m for each in event.operations if each.entry is not None for m in each.entry.modules)
+    facts += [f"modules: {inline(', '.join(modules))}"] if modules else []
+    sources = [each for each in event.operations if each.entry is not None and each.entry.source][:SOURCES]
+    blocks = [_diff(event.diff)] if event.diff else []
+    blocks += [_source(each, folded=each.action != "create") for each in sources]
+    if missing := sum(each.entry is not None for each in event.operations) - len(sources):
+        blocks += [f"<p>{missing:,} more entries without code, or not shown</p>"] if sources else []
+    new = [each.entry.source for each in sources if each.action == "create" and each.entry and each.entry.source]
+    lines = sum(text.count("\n") + 1 for text in (event.diff, *new) if text)
+    return frame(
+        f"<details{' open' if 0 < lines <= OPEN_LINES else ''}><summary><span>commit</span> "
+        f'<code class="w">{inline(short_commit(event.commit))}</code> {inline(event.subject)}</summary>'
+        f'<div class="in"><p>{" · ".join(facts)}</p>{"".join(blocks)}</div></details>'
+    )
+
+
+def line_html(text: str, tone: Tone) -> str:
+    """A line of ours."""
+    return frame(f'<div role="note" class="{"dim" if tone == "dim" else "in"}">{inline(text)}</div>')
+
+
+def question_html(text: str) -> str:
+    """What the person is asked, in lines of `question_text`."""
+    lines = "\n".join(_question_line(line) for line in plain(text).removesuffix("\n").split("\n"))
+    return frame(
+        f'<pre tabindex="0" role="region" aria-label="What you are asked to approve"><code>{lines}</code></pre>'
+    )
+
+
+def duration(seconds: float) -> str:
+    """`12 ms`, `3.4 s`."""
+    return f"{seconds:,.1f} s" if seconds >= 0.1 else f"{seconds * 1000:.0f} ms"
+
+
+def _question_line(line: str) -> str:
+    bar, sign = line[:4], line[4:5]
+    if bar != "  | " or sign not in ("+", "-"):
+        return escape(line)
+    tag = "ins" if sign == "+" else "del"
+    return f"{bar}<{tag}>{escape(line[4:])}</{tag}>"
+
+
+def frame(html: str) -> str:
+    """`html`, which is safe, with the style of all that we show."""
+    return f'{STYLE}<div class="magi {_NOT_LAYOUT}">{html}</div>'
+
+
+def inline(text: str) -> str:
+    """`text` on one line, in a page."""
+    return escape(one_line(text))
+
+
+def _inside(call: Call) -> Iterator[str]:
+    yield call.progress
+    if call.status == "running":
+        if call.output:
+            yield block("newest output", escape(plain(call.output)))
+        return
+    if call.by_person:
+        if call.output:
+            yield block("printed", escape(plain(call.output)))
+        return
+    given = _arguments(call.arguments)
+    source = given.get("source") if isinstance(given, dict) else None
+    if isinstance(given, dict) and isinstance(source, str) and "\n" in source:
+        given = {**given, "source": f"({source.count(chr(10)) + 1} lines of code)"}
+    else:
+        source = None
+    if given not in ({}, ""):
+        yield block("given", _value(given))
+    if source is not None and call.status == "error":  # else the commit shows it
+        yield block("its source", lua_html(source), language="lua")
+    if call.output:
+        yield block("printed", escape(plain(call.output)))
+    if call.value is not None and call.status != "interrupted":
+        yield block("gave", _value(call.value))
+
+
+def _arguments(text: str) -> Json:
+    """The arguments of a call, which are JSON; as they are when they are not."""
+    try:
+        given: Json = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return text
+    return given
+
+
+def _hint(arguments: str) -> str:
+    """The first short texts and numbers among the arguments."""
+    given = _arguments(arguments)
+    if not isinstance(given, dict):
+        return ""
+    said = [f"{key}: {item}" for key, item in given.items() if isinstance(item, (str, int, float)) and key != "source"]
+    return shorten(one_line(", ".join(said)), _HINT)
+
+
+def _value(value: Json) -> str:
+    """A text as it is, anything else as JSON; of what is long a part."""
+    return escape(plain(head_and_tail(value, VALUE) if isinstance(value, str) else shown_json(value, VALUE)))
+
+
+def block(label: str, content: str, *, language: str = "") -> str:
+    """A labelled block of code, which the keyboard reaches, since it may scroll; `content` is HTML."""
+    known = f' class="language-{language}"' if language else ""
+    return (
+        f'<p>{label}</p><pre tabindex="0" role="region" aria-label="{label}" translate="no">'
+        f"<code{known}>{content}</code></pre>"
+    )
+
+
+def _source(operation: Operation, *, folded: bool) -> str:
+    assert operation.entry is not None and operation.entry.source is not None
+    shown = block(inline(str(operation.id)), lua_html(operation.entry.source), language="lua")
+    return f"<details><summary>the whole source</summary>{shown}</details>" if folded else shown
+
+
+def _diff(diff: str) -> str:
+    return block("what changed", diff_html(diff), language="diff")

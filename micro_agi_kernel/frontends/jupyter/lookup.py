@@ -1,0 +1,30 @@
+"""Completion and inspection in Jupyter's terms. Blocks: both are called, and this module is imported, in a thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from micro_agi_kernel.completion import complete
+from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.rendering import safe_markdown
+from micro_agi_kernel.inspection import inspect
+from micro_agi_kernel.session import Session
+
+
+def completion(session: Session, code: str, cursor: int) -> dict[str, Any]:
+    """What a complete_reply holds beside its status."""
+    found = complete(session, code, cursor)
+    kinds = [{"text": m.text, "type": m.kind, "start": found.start, "end": found.end} for m in found.matches]
+    return {
+        "matches": [match.text for match in found.matches],
+        "cursor_start": found.start,
+        "cursor_end": found.end,
+        "metadata": {"_jupyter_types_experimental": kinds},
+    }
+
+
+def inspection(session: Session, code: str, cursor: int) -> dict[str, Any]:
+    """What an inspect_reply holds beside its status."""
+    about = inspect(session, code, cursor)
+    data = {"text/markdown": safe_markdown(about), "text/plain": readable(about)} if about else {}
+    return {"found": bool(about), "data": data, "metadata": {}}
