@@ -9,16 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from papermill.engines import NBClientEngine as NotebookEngine
-from papermill.models import Parameter
-from papermill.translators import Translator, papermill_translators
-
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.parameters import json_text, read_parameters, written
 
 COMMAND = "%%parameters"
 
-__all__ = ["NotebookEngine", "ParametersTranslator"]
+
+class NotebookEngine:
+    """papermill's own engine under the name of the entry point, which must name one."""
+
+    @staticmethod
+    def execute_notebook(*arguments: Any, **options: Any) -> Any:
+        """As papermill's own."""
+        from papermill.engines import NBClientEngine
+
+        return NBClientEngine.execute_notebook(*arguments, **options)
+
+
+# Behind the class: papermill looks for it here while it is imported, also when this module is imported first.
+from papermill.models import Parameter  # noqa: E402
+from papermill.translators import Translator, papermill_translators  # noqa: E402
 
 
 class ParametersTranslator(Translator):  # type: ignore[misc] # papermill has no types
