@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from micro_agi_kernel.errors import MicroAgiError
-from micro_agi_kernel.events import EntryPublished, Event, Spent, UsageReport
+from micro_agi_kernel.events import EntryPublished, Event, Spent, ToolFinished, ToolStarted, UsageReport
 from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.values import money
@@ -42,6 +42,8 @@ class Budget:
         """When the first of the questions that stand was asked."""
         self._thought = 0.0
         """Seconds of the turn for which a person was asked, until then."""
+        self._begun: dict[str, float] = {}
+        """By the id of a call that runs: how long the person had been asked when it began."""
 
     @property
     def by_model(self) -> dict[str, Spent]:
@@ -61,8 +63,7 @@ class Budget:
     @property
     def turn(self) -> Spent:
         """What the turn took until now; the time for which a person was asked is nobody's."""
-        now = self._stopped if self._stops else time.monotonic()
-        return replace(self._turn, seconds=now - self._started - self._thought)
+        return replace(self._turn, seconds=time.monotonic() - self._started - self._asked_for())
 
     @property
     def since_commit(self) -> Spent:
@@ -72,6 +73,7 @@ class Budget:
     def begin_turn(self) -> None:
         self._turn, self._since_commit, self._started = Spent(), Spent(), time.monotonic()
         self._clock, self._left, self._thought = None, None, 0.0
+        self._begun.clear()
 
     def turn_clock(self) -> asyncio.Timeout:
         """A new clock, which raises TimeoutError after the seconds that a turn may take."""
@@ -91,6 +93,10 @@ class Budget:
             if not self._stops:
                 self._start_clock()
 
+    def _asked_for(self) -> float:
+        """Seconds of the turn for which a person was asked, until now."""
+        return self._thought + (time.monotonic() - self._stopped if self._stops else 0.0)
+
     def _stop_clock(self) -> None:
         self._stopped, clock = time.monotonic(), self._clock
         if clock is not None and not clock.expired() and (end := clock.when()) is not None:
@@ -104,9 +110,16 @@ class Budget:
             self._left = None
 
     def count(self, event: Event) -> Event:
-        """`event`; a report of usage is counted, and comes back with its cost."""
+        """`event`; a report of usage is counted, and comes back with its cost.
+
+        The end of a call comes back without the time for which a person was asked meanwhile.
+        """
         if isinstance(event, EntryPublished):
             self._since_commit = Spent()
+        if isinstance(event, ToolStarted):
+            self._begun[event.call_id] = self._asked_for()
+        if isinstance(event, ToolFinished) and (before := self._begun.pop(event.call_id, None)) is not None:
+            return replace(event, seconds=max(0.0, event.seconds - (self._asked_for() - before)))
         if not isinstance(event, UsageReport):
             return event
         event = replace(event, cost=self._price(event.model, event.usage))

@@ -9,6 +9,7 @@ import pytest
 
 from micro_agi_kernel.agent import budget as budget_module
 from micro_agi_kernel.agent.budget import Budget
+from micro_agi_kernel.events import ToolFinished, ToolStarted
 from micro_agi_kernel.interfaces import Bounds
 
 
@@ -75,3 +76,21 @@ async def test_what_a_turn_took_is_without_the_time_of_a_person(monkeypatch: pyt
     with turn.clock_stopped():  # work of a cell that has no clock; that of the cell before is over
         now[0] += 50
     assert turn.turn.seconds == 0
+
+
+def test_what_a_call_took_is_without_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card of a call shows its seconds."""
+    now = [100.0]
+    monkeypatch.setattr(budget_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    turn = budget(600)
+    turn.begin_turn()
+    with turn.clock_stopped():
+        now[0] += 7
+    turn.count(ToolStarted("a", "load_tool", "{}"))
+    now[0] += 1
+    with turn.clock_stopped():
+        now[0] += 50
+    done = turn.count(ToolFinished("a", "load_tool", "ok", "", 51.0))
+    assert isinstance(done, ToolFinished) and done.seconds == 1
+    other = turn.count(ToolFinished("b", "load_tool", "ok", "", 3.0))
+    assert isinstance(other, ToolFinished) and other.seconds == 3, "it never began here"
