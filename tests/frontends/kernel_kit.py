@@ -16,7 +16,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 SECONDS = 60
-CELL = "vscode-notebook-cell:/work/x.ipynb#W0sZmlsZQ%3D%3D"
+CELL = "vscode-notebook-cell:/home/ann/x.ipynb#W0sZmlsZQ%3D%3D"
 
 
 Outputs: TypeAlias = list[nbformat.NotebookNode]

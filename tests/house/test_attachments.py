@@ -32,7 +32,7 @@ BLIND = ModelSpec(EntryId("app", "b"), "b", "B", (), window=200_000, output_toke
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
+    folder = tmp_path / "desk"
     (folder / "sub").mkdir(parents=True)
     return folder
 
@@ -185,8 +185,8 @@ def climb(folder: Path) -> list[str]:
     os.symlink(secret, folder / "link.txt")
     os.symlink("..", folder / "up")
     os.symlink("link.txt", folder / "twice.txt")
-    (folder.parent / "work2").mkdir()
-    os.link(secret, folder.parent / "work2/s.txt")
+    (folder.parent / "desk2").mkdir()
+    os.link(secret, folder.parent / "desk2/s.txt")
     return ["link.txt", "twice.txt", "up/secret.txt", "../secret.txt", str(secret), "~/secret.txt"]
 
 
@@ -208,14 +208,14 @@ async def test_outside_of_the_folder_the_person_decides(folder: Path, monkeypatc
                 await with_files(prompt, folder, SEES, context)
             assert not told
     person = Person("yes")
-    await send(folder, "@../work2/s.txt", person)
+    await send(folder, "@../desk2/s.txt", person)
     assert len(person.asked) == 1  # a folder whose name begins like ours is another one
 
 
 async def test_within_the_folder_nobody_is_asked(folder: Path) -> None:
     (folder / "sub/a.txt").write_text("inside")
     os.symlink("sub/a.txt", folder / "link.txt")
-    for name in ("sub/a.txt", "./sub/../sub/a.txt", str(folder / "sub/a.txt"), "link.txt", "../work/sub/a.txt"):
+    for name in ("sub/a.txt", "./sub/../sub/a.txt", str(folder / "sub/a.txt"), "link.txt", "../desk/sub/a.txt"):
         message, _ = await send(folder, f"@{name}")
         assert "inside" in message.attached, name
     os.symlink(folder, folder.parent / "here")  # the folder itself may be reached by a link

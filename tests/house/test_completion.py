@@ -82,7 +82,7 @@ async def test_values_of_settings(house: House) -> None:
 
 async def test_sessions_to_resume(house: House) -> None:
     sessions = house.settings.sessions
-    notebook = Notebook(sessions, "/work/a.ipynb")
+    notebook = Notebook(sessions, "/home/ann/a.ipynb")
     session = Session(house, house.settings, notebook)
     own, other = ("20260101T000000Z-aaaa", "20260102T000000Z-bbbb")
     sessions.mkdir(parents=True, exist_ok=True)

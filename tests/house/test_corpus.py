@@ -27,8 +27,8 @@ FAULTY = sorted((CORPUS / "faulty").glob("*.yaml"))
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def hasty_house(enter: Callable[..., House]) -> AsyncIterator[House]:
-    """A house whose tools have a second, so that endless loops end soon."""
-    house = enter(sandbox=SandboxSettings(timeout=0.5))
+    """A house whose tools have two seconds: endless loops end soon, and all others in time on a busy machine."""
+    house = enter(sandbox=SandboxSettings(timeout=2))
     yield house
     await house.close()
 

@@ -20,7 +20,7 @@ from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.notebooks import Notebook
 from micro_agi_kernel.session import Session
 
-BOOK = "/work/times.ipynb"
+BOOK = "/home/ann/times.ipynb"
 
 
 async def cell(session: Session, text: str) -> list[Event]:
@@ -120,7 +120,7 @@ async def test_sessions_are_shown_and_switched(house: House) -> None:
         assert mine in await said(second, f"%resume {mine}")
         await cell(second, "and here")
         assert talk.requests[-1].body["messages"][1]["content"] == "another question"
-        elsewhere = await restarted(house, talk, "/work/new.ipynb")
+        elsewhere = await restarted(house, talk, "/home/ann/new.ipynb")
         assert not [e for e in await cell(elsewhere, "%tools") if isinstance(e, Notice)], "a new conversation"
         assert "no earlier conversation" in await said(elsewhere, "%resume")
         assert first in await said(elsewhere, f"%resume {house.settings.sessions / first}.jsonl")

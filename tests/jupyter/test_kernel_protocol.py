@@ -30,8 +30,7 @@ def wait_for_text(kernel: Any, request: str, text: str) -> None:
 
 
 def test_kernel_info_claims_what_is_there(kernel: Any) -> None:
-    kernel.client.kernel_info()
-    content = kernel.client.get_shell_msg(timeout=20)["content"]
+    content = kernel.reply(kernel.client.kernel_info())["content"]
     assert content["implementation"] == "micro-agi"
     assert content["language_info"]["mimetype"] == "text/markdown"
     assert content["language_info"]["file_extension"] == ".md"
@@ -89,8 +88,7 @@ def test_a_prompt_is_complete_unless_it_plainly_goes_on(kernel: Any) -> None:
         ("%%parameters\ncity = 1\n  ", "complete"),
         ("%help", "complete"),
     ):
-        kernel.client.is_complete(code)
-        assert kernel.client.get_shell_msg(timeout=20)["content"]["status"] == status, code
+        assert kernel.reply(kernel.client.is_complete(code))["content"]["status"] == status, code
 
 
 def test_history_has_the_last_prompts(start_kernel: Any) -> None:
@@ -98,18 +96,20 @@ def test_history_has_the_last_prompts(start_kernel: Any) -> None:
     for word in ("one", "two", "three"):
         kernel.run(f"say {word}")
     kernel.run("say secret", store_history=False)
-    kernel.client.history(hist_access_type="tail", n=2, raw=True, output=False)
-    assert kernel.client.get_shell_msg(timeout=20)["content"]["history"] == [[0, 2, "say two"], [0, 3, "say three"]]
+
+    def history(kind: str, **asked: Any) -> list[list[Any]]:
+        request = kernel.client.history(hist_access_type=kind, raw=True, output=False, **asked)
+        return list(kernel.reply(request)["content"]["history"])
+
+    assert history("tail", n=2) == [[0, 2, "say two"], [0, 3, "say three"]]
     kernel.run("say two")
     asked = {
         "range": ({"session": 0, "start": 1, "stop": 3}, [1, 2]),
         "search": ({"pattern": "*t*o*", "n": 5}, [2, 5]),
     }
     for kind, (more, numbers) in asked.items():
-        kernel.client.history(hist_access_type=kind, raw=True, output=False, **more)
-        assert [item[1] for item in kernel.client.get_shell_msg(timeout=20)["content"]["history"]] == numbers
-    kernel.client.history(hist_access_type="search", pattern="*two", unique=True, raw=True, output=False)
-    assert kernel.client.get_shell_msg(timeout=20)["content"]["history"] == [[0, 5, "say two"]]
+        assert [item[1] for item in history(kind, **more)] == numbers
+    assert history("search", pattern="*two", unique=True) == [[0, 5, "say two"]]
 
 
 def test_completion_and_inspection_answer_while_a_cell_runs(kernel: Any) -> None:

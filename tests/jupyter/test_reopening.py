@@ -66,8 +66,12 @@ def kernel(home: Path, notebook: str, server: ModelServer) -> Iterator[tuple[Ker
             if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
                 continue
             if message["content"].get("execution_state") == "idle":
-                return Shown(messages, client.get_shell_msg(timeout=SECONDS))
+                break
             messages.append(message)
+        while True:  # a kernel that was asked for its info more than once may answer it late
+            reply = client.get_shell_msg(timeout=SECONDS)
+            if reply["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+                return Shown(messages, reply)
 
     try:
         yield manager, run

@@ -222,7 +222,7 @@ def test_a_log_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
 
 
 def test_a_notebook_knows_its_newest_conversations_and_cells(tmp_path: Path) -> None:
-    book, other = Notebook(tmp_path, "/work/a.ipynb"), Notebook(tmp_path, "/work/b.ipynb")
+    book, other = Notebook(tmp_path, "/home/ann/a.ipynb"), Notebook(tmp_path, "/home/ann/b.ipynb")
     ran = Ran("a" * 40, "b" * 40)
     for session, cells in (("s1", 1), ("s2", 4), ("s3", 1), ("s3", 0), ("gone", 2), ("../s1", 7)):
         book.note(session, cells, cell_id="c1", prompt=f"of {session}", ran=ran)
@@ -231,16 +231,16 @@ def test_a_notebook_knows_its_newest_conversations_and_cells(tmp_path: Path) -> 
     other.note("s4", 1)
     book.close()
     other.close()
-    again = Notebook(tmp_path, "/work/a.ipynb")
+    again = Notebook(tmp_path, "/home/ann/a.ipynb")
     assert [(talk.session, talk.cells) for talk in again.talks()] == [("s2", 4), ("s1", 1)]
     assert again.offer.startswith("this notebook has a conversation of 4 cells, of 20")
     assert again.ran("c1", "of s2") == ran and again.ran("c1", "of s9") is None and again.ran("c2", "of s2") is None
     assert [path.stat().st_mode & 0o777 for path in (tmp_path / "notebooks").iterdir()] == [0o600, 0o600]
-    assert not Notebook(tmp_path, "").offer and not Notebook(tmp_path, "/work/c.ipynb").offer
+    assert not Notebook(tmp_path, "").offer and not Notebook(tmp_path, "/home/ann/c.ipynb").offer
 
 
 def test_what_is_read_of_a_notebook_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = Notebook(tmp_path, "/work/a.ipynb")
+    book = Notebook(tmp_path, "/home/ann/a.ipynb")
     (tmp_path / "s1.jsonl").write_text("{}")
     book.note("s1", 1, cell_id="first", prompt="x", ran=Ran("a" * 40, "a" * 40))
     for number in range(100):
@@ -249,24 +249,24 @@ def test_what_is_read_of_a_notebook_has_a_bound(tmp_path: Path, monkeypatch: pyt
     [file] = (tmp_path / "notebooks").iterdir()
     file.write_bytes(file.read_bytes() + b'\xff\n[1]\n{"session": 3, "cells": "x"}\n{"cut')
     monkeypatch.setattr(notebooks, "TAIL", 2_000)
-    short = Notebook(tmp_path, "/work/a.ipynb")
+    short = Notebook(tmp_path, "/home/ann/a.ipynb")
     assert file.stat().st_size <= 2_000
     assert short.ran("c99", "x") and not short.ran("first", "x") and [talk.cells for talk in short.talks()] == [99]
     file.unlink()
     file.mkdir()
-    assert not Notebook(tmp_path, "/work/a.ipynb").offer
+    assert not Notebook(tmp_path, "/home/ann/a.ipynb").offer
 
 
 def test_half_a_line_of_a_kernel_that_was_killed_costs_no_other(tmp_path: Path) -> None:
     ran = Ran("a" * 40, "b" * 40)
     for cell_id in ("c1", "c2"):
-        book = Notebook(tmp_path, "/work/a.ipynb")
+        book = Notebook(tmp_path, "/home/ann/a.ipynb")
         book.note("s1", 1, cell_id=cell_id, prompt="x", ran=ran)
         book.close()
         [file] = (tmp_path / "notebooks").iterdir()
         if cell_id == "c1":
             file.write_bytes(file.read_bytes() + b'{"session": "s0", "ce')
-    again = Notebook(tmp_path, "/work/a.ipynb")
+    again = Notebook(tmp_path, "/home/ann/a.ipynb")
     assert again.ran("c1", "x") == ran and again.ran("c2", "x") == ran
     assert len(file.read_bytes().splitlines()) == 3, "a whole file gets no empty lines"
 
@@ -309,7 +309,8 @@ def test_what_a_log_says_of_money_and_cells_has_bounds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "known"), [("/work/a b.ipynb", "/work/a b.ipynb"), ("/work/Console 1", ""), ("3f2c-ab.d/x", ""), ("", "")]
+    ("path", "known"),
+    [("/home/ann/a b.ipynb", "/home/ann/a b.ipynb"), ("/home/ann/Console 1", ""), ("3f2c-ab.d/x", ""), ("", "")],
 )
 def test_which_notebook_a_kernel_has(path: str, known: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JPY_SESSION_NAME", path)
