@@ -48,7 +48,7 @@ TOOLS: dict[str, dict[str, Any]] = {
 
 PRINTER, PRINTED = "print_lines", "All lines are printed."
 CHAPTER = """\
-## Chapter {number}
+{heading}
 
 Prices in *Lisbon* rose by **{number} %**, and `rates.csv` says $x_{{{number}}} < y$ for [the year](https://example.com).
 What was measured is in the table; the code that did it stands below.
@@ -69,7 +69,16 @@ end
 
 """
 LAST = "This is where the report ends."
-REPORT = "".join(CHAPTER.format(number=number) for number in range(425)) + LAST
+SECTIONS = 5
+"""Chapters below one heading, 2.3 kB of text: JupyterLab draws each heading once more in its table of contents."""
+
+REPORT = (
+    "".join(
+        CHAPTER.format(number=number, heading=f"**{number}**" if number % SECTIONS else f"## Chapter {number}")
+        for number in range(425)
+    )
+    + LAST
+)
 """Markdown of 200 kB."""
 
 PIECE = 20

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from micro_agi_kernel.events import ToolFinished, ToolOutput
-from micro_agi_kernel.frontends.jupyter.sinks import NotebookSink
+from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
 from micro_agi_kernel.interfaces import Program
 from micro_agi_kernel.outputs import Output, Printed
 from micro_agi_kernel.sandbox.pool import JailedSandbox

@@ -38,7 +38,7 @@ from micro_agi_kernel.agent.spec import ListedTool
 from micro_agi_kernel.agent.tokens import TokenCounter
 from micro_agi_kernel.entries import INSTALLER, Changeset, Entry, EntryId, Operation
 from micro_agi_kernel.events import Event, TextDelta, TurnFinished
-from micro_agi_kernel.frontends.jupyter.sinks import NotebookSink
+from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
 from micro_agi_kernel.interfaces import CallOutcome
 from micro_agi_kernel.messages import ModelRequest, SystemMessage, ToolSpec, UserMessage
 from micro_agi_kernel.registry import CommitMessage, Person

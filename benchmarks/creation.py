@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange, Operation
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.registry import CommitMessage, Person, Registry
 from micro_agi_kernel.registry.layout import FORMAT_CONTENT, FORMAT_FILE
 from micro_agi_kernel.rollback import revert
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace
 
 CREATE, LOAD = EntryId.parse("app.tools:create_tool"), EntryId.parse("app.tools:load_tool")

@@ -20,13 +20,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation, to_files
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry.commits import new_commit
 from micro_agi_kernel.registry.layout import FLAT, FORMAT_FILE, SHARD_ABOVE, Layout, format_content
 from micro_agi_kernel.registry.objects import Objects, Written
 from micro_agi_kernel.registry.storing import NewObject
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace, open_registry
 
 try:

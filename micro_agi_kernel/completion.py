@@ -11,22 +11,24 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
-from micro_agi_kernel.commands import COMMANDS, arguments_of
+from micro_agi_kernel.commands import COMMANDS, arguments_of, key_of, words_of
+from micro_agi_kernel.commands.cell import command_in
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE
+from micro_agi_kernel.errors import EntryError, Refused
 from micro_agi_kernel.evaluation import evaluation_modules
 from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.model_choice import models_in
+from micro_agi_kernel.naming import TOOLS, named
 from micro_agi_kernel.registry import Head
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.session_log import SUFFIX
 from micro_agi_kernel.settings import AT_START, choices_of, setting_names
+from micro_agi_kernel.tool_tests import read_tests
 from micro_agi_kernel.values import Json, short_commit
 from micro_agi_kernel.working_folder import MENTION_BEGUN, names
 
 MOST = 50
 """Matches that are offered: more is no help, and a registry may hold thousands."""
-
-_TOOL: Mapping[str, Json] = {"meta.type": "tool"}
 
 _LOOKED_AT = 200
 """Entries that hold the words of what is typed and are compared with it."""
@@ -35,7 +37,6 @@ AROUND = 300
 """Characters at the cursor that are looked at: `re` holds the interpreter, and a cell may have a megabyte. No id, page
 or setting is as long."""
 
-_COMMAND = re.compile(r"%(%?\w*)")
 _WORD = re.compile(r"[\w.:/%-]*\Z")
 
 
@@ -45,7 +46,7 @@ class Match:
 
     text: str
     kind: str
-    """"command", "tool", "entry", "model", "page", "revision", "setting", "module", "session" or "file"."""
+    """"command", "tool", "entry", "model", "page", "revision", "setting", "module", "session", "test" or "file"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +60,23 @@ class Completion:
 
 def complete(session: Session, text: str, cursor: int) -> Completion:
     """The completion of what stands before `cursor`, a place between characters of `text`. Raises RegistryError."""
-    command, behind = _command(text[:cursor].lstrip())
+    before = text[:cursor].lstrip()
+    said = command_in(before)
     begin = max(0, cursor - AROUND)
-    file = MENTION_BEGUN.search(text, begin, cursor) if command is None else None
+    file = MENTION_BEGUN.search(text, begin, cursor) if said is None else None
     word = file or _WORD.search(text, begin, cursor)
     assert word is not None  # an empty one stands everywhere
     typed = word[0]
     if file is not None:
         found: Iterable[Match] = (Match(f"@{name}", "file") for name in names(session.folder, file[1]))
-    elif command is None:
-        found = _in_prose(session, typed)
-    elif behind is None:
-        found = (Match(f"%{name}", "command") for name in COMMANDS)
+    elif typed.startswith("%") and typed == before:
+        found = (Match(f"%{key}", "command") for key in COMMANDS)
+    elif said is not None:
+        found = _in_command(session, said.name, before[1 + len(said.name) :], typed)
     else:
-        found = _in_command(session, command, behind, typed)
+        found = _in_prose(session, typed)
     fitting = (match for match in found if match.text.startswith(typed) and match.text != typed)
     return Completion(word.start(), cursor, tuple(islice(dict.fromkeys(fitting), MOST)))
-
-
-def _command(before: str) -> tuple[str | None, str | None]:
-    """The name of the command that a cell begins with, and what stands behind it; None for what is not there."""
-    found = _COMMAND.match(before, 0, AROUND)
-    if found is None or "\n" in before:
-        return None, None
-    behind = before[found.end() :]
-    if not behind:
-        return found[1], None
-    return (found[1], behind) if behind[0] in " \t" else (None, None)
 
 
 def _in_prose(session: Session, typed: str) -> Iterator[Match]:
@@ -98,18 +89,25 @@ def _in_prose(session: Session, typed: str) -> Iterator[Match]:
         yield from _tools(session, typed)
 
 
-def _in_command(session: Session, name: str, before: str, typed: str) -> Iterable[Match]:
-    """What the argument that is being typed may be; `before` is all that stands behind the name."""
-    if name not in COMMANDS or not (parameters := arguments_of(name)):
+def _in_command(session: Session, name: str, behind: str, typed: str) -> Iterable[Match]:
+    """What the argument that is being typed may be; `behind` is all that stands behind the name.
+
+    The lines below the first are the command's own: of these nothing is known.
+    """
+    key = key_of(name)
+    if key is None or "\n" in behind or not (parameters := arguments_of(key)):
         return ()
-    place = len(before.split()) - bool(typed)
+    place = len(behind.split()) - bool(typed)
     last = len(parameters) - 1
     if place > last and parameters[last].kind is not parameters[last].KEYWORD_ONLY:
         return ()
-    parameter = parameters[min(place, last)].name
-    if f"{name} {parameter}" == "set value":
-        return _values(session, before.split()[0]) if place == last else ()
-    source = _SOURCES.get(f"{name} {parameter}") or _SOURCES.get(parameter)
+    parameter = parameters[min(place, last)]
+    if words := words_of(parameter):
+        return (Match(word, "command") for word in words)
+    what = f"{key} {parameter.name}"
+    if (after := _AFTER.get(what)) is not None:
+        return after(session, behind.split()[0]) if place == last else ()
+    source = _SOURCES.get(what) or _SOURCES.get(parameter.name)
     return source(session, typed) if source is not None else ()
 
 
@@ -125,14 +123,14 @@ def _ids(session: Session, typed: str) -> Iterator[Match]:
 
 def _tools(session: Session, typed: str) -> Iterator[Match]:
     """By their names where these say enough, else by their ids."""
-    for head in _heads(session, typed, _TOOL):
+    for head in _heads(session, typed, TOOLS):
         short = head.id.namespace in (GENERATED_NAMESPACE, TOOLS_NAMESPACE)
         yield Match(head.id.name if short else str(head.id), "tool")
 
 
 def _tool_ids(session: Session, typed: str) -> Iterator[Match]:
     yield from _tools(session, typed)
-    for head in _heads(session, typed, _TOOL):
+    for head in _heads(session, typed, TOOLS):
         yield Match(str(head.id), "tool")
 
 
@@ -183,6 +181,17 @@ def _values(session: Session, key: str) -> Iterator[Match]:
         yield from (Match(value, "setting") for value in choices_of(key))
 
 
+def _tests(session: Session, tool: str) -> Iterator[Match]:
+    """The names of a tool's tests."""
+    registry = session.workspace.registry
+    try:
+        entry = registry.snapshot().get(named(registry, tool, cell=True))
+        for test in read_tests(entry) if entry is not None else ():
+            yield Match(test.name, "test")
+    except (EntryError, Refused):  # there is no such tool, or it is broken
+        return
+
+
 def _modules(session: Session, typed: str) -> Iterator[Match]:
     for name in sorted(evaluation_modules()):
         yield Match(name, "module")
@@ -218,3 +227,6 @@ _SOURCES: Mapping[str, _Source] = {
     "docs query": _pages,
 }
 """Where the matches for a parameter come from, by its name, or by its command's and its own."""
+
+_AFTER: Mapping[str, _Source] = {"set value": _values, "bisect test": _tests}
+"""The same for what depends on the argument before it: it is given that, and not what is typed."""

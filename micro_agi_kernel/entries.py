@@ -106,8 +106,23 @@ class Entry:
     @property
     def modules(self) -> tuple[str, ...]:
         """Modules that the entry lists; what it may really require is for the policies to say."""
-        listed = self.data.get("modules")
-        return tuple(m for m in listed if isinstance(m, str)) if isinstance(listed, list) else ()
+        return _texts(self.data.get("modules"))
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Libraries that the entry names, by id; whether these are ids is for `read_lua` to say."""
+        named = self.data.get("imports")
+        return _texts([*named.values()]) if isinstance(named, dict) else ()
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """Functions that the entry lists, by id, as with imports."""
+        return _texts(self.data.get("calls"))
+
+    @property
+    def description(self) -> str:
+        """What models read of it: `meta.llm_description`, or its comment."""
+        return self.text("llm_description") or self.text("comment")
 
     @property
     def is_tool(self) -> bool:
@@ -120,6 +135,11 @@ class Entry:
 
     def as_json(self) -> dict[str, Json]:
         return {"id": str(self.id), "kind": self.kind, "meta": dict(self.meta), "data": dict(self.data)}
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    """The texts in a list; of anything else none."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 Action = Literal["create", "update", "delete"]

@@ -23,8 +23,13 @@ class TextDelta:
     """The next piece of the model's answer (Markdown). Hostile: escape it for the place where it is shown."""
 
     text: str
-    of_command: bool = False
-    """It is no model's, but all that a command answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswered:
+    """All that a command answers, as `markdown_text` writes it: a front end may align its tables."""
+
+    markdown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +217,7 @@ class TurnFinished:
 
 Event: TypeAlias = (
     TextDelta
+    | CommandAnswered
     | ReasoningDelta
     | ToolStarted
     | ToolOutput

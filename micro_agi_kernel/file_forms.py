@@ -8,7 +8,7 @@ import io
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from micro_agi_kernel.values import shorten
+from micro_agi_kernel.values import many, shorten
 
 TEXT = 32_768
 """Characters of one file that are sent, about 8,000 tokens: a long source file or a report of ten pages. That is a
@@ -129,7 +129,7 @@ def _table(name: str, text: str, room: int, *, is_cut: bool) -> Form | None:
     written = io.StringIO()
     short = [[shorten(cell, CELL) for cell in row] for row in head]
     csv.writer(written, delimiter=separator, lineterminator="\n").writerows(short)
-    parts = [f"{'more than ' if is_cut else ''}{_many(count, 'row')}", _many(len(head[0]), "column")]
+    parts = [f"{'more than ' if is_cut else ''}{many(count, 'row')}", many(len(head[0]), "column")]
     if len(written.getvalue()) > room:
         parts.append(f"first {room:,} characters of its head sent")
     else:
@@ -139,9 +139,5 @@ def _table(name: str, text: str, room: int, *, is_cut: bool) -> Form | None:
     return Form(f"table, {', '.join(parts)}", written.getvalue()[:room])
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def _bytes(size: int) -> str:
-    return _many(size, "byte")
+    return many(size, "byte")

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from micro_agi_kernel.commands import COMMANDS, show_command
+from micro_agi_kernel.commands import key_of, show_command
+from micro_agi_kernel.commands.cell import command_in
 from micro_agi_kernel.commands.choices import about_setting
+from micro_agi_kernel.commands.tools import page_of
 from micro_agi_kernel.completion import AROUND
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import EntryError, Refused, RegistryError
@@ -18,7 +20,6 @@ from micro_agi_kernel.model_choice import models_in
 from micro_agi_kernel.models.catalog import find
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.settings import setting_names
-from micro_agi_kernel.tool_page import tool_page
 from micro_agi_kernel.values import money
 
 _WORD = re.compile(r"[\w.:/%-]+")
@@ -31,7 +32,7 @@ def inspect(session: Session, text: str, cursor: int) -> str:
     if found is None:
         return ""
     word = found[0].rstrip(".:")  # of a sentence
-    if word in setting_names() and ("." in word or text.lstrip().startswith("%set")):  # `model` is a word of prose too
+    if word in setting_names() and ("." in word or _sets(text)):  # `model` is a word of prose too
         return about_setting(session.settings, word)
     for look in _PLACES:
         try:
@@ -42,14 +43,18 @@ def inspect(session: Session, text: str, cursor: int) -> str:
     return ""
 
 
+def _sets(text: str) -> bool:
+    said = command_in(text)
+    return said is not None and key_of(said.name) == "set"
+
+
 def _command(session: Session, word: str) -> str:
-    name = word[1:]
-    return show_command(name) if word.startswith("%") and name in COMMANDS else ""
+    key = key_of(word) if word.startswith("%") else None
+    return show_command(key) if key is not None else ""
 
 
 def _tool(session: Session, word: str) -> str:
-    house = session.workspace
-    return tool_page(house.registry, house.uses, word, house.pin.current())
+    return page_of(session.workspace, word)
 
 
 def _entry(session: Session, word: str) -> str:

@@ -52,7 +52,7 @@ def _check_function(entry: Entry) -> None:
             raise EntryError(f"{place_of_test(number)}: schema: {any_fits}: {told}")
     if entry.type != "tool":
         return
-    description = entry.text("llm_description") or entry.text("comment")
+    description = entry.description
     if not description.strip() or len(description) > MAX_DESCRIPTION:
         most = f"1 to {MAX_DESCRIPTION} characters are required, not {len(description.strip())}"
         raise EntryError(f"description: {most}: say in one sentence what the tool does")
@@ -81,7 +81,7 @@ def _check_lua(entry: Entry) -> None:
 
 def _check_library(entry: Entry) -> None:
     _check_lua(entry)
-    if entry.data.get("calls"):
+    if entry.calls:
         raise EntryError("calls: only a function has them: a library calls what the function that imports it lists")
 
 

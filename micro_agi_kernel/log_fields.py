@@ -11,7 +11,9 @@ from typing import Any, TypeAlias, cast
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.events import Spent
 from micro_agi_kernel.log_lines import LINE
+from micro_agi_kernel.messages import ToolCall, Usage
 from micro_agi_kernel.values import Json, check_json
 
 LONGEST = 16 * LINE
@@ -127,3 +129,23 @@ def objects_of(line: Line, name: str) -> list[Line]:
     """The objects of a field that is a list, else none."""
     value = line.get(name)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def calls_of(line: Line) -> tuple[ToolCall, ...]:
+    """The field `calls`: those of a model's answer."""
+    return tuple(
+        ToolCall(text_of(call, "id"), text_of(call, "name"), text_of(call, "arguments"))
+        for call in objects_of(line, "calls")
+    )
+
+
+def usage_of(line: Line) -> Usage:
+    """The field `usage`."""
+    said = object_of(line, "usage")
+    return Usage(*(count_of(said, name) for name in ("prompt", "completion", "cached", "reasoning")))
+
+
+def spent_of(line: Line, name: str) -> Spent:
+    """The field, as what model steps took."""
+    said = object_of(line, name)
+    return Spent(count_of(said, "steps"), usage_of(said), number_of(said, "cost"), number_of(said, "seconds"))

@@ -13,9 +13,11 @@ from micro_agi_kernel.values import Json, shorten
 NEAREST = 3
 """Ids that one line names."""
 
-_LIKE = 0.6
+ALIKE = 0.6
 """How alike a name must be to be offered, as difflib measures it."""
-_TOOLS: Mapping[str, Json] = {"meta.type": "tool"}
+
+TOOLS: Mapping[str, Json] = {"meta.type": "tool"}
+"""What the index is asked for when only tools are wanted."""
 
 
 def named(
@@ -34,7 +36,7 @@ def named(
     except EntryError as error:
         raise Refused(ErrorKind.INVALID, f"{shorten(said)!r} is no {_what(tools)}: {error}") from error
     snapshot = registry.snapshot() if at is None else at
-    wanted = _TOOLS if tools else {}
+    wanted = TOOLS if tools else {}
     by_name, _ = snapshot.search(said, {**wanted, ".name": said})
     by_alias, _ = snapshot.search("", {**wanted, "meta.llm_alias": said})
     ids = sorted({head.id for head in (*by_name, *by_alias)})
@@ -74,7 +76,7 @@ def nearest(snapshot: Snapshot, name: str, *, tools: bool = False) -> str:
     for head in snapshot.near(name):
         if not tools or head.type == "tool":
             ids.setdefault(head.id.name, []).append(str(head.id))
-    names = difflib.get_close_matches(name, ids, NEAREST, cutoff=_LIKE)
+    names = difflib.get_close_matches(name, ids, NEAREST, cutoff=ALIKE)
     found = [id for each in names for id in sorted(ids[each])][:NEAREST]
     return f"the nearest: {', '.join(found)}" if found else ""
 

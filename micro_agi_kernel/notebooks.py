@@ -1,7 +1,7 @@
 """What is remembered of a notebook from one kernel to the next: its sessions, and the registry that each cell ran with.
 
-A file for each notebook in the folder of the logs, a line for each cell that asked a model, so that no log is read to
-find the newest one. Losing it loses no session.
+A file for each notebook in the folder of the logs, with a line when a cell asks its model and one when it was answered,
+so that no log is read to find the newest one. Losing it loses no session.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from pathlib import Path
 
 from micro_agi_kernel.log_fields import commit_of, count_of, object_in, text_of
 from micro_agi_kernel.session_history import log_of
+from micro_agi_kernel.values import many
 
 FOLDER = "notebooks"
 
 TAIL = 256 << 10
-"""Bytes at the end of a file that are read, about a thousand cells; one four times as long is cut to them."""
+"""Bytes at the end of a file that are read, about a thousand lines; one four times as long is cut to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Talk:
     cells: int
 
     def __str__(self) -> str:
-        return f"a conversation of {self.cells:,} cell{'s' * (self.cells != 1)}, of {minute(self.time)}"
+        return f"a conversation of {many(self.cells, 'cell')}, of {minute(self.time)}"
 
 
 @dataclass(frozen=True, slots=True)

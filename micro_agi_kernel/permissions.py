@@ -134,13 +134,13 @@ class Permissions:
                 granted = ", ".join(name for name in sorted(known) if self._may_require(tool, name, snapshot))
                 reason = f"{refusal}; there are: {granted}" if granted else str(refusal)
                 raise Refused(refusal.kind, reason, retryable=False) from refusal
-        return frozenset(tool.modules) | ({FUNCS} if _calls(tool) else set())
+        return frozenset(tool.modules) | ({FUNCS} if tool.calls else set())
 
     def check_module(self, tool: Entry, module: str, snapshot: Snapshot | None = None) -> None:
         """Raise Refused unless `tool` may require `module`; no agent can write an entry that may have the host's."""
         if module not in HOST_MODULES:
             self.check_action(tool, "lua.module", module, snapshot)
-        elif tool.id.namespace == GENERATED_NAMESPACE and not (module == FUNCS and _calls(tool)):
+        elif tool.id.namespace == GENERATED_NAMESPACE and not (module == FUNCS and tool.calls):
             why = "list in calls what it calls" if module == FUNCS else "it is for entries that no agent can write"
             reason = f"policy denied: lua.module on {module} ({why})"
             raise Refused(ErrorKind.PERMISSION_DENIED, reason)
@@ -151,10 +151,6 @@ class Permissions:
         except Refused:
             return False
         return True
-
-
-def _calls(tool: Entry) -> bool:
-    return bool(tool.data.get("calls"))
 
 
 def _no_module(name: str, known: Collection[str]) -> str:

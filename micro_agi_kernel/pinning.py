@@ -49,8 +49,12 @@ class Pin:
 
     @property
     def place(self) -> str:
-        """`v12 (abc1234567)`, the revision that is pinned; empty: the newest is seen. Blocks."""
+        """`v12 (abc123456789)`, the revision that is pinned; empty: the newest is seen. Blocks."""
         return shown(self.current()) if self.commit else ""
+
+    def said_of(self, what: str) -> str:
+        """The sentence that says at which revision `what` is shown; empty: the newest is seen. Blocks."""
+        return f"This is {what} at {place}, where this notebook is pinned." if (place := self.place) else ""
 
     def head(self) -> str:
         """The commit that is seen. Raises RegistryError if there is none."""
@@ -94,17 +98,12 @@ def granted(old: Entry, newest: Entry | None) -> Entry:
 def _calls_of_both(old: Entry, newest: Entry) -> list[str]:
     """What both may call; empty: nothing, or both call what they like."""
     if _calls_any(old) or _calls_any(newest):
-        return _calls(newest if _calls_any(old) else old)
-    there = _calls(newest)
-    return [id for id in _calls(old) if id in there]
-
-
-def _calls(entry: Entry) -> list[str]:
-    listed = entry.data.get("calls")
-    return [id for id in listed if isinstance(id, str)] if isinstance(listed, list) else []
+        return [*(newest if _calls_any(old) else old).calls]
+    return [id for id in old.calls if id in newest.calls]
 
 
 def _calls_any(entry: Entry) -> bool:
+    """Whether it lists nothing at all: what is no list of ids grants nothing."""
     return FUNCS in entry.modules and not entry.data.get("calls")
 
 
@@ -144,5 +143,5 @@ def rerun_line(registry: Registry, before: str, after: str, now: str) -> str | N
 
 
 def shown(snapshot: Snapshot) -> str:
-    """`v12 (abc1234567)`."""
+    """`v12 (abc123456789)`."""
     return f"v{snapshot.number} ({short_commit(snapshot.commit)})"

@@ -11,12 +11,12 @@ from itertools import islice
 
 from micro_agi_kernel.entries import Entry
 from micro_agi_kernel.events import RegistryShown
+from micro_agi_kernel.naming import TOOLS
 from micro_agi_kernel.panels import Excerpt, PanelTool, ToolCommit
 from micro_agi_kernel.registry import Registry, Snapshot, Version
 from micro_agi_kernel.registry.differences import entry_difference
 from micro_agi_kernel.registry.uses import UseCounter, Uses
-from micro_agi_kernel.tool_page import texts_in
-from micro_agi_kernel.values import shorten
+from micro_agi_kernel.values import minute_of, shorten
 
 MAX_TOOLS = 50
 """What a person looks through; words narrow it."""
@@ -38,7 +38,7 @@ MAX_COMPARED = 1_000_000
 
 def registry_panel(registry: Registry, snapshot: Snapshot, uses: UseCounter, query: str) -> RegistryShown:
     """The tools of `snapshot` that have the words of `query`, the best first. Blocks. Raises RegistryError."""
-    heads, total = snapshot.search(query, {"meta.type": "tool"}, MAX_TOOLS)
+    heads, total = snapshot.search(query, TOOLS, MAX_TOOLS)
     entries = list(snapshot.several(head.id for head in heads))
     tools: list[PanelTool] = []
     room = ROOM
@@ -77,10 +77,10 @@ def _tool(registry: Registry, snapshot: Snapshot, entry: Entry, uses: Uses, shar
     return PanelTool(
         entry.id,
         shorten(entry.text("title") or entry.text("comment"), MAX_TEXT),
-        shorten(entry.text("llm_description") or entry.text("comment"), MAX_DESCRIPTION),
+        shorten(entry.description, MAX_DESCRIPTION),
         _listed(entry.modules),
-        _listed(texts_in(entry.data.get("imports"))),
-        _listed(texts_in(entry.data.get("calls"))),
+        _listed(entry.imports),
+        _listed(entry.calls),
         uses.calls,
         uses.failed,
         share.excerpt(entry.source or "", part=2),
@@ -99,7 +99,7 @@ def _commit(registry: Registry, entry: Entry, version: Version, share: _Share) -
     return ToolCommit(
         version.number,
         version.commit,
-        f"{version.time:%Y-%m-%d %H:%M}",
+        minute_of(version.time),
         "update" if was and is_there else "create" if is_there else "delete",
         shorten(version.actor, MAX_TEXT),
         shorten(version.subject, MAX_TEXT),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from micro_agi_kernel import models
 from micro_agi_kernel.agent.budget import Budget, TimeLimit
 from micro_agi_kernel.agent.compression import Compressed
 from micro_agi_kernel.agent.context import AgentContext
@@ -24,19 +23,18 @@ from micro_agi_kernel.arguments import preload_checks
 from micro_agi_kernel.attachments import with_files
 from micro_agi_kernel.autosync import AutoSync
 from micro_agi_kernel.entries import EntryId
-from micro_agi_kernel.errors import MicroAgiError, ModelError
+from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
 from micro_agi_kernel.interfaces import Approver, CallContext, Nobody, Provenance
 from micro_agi_kernel.messages import ModelRequest
-from micro_agi_kernel.model_choice import Models, known_keys, read_models
-from micro_agi_kernel.models.catalog import ModelSpec, Pricing
+from micro_agi_kernel.model_choice import ChosenModel, Models, known_keys
 from micro_agi_kernel.models.fallback import FallbackModel
 from micro_agi_kernel.notebooks import Notebook, Ran
 from micro_agi_kernel.pinning import rerun_line
 from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.recorder import Recorder
 from micro_agi_kernel.session_log import SessionLog, SessionState
-from micro_agi_kernel.settings import Settings, secret
+from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.summarizers import Summarizers
 from micro_agi_kernel.working_folder import working_folder
 from micro_agi_kernel.workspace import RegistryTools, Workspace
@@ -80,16 +78,10 @@ class Session:
         self.workspace = workspace
         self.settings = settings
         """Those of this session; `configure` puts others in their place."""
-        self.budget = Budget(
-            settings.limits,
-            lambda model, usage: self._prices.get(model, Pricing()).cost(usage),
-        )
-        self._prices: dict[str, Pricing] = {}
-        self._specs: tuple[ModelSpec, ...] = ()
+        self._models = ChosenModel(workspace.registry)
+        self.budget = Budget(settings.limits, self._models.cost)
         self._conversation = Conversation()
         self._agent: AgentContext | None = None
-        self._model: FallbackModel | None = None
-        self._choice: models.Choice | None = None
         self._busy = asyncio.Lock()
         self._cells = 0
         self.folder = working_folder()
@@ -107,7 +99,7 @@ class Session:
         self._log = self._new_log()
         self._summarizers = Summarizers(settings.compression, self._conversation, self._log, self.budget)
 
-    def run(
+    async def run(
         self, text: str, *, cell: int = 0, cell_id: str = "", ask: Ask | None = None
     ) -> AsyncGenerator[Event, None]:
         """Answer one prompt: its events, the last of which is TurnFinished.
@@ -118,10 +110,17 @@ class Session:
 
         Leaving early (the iterating task is cancelled, or the generator is closed) stops the turn at
         once: the model's connection is closed, the running tool is killed, the conversation stays sendable.
+        A task that is cancelled gets the events of that end before it gets the cancellation.
         """
-        return self.perform(
-            lambda emit: self._answer(text, cell, emit, cell_id), text=text, cell=cell, cell_id=cell_id, ask=ask
-        )
+
+        def work(emit: Emit) -> Awaitable[TurnFinished]:
+            return self._answer(text, cell, emit, cell_id)
+
+        async with aclosing(self.perform(work, text=text, cell=cell, cell_id=cell_id, ask=ask)) as events:
+            async for event in events:
+                if isinstance(event, TurnFinished):
+                    self._note(event, text, cell_id)
+                yield event
 
     async def perform(
         self, work: Work, *, text: str = "", cell: int = 0, cell_id: str = "", ask: Ask | None = None
@@ -150,16 +149,24 @@ class Session:
                         yield event
                     elif ask is not None:
                         await event.settle(ask, self.approved)
+            except asyncio.CancelledError:
+                with suppress(asyncio.CancelledError):
+                    await _end(turn)
+                while not events.empty():  # a commit that could not be stopped any more, above all
+                    if (event := events.get_nowait()) is not None and not isinstance(event, Standing):
+                        yield event
+                raise
             finally:
-                turn.cancel()
-                await asyncio.wait([turn])
-                if turn.cancelled() or turn.exception() is not None:
-                    log.stopped()
-                else:
-                    log.event(turn.result())
-                self._log.state(self._state)
-                if log is not self._log:
-                    await asyncio.to_thread(log.close)
+                try:
+                    await _end(turn)
+                finally:
+                    if turn.cancelled() or turn.exception() is not None:
+                        log.stopped()
+                    else:
+                        log.event(turn.result())
+                    self._log.state(self._state)
+                    if log is not self._log:
+                        await asyncio.to_thread(log.close)
         yield turn.result()  # a bug of ours is raised here, with its traceback
 
     def configure(self, settings: Settings) -> None:
@@ -217,11 +224,7 @@ class Session:
     async def about(self) -> About:
         """What there is to tell of this session now."""
         version = await asyncio.to_thread(self.workspace.registry.version, "main")
-        choice = (await self.known_models()).choice
-        if isinstance(choice, ModelError):
-            model = str(choice)
-        else:  # another one may have taken over
-            model = self._model.name if self._model is not None and choice == self._choice else choice.spec.name
+        model = self._models.answers((await self.known_models()).choice)
         return About(
             self.id,
             self._log.path,
@@ -240,14 +243,13 @@ class Session:
 
     async def known_models(self, settings: Settings | None = None) -> Models:
         """The models that there are, and which runs at the next prompt, with `settings` in place of the session's."""
-        return await asyncio.to_thread(lambda: self._models(self._read_spec(), settings or self.settings))
+        return await asyncio.to_thread(lambda: self._models.known(settings or self.settings, self._read_spec().model))
 
     async def close(self) -> None:
         """End what the session started; harmless when repeated."""
         if self._preloading is not None:
             self._preloading.cancel()
-        if self._model is not None:
-            await self._model.close()
+        await self._models.close()
         await self._summarizers.close()
         await self._sync.close()
         await asyncio.to_thread(self._log.close)
@@ -261,7 +263,7 @@ class Session:
 
     async def _preload(self) -> None:
         with suppress(MicroAgiError):  # the first turn says what is wrong
-            await asyncio.to_thread(lambda: models.preload(self._choose(self._read_spec()).spec))
+            await asyncio.to_thread(lambda: self._models.preload(self.settings, self._read_spec().model))
         with suppress(MicroAgiError):  # the first call says what is wrong
             await self.workspace.sandbox.start()
         await asyncio.to_thread(preload_checks)
@@ -291,10 +293,10 @@ class Session:
         origin = Provenance(model.name, text, self.id, cell, lambda: self.budget.since_commit)
         context = CallContext(emit=emit, approver=self.approver, provenance=origin)
         said = await with_files(text, self.folder, model.spec, context)
-        before = await self._begins(text, cell_id, emit)
+        await self._begins(text, cell_id, emit)
         recorder, talk = Recorder(model, self._log), self._conversation
         compaction = (
-            await self._summarizers.compaction_of_turn(model, self._specs, context)
+            await self._summarizers.compaction_of_turn(model, self._models.specs, context)
             if self.settings.compression.enabled
             else None
         )
@@ -303,23 +305,23 @@ class Session:
             return TurnLimits(model.spec.window, model.spec.output_tokens)
 
         turn = Turn(recorder, agent, talk, self.workspace, limits, self.budget, context, compaction)
-        end = await turn.run(said)
-        if end.status == "ok" and not self.workspace.pin.commit:  # else what is remembered is how it ran before
-            after = await asyncio.to_thread(self.workspace.pin.head)
-            self.notebook.note(self.id, self._asked, cell_id=cell_id, prompt=text, ran=Ran(before, after))
-        return end
+        return await turn.run(said)
 
-    async def _begins(self, text: str, cell_id: str, emit: Emit) -> str:
-        """Remember that a cell is asked, and say so when it saw another revision before; the one that it sees now."""
+    async def _begins(self, text: str, cell_id: str, emit: Emit) -> None:
+        """Remember that a cell is asked, and say so when it saw another revision before."""
         house, ran = self.workspace, self.notebook.ran(cell_id, text)
-        now = await asyncio.to_thread(house.pin.head)
-        if house.pin.commit:
-            ran = None  # its person chose what it sees
-        if ran and (line := await asyncio.to_thread(rerun_line, house.registry, ran.before, ran.after, now)):
-            emit(Notice(line))
+        if ran and not house.pin.commit:  # else its person chose what it sees
+            now = await asyncio.to_thread(house.pin.head)
+            if line := await asyncio.to_thread(rerun_line, house.registry, ran.before, ran.after, now):
+                emit(Notice(line))
         self._asked += 1
         self.notebook.note(self.id, self._asked)
-        return now
+
+    def _note(self, end: TurnFinished, text: str, cell_id: str) -> None:
+        """Remember what a cell that was answered did to the registry; of one that ran pinned, how it ran before."""
+        if end.status == "ok" and end.registry is not None and not self.workspace.pin.commit:
+            ran = Ran(end.registry.before, end.registry.registry)
+            self.notebook.note(self.id, self._asked, cell_id=cell_id, prompt=text, ran=ran)
 
     async def compact(self, context: CallContext) -> Compressed:
         """Compress the conversation now, however long it is and whatever the setting says.
@@ -327,7 +329,7 @@ class Session:
         Raises LimitReached, with the conversation as it was, when a limit of the turn or the session is reached.
         """
         agent, model = await self._ready(context.emit)
-        compaction = await self._summarizers.compaction_of_turn(model, self._specs, context)
+        compaction = await self._summarizers.compaction_of_turn(model, self._models.specs, context)
         toolset, _ = await asyncio.to_thread(agent.refresh)
         tools = tuple(tool.spec for tool in toolset.values())
         clock = self.budget.turn_clock()
@@ -344,7 +346,7 @@ class Session:
     async def _ready(self, emit: Emit) -> tuple[AgentContext, FallbackModel]:
         """The agent and its model, as the registry and the settings have them now."""
         agent = await self.agent()
-        return agent, await self._open_model(await asyncio.to_thread(self._choose, agent.spec), emit)
+        return agent, await self._models.open(self.settings, agent.spec.model, emit)
 
     def _read_spec(self) -> AgentSpec:
         """The agent's instructions as they stand now."""
@@ -357,27 +359,18 @@ class Session:
         self._agent.spec = spec
         return self._agent
 
-    def _choose(self, agent: AgentSpec) -> models.Choice:
-        found = self._models(agent, self.settings)
-        self._specs = found.specs
-        self._prices = {spec.name: spec.pricing for spec in found.specs}
-        if isinstance(found.choice, ModelError):
-            raise found.choice
-        return found.choice
 
-    def _models(self, agent: AgentSpec, settings: Settings) -> Models:
-        begun = self._choice is not None and not self._choice.fallback
-        return read_models(self.workspace.registry, settings, agent.model, begun=begun)
-
-    async def _open_model(self, choice: models.Choice, emit: Emit) -> FallbackModel:
-        """The model of `choice`, kept open from turn to turn while it stays the same."""
-        if self._model is None or self._choice != choice:
-            if self._model is not None:
-                await self._model.close()
-            self._model, self._choice = await asyncio.to_thread(models.open_choice, choice, secret), choice
-            if choice.fallback:
-                emit(Notice(choice.reason))
-        return self._model
+async def _end(turn: asyncio.Task[TurnFinished]) -> None:
+    """Stop a turn and wait until it is done, also when the waiting task is cancelled again: it may be writing."""
+    turn.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while not turn.done():
+        try:
+            await asyncio.wait([turn])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _failed(error: MicroAgiError) -> TurnFinished:

@@ -16,6 +16,7 @@ from micro_agi_kernel.entries import Operation
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import (
     Asked,
+    CommandAnswered,
     EntryPublished,
     Event,
     FileRead,
@@ -23,7 +24,6 @@ from micro_agi_kernel.events import (
     ReasoningDelta,
     RegistryShown,
     Revision,
-    Spent,
     TextDelta,
     ToolDisplay,
     ToolFinished,
@@ -36,6 +36,7 @@ from micro_agi_kernel.events import (
 )
 from micro_agi_kernel.log_fields import (
     Line,
+    calls_of,
     commit_of,
     count_of,
     first_line_of,
@@ -45,7 +46,9 @@ from micro_agi_kernel.log_fields import (
     object_of,
     objects_of,
     one_of,
+    spent_of,
     text_of,
+    usage_of,
 )
 from micro_agi_kernel.messages import ToolCall, Usage
 from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS
@@ -211,12 +214,9 @@ class _Reading:
 def _answer(step: Step, line: Line) -> None:
     """Fill `step` with its answer."""
     step.text, step.reasoning, step.error = (text_of(line, name) for name in ("text", "reasoning", "error"))
-    step.calls = tuple(
-        ToolCall(text_of(call, "id"), text_of(call, "name"), text_of(call, "arguments"))
-        for call in objects_of(line, "calls")
-    )
+    step.calls = calls_of(line)
     step.finish = text_of(line, "finish") or None
-    step.usage = _usage(line)
+    step.usage = usage_of(line)
 
 
 def _event(kind: str, line: Line) -> Event | None:
@@ -225,10 +225,13 @@ def _event(kind: str, line: Line) -> Event | None:
     match kind:
         case "TextDelta":
             return TextDelta(text_of(line, "text"))
+        case "CommandAnswered":
+            return CommandAnswered(text_of(line, "markdown"))
         case "ReasoningDelta":
             return ReasoningDelta(text_of(line, "text"))
         case "ToolStarted":
-            return ToolStarted(call, text_of(line, "name"), text_of(line, "arguments"))
+            by_person = line.get("by_person") is True
+            return ToolStarted(call, text_of(line, "name"), text_of(line, "arguments"), by_person)
         case "ToolOutput":
             return ToolOutput(call, text_of(line, "text"))
         case "ToolProgress":
@@ -261,13 +264,13 @@ def _event(kind: str, line: Line) -> Event | None:
         case "Notice":
             return Notice(text_of(line, "text"))
         case "UsageReport":
-            return UsageReport(text_of(line, "model"), _usage(line), number_of(line, "cost"))
+            return UsageReport(text_of(line, "model"), usage_of(line), number_of(line, "cost"))
         case "Missing":
             return Notice(f"{count_of(line, 'lines'):,} lines of the log are missing here: the disk was too slow")
         case "TurnFinished":
             ended = cast(Literal["ok", "error"], one_of(line, "status", "ok", "error"))
             return TurnFinished(
-                ended, text_of(line, "error"), text_of(line, "error_name"), _revision(line), _spent(line)
+                ended, text_of(line, "error"), text_of(line, "error_name"), _revision(line), spent_of(line, "spent")
             )
         case _:
             return None
@@ -341,13 +344,3 @@ def _revision(line: Line) -> Revision | None:
     said = object_of(line, "registry")
     after, before = commit_of(said, "registry"), commit_of(said, "before")
     return Revision(after, before, text_of(said, "session"), count_of(said, "cell")) if after and before else None
-
-
-def _spent(line: Line) -> Spent:
-    said = object_of(line, "spent")
-    return Spent(count_of(said, "steps"), _usage(said), number_of(said, "cost"), number_of(said, "seconds"))
-
-
-def _usage(line: Line) -> Usage:
-    said = object_of(line, "usage")
-    return Usage(*(count_of(said, name) for name in ("prompt", "completion", "cached", "reasoning")))

@@ -22,6 +22,7 @@ from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
 from micro_agi_kernel.events import Spent
 from micro_agi_kernel.log_fields import (
     Line,
+    calls_of,
     commit_of,
     count_of,
     id_of,
@@ -29,7 +30,9 @@ from micro_agi_kernel.log_fields import (
     number_of,
     object_of,
     objects_of,
+    spent_of,
     text_of,
+    usage_of,
 )
 from micro_agi_kernel.messages import (
     AssistantMessage,
@@ -193,7 +196,7 @@ class _Reading:
             case "UsageReport":
                 model = text_of(line, "model")[:MODEL_NAME]
                 if model in self.spent or len(self.spent) < MOST_MODELS:
-                    took = Spent(1, _usage(line), min(number_of(line, "cost"), MOST_MONEY))
+                    took = Spent(1, usage_of(line), min(number_of(line, "cost"), MOST_MONEY))
                     self.spent[model] = self.spent.get(model, Spent()) + took
             case "Reset":
                 self._sent, self.messages, self.cells, self.loaded = [], [], 0, {}
@@ -217,12 +220,8 @@ class _Reading:
     def _answer(self, line: Line) -> None:
         if self._said is None:  # of a model that summarized
             return
-        calls = (
-            ToolCall(text_of(call, "id"), text_of(call, "name"), text_of(call, "arguments"))
-            for call in objects_of(line, "calls")
-        )
         cut = not text_of(line, "finish")
-        self._append(AssistantMessage(text_of(line, "text"), () if cut else tuple(calls), interrupted=cut))
+        self._append(AssistantMessage(text_of(line, "text"), () if cut else calls_of(line), interrupted=cut))
         self._said = None
 
     def _append(self, message: Message) -> None:
@@ -241,7 +240,7 @@ class _Reading:
         self.loaded = dict.fromkeys(_ids(loaded[:MOST_LOADED] if isinstance(loaded, list) else []))
         self.pinned, self.registry = commit_of(line, "pinned"), commit_of(line, "registry")
         spent = object_of(line, "spent")
-        self.spent = {name[:MODEL_NAME]: _spent(object_of(spent, name)) for name in [*spent][:MOST_MODELS]}
+        self.spent = {name[:MODEL_NAME]: spent_of(spent, name) for name in [*spent][:MOST_MODELS]}
 
 
 def _is_cut(line: Line) -> bool:
@@ -259,11 +258,7 @@ def _message(line: Line) -> Message | None:
             images = objects_of(line, "images")[:MOST_IMAGES]
             return UserMessage(text, text_of(line, "attached"), tuple(map(_image, images)))
         case "assistant":
-            calls = (
-                ToolCall(text_of(call, "id"), text_of(call, "name"), text_of(call, "arguments"))
-                for call in objects_of(line, "calls")
-            )
-            return AssistantMessage(text, tuple(calls), line.get("interrupted") is True)
+            return AssistantMessage(text, calls_of(line), line.get("interrupted") is True)
         case "tool":
             return ToolResult(text_of(line, "call"), text_of(line, "name"), text, line.get("ok") is True)
         case _:
@@ -308,15 +303,6 @@ def _ids(items: Iterable[object]) -> Iterator[EntryId]:
     for item in items:
         with suppress(EntryError):
             yield EntryId.parse(str(item))
-
-
-def _spent(line: Line) -> Spent:
-    return Spent(count_of(line, "steps"), _usage(line), number_of(line, "cost"))
-
-
-def _usage(line: Line) -> Usage:
-    said = object_of(line, "usage")
-    return Usage(*(count_of(said, name) for name in ("prompt", "completion", "cached", "reasoning")))
 
 
 def _bounded(spent: Spent) -> Spent:

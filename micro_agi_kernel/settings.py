@@ -1,14 +1,8 @@
-"""Settings: the only place that reads the environment and the config file.
-
-Order, weakest first: the defaults below < config file (TOML) < environment < arguments.
-"""
+"""What a person can set: names, types and bounds, with the defaults. `environment` reads what was set."""
 
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -149,7 +143,7 @@ class Settings:
     @property
     def registry_path(self) -> Path:
         """The registry that the person names, or the default one; `trust` knows whether a project's takes its place."""
-        return _path(self.registry, "registry") if self.registry else self.home / "registry.git"
+        return path_of(self.registry, "registry") if self.registry else self.home / "registry.git"
 
     @property
     def sessions(self) -> Path:
@@ -158,7 +152,7 @@ class Settings:
 
     @property
     def signing_key(self) -> Path | None:
-        return _path(self.signing.key, "signing.key") if self.signing.key else None
+        return path_of(self.signing.key, "signing.key") if self.signing.key else None
 
 
 _ZERO_IS_NO_LIMIT = {f"limits.{name}" for name in ("seconds", "tokens", "cost", "session_tokens", "session_cost")}
@@ -166,158 +160,18 @@ _ZERO_IS_NO_LIMIT = {f"limits.{name}" for name in ("seconds", "tokens", "cost", 
 _RANGES = {"compression.threshold": (0, 1), "compression.target": (50, 1_000_000)}
 """A part of the window; bytes, of which fewer say nothing and more are no summary."""
 
-_PLACES = ("MICRO_AGI_HOME", "MICRO_AGI_CONFIG")
-_OF_TESTS = ("MICRO_AGI_FULL", "MICRO_AGI_REFERENCE_DOCS", "MICRO_AGI_LUA_TESTS")
-"""Variables that are no settings. Any other that begins like ours is a mistake, maybe in the name of a limit."""
-
 AT_START = frozenset({"registry", "profile", "sandbox.require", "signing.key", "sync.pull_at_start"})
 """What is read once, when a session begins. All others may change from one cell to the next."""
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
-_OF_A_COMMAND = (
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
-    *("GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_QUARANTINE_PATH"),
-    *("GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_REPLACE_REF_BASE", "GIT_NO_REPLACE_OBJECTS"),
-    *("GIT_IMPLICIT_WORK_TREE", "GIT_INTERNAL_SUPER_PREFIX"),
-)
-"""What Git sets for a command or hook of one repository, under which we may run: it is not about ours."""
 
-
-def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
-    """The settings in force. `arguments` are settings by name, `model="x"`; None leaves one as it is.
-
-    Raises SettingsError with one line that names the setting, what it is and what it may be.
-    """
-    environment = os.environ if environment is None else environment
-    settings = Settings(home=_home(environment), config=_config(environment), project=_project())
-    given: list[tuple[str, object, str]] = []
-    for name, value in _flatten(_read_config(settings.config, environment)):
-        given.append((name, value, f"config file, {name if name.isprintable() else repr(name)}"))
-    variables = {f"MICRO_AGI_{name.upper().replace('.', '_')}": name for name in setting_names()}
-    for variable in sorted(environment):
-        if variable in variables and environment[variable]:
-            given.append((variables[variable], environment[variable], f"environment, {variable}"))
-        elif variable not in variables:
-            _check_unknown(variable, (*variables, *_PLACES))
-    given += [(name, value, f"argument {name}") for name, value in arguments.items() if value is not None]
-    for name, value, source in given:
-        settings = with_setting(settings, name, value, source)
-    if environment.get("NO_COLOR") and "render.color" not in [name for name, *_ in given]:
-        settings = with_setting(settings, "render.color", False, "environment, NO_COLOR")
-    if settings.profile == "guarded" and "sandbox.require" not in [name for name, *_ in given]:
-        settings = with_setting(settings, "sandbox.require", "full", "profile")
-    return settings
-
-
-def _check_unknown(variable: str, known: Iterable[str]) -> None:
-    """Raise SettingsError when a variable that is none of `known` looks like one of ours."""
-    if variable.startswith("MICRO_AGI_") and variable not in (*_PLACES, *_OF_TESTS):
-        near = difflib.get_close_matches(variable, known, n=1, cutoff=0.0)[0]
-        shown = variable if variable.isprintable() else repr(variable)
-        raise SettingsError(f"unknown setting (environment, {shown}); the nearest is {near}: docs/settings.md has all")
-
-
-def secret(name: str) -> str | None:
-    """A key or an address from the environment, read at use and kept nowhere."""
-    return os.environ.get(name) or None
-
-
-def notebook() -> str:
-    """The notebook whose kernel this process is, as the server of Jupyter that started it names it; "" if none did.
-
-    A console has a name without a suffix there, which the next one may have again.
-    """
-    path = os.environ.get("JPY_SESSION_NAME", "")
-    return path if Path(path).suffix else ""
-
-
-def git_environment() -> dict[str, str]:
-    """The environment for a git that goes to a remote: the person's, whose credential helpers and keys it needs."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _OF_A_COMMAND and not name.startswith("GIT_TRACE")
-    }
-
-
-def person() -> tuple[str, str]:
-    """Name and mail address of the person: Git's configuration where there is one, else the login name."""
-    from dulwich.config import StackedConfig
-
-    values = []
-    for key, variable in ((b"name", "GIT_COMMITTER_NAME"), (b"email", "GIT_COMMITTER_EMAIL")):
-        try:
-            configured = StackedConfig.default().get((b"user",), key).decode(errors="replace")
-        except (KeyError, ValueError, OSError):  # none, or a file that cannot be read
-            configured = ""
-        values.append(os.environ.get(variable) or configured)
-    name = values[0] or _login_name()
-    return name, values[1] or f"{name}@localhost"
-
-
-def _login_name() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user in a bare container
-        return "user"
-
-
-def _project() -> Path:
-    """The registry of the project that the working folder belongs to; `Path()` when there is none."""
-    with suppress(OSError):  # the folder was removed, or may not be read
-        folder = Path.cwd()
-        for place in (folder, *folder.parents):
-            if os.path.lexists(found := place / PROJECT_REGISTRY):
-                return found
-    return Path()
-
-
-def _home(environment: Mapping[str, str]) -> Path:
-    if chosen := environment.get("MICRO_AGI_HOME"):
-        return _path(chosen, "MICRO_AGI_HOME")
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("micro-agi", appauthor=False))
-
-
-def _path(text: str, name: str) -> Path:
+def path_of(text: str, name: str) -> Path:
+    """The path that a setting or a variable gives. Raises SettingsError for a home folder that there is not."""
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise SettingsError(f"{name} names {text}, and there is no such home folder") from error
-
-
-def _config(environment: Mapping[str, str]) -> Path:
-    if chosen := environment.get("MICRO_AGI_CONFIG"):
-        return _path(chosen, "MICRO_AGI_CONFIG")
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("micro-agi", appauthor=False)) / "config.toml"
-
-
-def _read_config(path: Path, environment: Mapping[str, str]) -> Mapping[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        if environment.get("MICRO_AGI_CONFIG"):
-            raise SettingsError(f"MICRO_AGI_CONFIG names {path}, which does not exist") from None
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"cannot read the config file {path}: {error}") from error
-    except RecursionError as error:
-        raise SettingsError(f"cannot read the config file {path}: nested too deeply") from error
-
-
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, object]]:
-    pairs: list[tuple[str, object]] = []
-    for key, value in table.items():
-        pairs += _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
-    return pairs
 
 
 def setting_names() -> list[str]:

@@ -11,6 +11,7 @@ from micro_agi_kernel.agent.compression import Compaction
 from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.summaries import Compressor
 from micro_agi_kernel.agent.tokens import TokenCounter
+from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.events import Notice
 from micro_agi_kernel.interfaces import CallContext, Model
@@ -19,7 +20,7 @@ from micro_agi_kernel.models.catalog import ModelSpec, find, unknown
 from micro_agi_kernel.models.fallback import FallbackModel
 from micro_agi_kernel.recorder import Recorder
 from micro_agi_kernel.session_log import SessionLog
-from micro_agi_kernel.settings import CompressionSettings, secret
+from micro_agi_kernel.settings import CompressionSettings
 
 _PLAYERS = frozenset({demo.PROVIDER, replay.PROVIDER})
 """Providers whose models play a script and cannot summarize."""

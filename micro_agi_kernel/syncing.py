@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from micro_agi_kernel.entries import Changeset
+from micro_agi_kernel.environment import git_environment
 from micro_agi_kernel.errors import Conflict, ErrorKind, Refused, RegistryError
 from micro_agi_kernel.intake import SETTLED, Decision, Fate, Item, Plan, examine
 from micro_agi_kernel.registry.care.history import step_between
@@ -28,7 +29,6 @@ from micro_agi_kernel.registry.sharing.merging import is_ancestor, line_since
 from micro_agi_kernel.registry.sharing.remote import SHOWN, Behind, Remote
 from micro_agi_kernel.registry.signing import signer_of
 from micro_agi_kernel.replay import may_join_our_line
-from micro_agi_kernel.settings import git_environment
 from micro_agi_kernel.trust import TrustedKey, read_trust
 from micro_agi_kernel.values import short_commit
 from micro_agi_kernel.workspace import Workspace

@@ -13,7 +13,7 @@ from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.registry.uses import UseCounter, Uses
 from micro_agi_kernel.tool_costs import NOT_KNOWN, making
 from micro_agi_kernel.tool_tests import place_of_test
-from micro_agi_kernel.values import Json, money, short_commit, shorten
+from micro_agi_kernel.values import Json, many, minute_of, money, short_commit, shorten
 
 MAX_ROWS = 20
 """Rows of a table: arguments, commits."""
@@ -36,16 +36,16 @@ def tool_page(registry: Registry, uses: UseCounter, name: str, at: Snapshot | No
     used = uses.of(entry.id)
     facts = [
         ("modules", _listed(entry.modules)),
-        ("imports", _listed(texts_in(entry.data.get("imports")))),
-        ("calls", _listed(texts_in(entry.data.get("calls")))),
+        ("imports", _listed(entry.imports)),
+        ("calls", _listed(entry.calls)),
         ("tests", _listed(_test_names(entry.data.get("tests")))),
         ("made", _origin(versions[-1]) if versions and not older else ""),
-        ("cost to make", f"{_cost(cost)} in {commits} commit{'s' * (commits != 1)}" if commits else ""),
+        ("cost to make", f"{_cost(cost)} in {many(commits, 'commit')}" if commits else ""),
         ("used", _used(used)),
     ]
     parts = [
         f"**{code(str(entry.id))}**",
-        prose(shorten(entry.text("llm_description") or entry.text("comment"), MAX_TEXT)),
+        prose(shorten(entry.description, MAX_TEXT)),
         _arguments(entry.meta.get("input_schema")),
         "\n".join(f"- {label}: {text}" for label, text in facts if text),
         table(_HEADS, [_row(entry.id, version) for version in versions[:MAX_ROWS]]),
@@ -81,18 +81,13 @@ def _arguments(schema: Json) -> str:
 
 def _type(schema: Json) -> str:
     said = schema.get("type") if isinstance(schema, dict) else None
-    return ", ".join(code(each) for each in texts_in([said] if isinstance(said, str) else said))
+    types = said if isinstance(said, list) else [said]
+    return ", ".join(code(each) for each in types if isinstance(each, str))
 
 
 def _meaning(schema: Json) -> str:
     said = schema.get("description") if isinstance(schema, dict) else None
     return prose(shorten(said, MAX_TEXT)) if isinstance(said, str) else ""
-
-
-def texts_in(value: Json) -> list[str]:
-    """The texts in a list, or among the values of a mapping."""
-    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-    return [item for item in items if isinstance(item, str)]
 
 
 def _test_names(tests: Json) -> list[str]:
@@ -107,7 +102,7 @@ def _listed(texts: Iterable[str]) -> str:
 
 def _origin(first: Version) -> str:
     said = first.said_by_agent
-    words = [f"on {first.time:%Y-%m-%d %H:%M} by {code(said.get('Model') or first.actor)}"]
+    words = [f"on {minute_of(first.time)} by {code(said.get('Model') or first.actor)}"]
     if prompt := said.get("Prompt"):
         words.append(f"for {code(prompt)}")
     if session := said.get("Session"):
@@ -119,7 +114,7 @@ def _origin(first: Version) -> str:
 def _used(uses: Uses) -> str:
     if not uses.calls:
         return "never on this machine"
-    return f"{uses.calls:,} time{'s' * (uses.calls != 1)}, {uses.failed:,} of them failed"
+    return f"{many(uses.calls, 'time')}, {uses.failed:,} of them failed"
 
 
 def _cost(cost: Cost) -> str:
@@ -130,5 +125,5 @@ def _row(id: EntryId, version: Version) -> tuple[str, ...]:
     said = version.said_by_agent
     action = next((action for action, changed in version.operations if changed == id), "")
     texts = (action, version.actor, said.get("Tests", ""), said.get("Cost", ""))
-    time = f"{version.time:%Y-%m-%d %H:%M}"
-    return (f"v{version.number}", code(short_commit(version.commit)), time, *(code(text) for text in texts))
+    when = minute_of(version.time)
+    return (f"v{version.number}", code(short_commit(version.commit)), when, *(code(text) for text in texts))

@@ -6,6 +6,7 @@ import binascii
 import json
 import math
 import re
+from datetime import datetime
 from typing import TypeAlias, cast
 
 from micro_agi_kernel.errors import EntryError
@@ -118,6 +119,16 @@ def _bytes(value: object) -> str:
 def short_commit(commit: str) -> str:
     """As much of a commit's 40 digits as people are shown, and can give back."""
     return commit[:12]
+
+
+def many(count: int, what: str) -> str:
+    """`1 step`, `1,204 steps`; `what` is a word whose plural has an s."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def minute_of(time: datetime) -> str:
+    """`2026-03-01 12:30`, as the clock had it that `time` is of."""
+    return f"{time:%Y-%m-%d %H:%M}"
 
 
 def money(amount: float) -> str:

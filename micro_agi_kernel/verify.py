@@ -13,6 +13,7 @@ from pathlib import Path
 
 from micro_agi_kernel.checks import NotTested, Rounds
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId
+from micro_agi_kernel.environment import git_environment
 from micro_agi_kernel.errors import MicroAgiError, Refused, RegistryError
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
@@ -22,7 +23,7 @@ from micro_agi_kernel.registry.care.history import silent
 from micro_agi_kernel.registry.sharing.hook import foreign_hook
 from micro_agi_kernel.registry.signing import Unchecked, fingerprint, signature_of
 from micro_agi_kernel.replay import refusals
-from micro_agi_kernel.settings import Settings, git_environment
+from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.trust import TrustedKey, choose_registry, read_trust
 from micro_agi_kernel.workspace import Workspace
 

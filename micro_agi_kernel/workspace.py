@@ -14,6 +14,7 @@ from micro_agi_kernel import __version__, lua_modules
 from micro_agi_kernel.call_record import CallRecord
 from micro_agi_kernel.checks import Checks
 from micro_agi_kernel.entries import AGENT, Entry, EntryId
+from micro_agi_kernel.environment import person, secret
 from micro_agi_kernel.errors import CallError, EntryError, MicroAgiError, Refused
 from micro_agi_kernel.events import Event, Notice
 from micro_agi_kernel.functions import Functions
@@ -37,7 +38,7 @@ from micro_agi_kernel.registry.sharing.hook import refresh_hook
 from micro_agi_kernel.registry.signing import Signer
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.seeding import install_seed
-from micro_agi_kernel.settings import Settings, person, secret
+from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.testing import ToolTesting
 from micro_agi_kernel.trust import choose_registry
 from micro_agi_kernel.values import Value
@@ -153,7 +154,7 @@ class RegistryTools:
             return refusal.as_error()
         if decision.effect != "ask":
             return None
-        return asks_tool([(subject, decision)], entry, AGENT, entry.text("llm_description") or entry.text("comment"))
+        return asks_tool([(subject, decision)], entry, AGENT, entry.description)
 
 
 def open_registry(settings: Settings, notify: Callable[[str], None] = _unheard) -> Registry:

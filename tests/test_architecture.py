@@ -28,6 +28,7 @@ VALUES = (
         "log_fields",
         "session_history",
         "settings",
+        "environment",
         "resources",
         "imports",
         "patterns",
@@ -108,7 +109,7 @@ COMPOSITION = (
 
 AGENT_SEES = frozenset(VALUES) - {
     *("log_lines", "session_log", "recorder", "log_fields", "session_history"),
-    *("settings", "resources", "yaml_files"),
+    *("settings", "environment", "resources", "yaml_files"),
 }
 """The agent meets everything else through `interfaces`; of the composition only those below import it."""
 
@@ -124,7 +125,7 @@ BORROWED = {("cli", "jupyter.spec"), ("cli", "jupyter.notebook")}
 `sessions export` writes a notebook as the kernel would have filled it."""
 
 READS_ENVIRONMENT = {
-    "settings": "the one reader of what a person sets",
+    "environment": "the one reader of what a person sets",
     "frontends.cli.demo": "hands its own environment on to the kernel that it starts",
     "frontends.jupyter.app": "Jupyter tells a kernel its parent process there (JPY_PARENT_PID)",
 }
@@ -242,7 +243,7 @@ def test_layers_can_fail() -> None:
     assert allowed("session", "agent") and allowed("policy", "entries") and allowed("frontends", "verify")
 
 
-def test_only_the_settings_read_the_environment() -> None:
+def test_only_one_module_reads_the_environment() -> None:
     readers = set()
     for module, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -303,7 +304,7 @@ def test_heavy_libraries_wait_for_their_use(tmp_path: Path, module: str) -> None
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("module", ["session", "workspace", "verify", "frontends.jupyter.sinks"])
+@pytest.mark.parametrize("module", ["session", "workspace", "verify", "frontends.jupyter.notebook_sink"])
 def test_the_composition_loads_no_client_before_its_use(tmp_path: Path, module: str) -> None:
     heavy = HEAVY - {"sqlite3"}
     code = f"import sys, {PACKAGE}.{module}; print(*sorted({heavy!r} & set(sys.modules)))"

@@ -15,7 +15,7 @@ import pytest
 from documents_kit import EXAMPLES, ROOT, prepare, read_blocks, reader, run, text_of
 from model_server import ModelServer, Reply, text
 
-from micro_agi_kernel.settings import load_settings
+from micro_agi_kernel.environment import load_settings
 
 GUIDE = ROOT / "docs/guide"
 PAGES = re.findall(r"^guide/(\w+)$", (ROOT / "docs/index.md").read_text(), re.MULTILINE)

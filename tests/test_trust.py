@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import ModelError, RegistryError, SettingsError
 from micro_agi_kernel.models.catalog import ModelSpec, read_spec
 from micro_agi_kernel.models.endpoint import endpoint_of
 from micro_agi_kernel.registry.commits import CommitObject
 from micro_agi_kernel.registry.objects import Objects
-from micro_agi_kernel.settings import Settings, load_settings
+from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.trust import (
     Trust,
     TrustedKey,

@@ -10,11 +10,15 @@ from typing import Literal, TypeAlias
 
 from micro_agi_kernel.agent.calls import event_of
 from micro_agi_kernel.agent.results import failure, outcome_json, summary
-from micro_agi_kernel.commands.text import value_text
 from micro_agi_kernel.errors import ToolError
 from micro_agi_kernel.events import ToolFinished, ToolStarted
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
+from micro_agi_kernel.markdown_text import fenced
 from micro_agi_kernel.outputs import Output
+from micro_agi_kernel.values import Json, head_and_tail, shown_json
+
+SHOWN = 32_768
+"""Characters of a value that are shown, head and tail; the session's log has all of it."""
 
 Running: TypeAlias = Callable[[Callable[[Output], None]], Awaitable[CallOutcome]]
 """Runs a program; it is given what takes the output."""
@@ -37,4 +41,13 @@ async def told(context: CallContext, name: str, arguments: str, run: Running) ->
     context.emit(ToolFinished(call, name, "ok" if reason is None else "error", reason or "", seconds, value))
     if outcome.error is not None:
         raise ToolError(summary(outcome.error.message) or outcome.error.kind.lower())
-    return value_text(value)
+    return _shown(value)
+
+
+def _shown(value: Json) -> str:
+    """What a call gave, as a block: text as it is, anything else as JSON; "" for nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return fenced(head_and_tail(value, SHOWN))
+    return fenced(shown_json(value, SHOWN), "json")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from micro_agi_kernel import models
+from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import ErrorKind, ModelError, Refused
 from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.markdown_text import code, table
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.settings import AT_START, Settings, choices_of, secret, setting_names, setting_value, with_setting
+from micro_agi_kernel.settings import AT_START, Settings, choices_of, setting_names, setting_value, with_setting
 
 _SOURCE = "%set"
 

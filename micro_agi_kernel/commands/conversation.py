@@ -17,7 +17,7 @@ from micro_agi_kernel.policy.policies import Pattern
 from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.tool_costs import NOT_KNOWN, ToolCost, tool_costs
-from micro_agi_kernel.values import money, short_commit, shorten
+from micro_agi_kernel.values import many, money, short_commit, shorten
 
 TOOLS_SHOWN = 20
 """Rows of the table of tools."""
@@ -38,7 +38,7 @@ async def show_session(session: Session, context: CallContext) -> str:
         ("session", code(about.id)),
         ("log", code(str(about.log))),
         ("prompts", f"{about.prompts:,}"),
-        ("conversation", f"{about.messages:,} message{'s' * (about.messages != 1)}"),
+        ("conversation", many(about.messages, "message")),
         ("loaded tools", ", ".join(code(str(id)) for id in about.loaded)),
         ("model", code(about.model)),
         ("registry", code(str(about.registry))),
@@ -57,7 +57,7 @@ async def reset(session: Session, context: CallContext) -> str:
     force, and what the session took still counts against its limits.
     """
     said = session.reset()
-    return f"The conversation is forgotten: {said:,} message{'s' * (said != 1)}."
+    return f"The conversation is forgotten: {many(said, 'message')}."
 
 
 async def compact(session: Session, context: CallContext) -> str:

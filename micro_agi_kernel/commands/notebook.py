@@ -14,7 +14,7 @@ from micro_agi_kernel.resuming import Resumed
 from micro_agi_kernel.resuming import resume as resume_session
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.session_history import find_log, read_turns
-from micro_agi_kernel.values import money, short_commit, shorten
+from micro_agi_kernel.values import many, money, short_commit, shorten
 
 TALKS = 10
 """Rows of the table of a notebook's sessions."""
@@ -69,8 +69,7 @@ def _said(session: Session, done: Resumed, left: str) -> str:
     spent = session.budget.session
     named, when = (code(text) for text in (stood.header.session, minute(stood.header.time)))
     lines = [
-        f"This notebook goes on with {named} of {when}: "
-        f"{state.cells:,} cell{'s' * (state.cells != 1)}, {len(state.messages):,} messages."
+        f"This notebook goes on with {named} of {when}: {many(state.cells, 'cell')}, {len(state.messages):,} messages."
     ]
     facts = (
         []
@@ -78,7 +77,7 @@ def _said(session: Session, done: Resumed, left: str) -> str:
         else ["not all of it is in its log, perhaps since its last cell was cut: what is there was taken"]
     )
     if loaded := len(state.loaded) - len(done.gone):
-        facts.append(f"{loaded:,} loaded tool{'s' * (loaded != 1)}")
+        facts.append(f"{many(loaded, 'loaded tool')}")
     facts += [f"not loaded again: {code(str(id))} ({code(why)})" for id, why in done.gone]
     if spent.tokens:
         facts.append(f"{spent.tokens:,} tokens and {money(spent.cost)} count against the limits of the session")
@@ -114,12 +113,10 @@ def talks(session: Session) -> str:
 
 
 def _first(session: Session, id: str) -> str:
-    """The first prompt of a session that is no command."""
-    from micro_agi_kernel.commands import command_in  # its table names this module
-
+    """The first prompt of a session that went to a model; "" when none did."""
     try:
         turns = read_turns(find_log(session.settings.sessions, id))
-        first = next((turn.prompt for turn in turns if command_in(turn.prompt) is None), "")
+        asked = (turn.prompt for turn in turns if any(step.prompt == turn.prompt for step in turn.steps))
+        return code(shorten(next(asked, ""), MAX_TEXT))
     except MicroAgiError:
         return ""
-    return code(shorten(first, MAX_TEXT))

@@ -20,7 +20,7 @@ from micro_agi_kernel.rollback import RolledBack
 from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.values import short_commit, shorten
+from micro_agi_kernel.values import minute_of, short_commit, shorten
 
 MAX_LOG = 1_000
 """Commits in a table."""
@@ -40,8 +40,7 @@ async def registry(session: Session, context: CallContext, *, query: str = "") -
     """
     house = session.workspace
     shown = await asyncio.to_thread(lambda: registry_panel(house.registry, house.pin.current(), house.uses, query))
-    pinned = await asyncio.to_thread(lambda: house.pin.place)
-    where = f"This is the registry at {pinned}, where this notebook is pinned." if pinned else ""
+    where = await asyncio.to_thread(house.pin.said_of, "the registry")
     if shown.tools:
         context.emit(shown)
         return where
@@ -59,7 +58,7 @@ async def log(session: Session, context: CallContext, limit: str = "20") -> str:
         (
             f"v{version.number}",
             code(short_commit(version.commit)),
-            f"{version.time:%Y-%m-%d %H:%M}",
+            minute_of(version.time),
             code(shorten(version.actor, MAX_TEXT)),
             code(_subject(version)),
         )
@@ -140,7 +139,7 @@ async def bisect(session: Session, context: CallContext, id: str, *, test: str =
     uses = [f"- it changed {', '.join(others)}, which {tool.name} uses"] if tool not in found.bad.changed else []
     return "\n".join(
         (
-            f"{code(found.bad.short)} of {bad.time:%Y-%m-%d %H:%M} broke {code(str(tool))}: {code(bad.subject)}",
+            f"{code(found.bad.short)} of {minute_of(bad.time)} broke {code(str(tool))}: {code(bad.subject)}",
             "",
             *uses,
             f"- it fails: {code(found.why)}",

@@ -45,13 +45,13 @@ async def tools(session: Session, context: CallContext) -> str:
 
 async def tool(session: Session, context: CallContext, name: str) -> str:
     """Show what the tool NAME takes, where it comes from, what it cost, how it was used, and its source."""
-    return await asyncio.to_thread(_page, session.workspace, name)
+    return await asyncio.to_thread(page_of, session.workspace, name)
 
 
-def _page(house: Workspace, name: str) -> str:
-    pinned = house.pin.place
+def page_of(house: Workspace, name: str) -> str:
+    """All that is known of a tool, as the notebook sees it. Blocks. Raises Refused and EntryError for what is none."""
     page = tool_page(house.registry, house.uses, name, house.pin.current())
-    return f"{page}\n\nThis is the tool at {pinned}, where this notebook is pinned." if pinned else page
+    return f"{page}\n\n{house.pin.said_of('the tool')}".rstrip()
 
 
 async def load(session: Session, context: CallContext, id: str) -> str:

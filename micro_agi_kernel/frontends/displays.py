@@ -16,7 +16,7 @@ from micro_agi_kernel.frontends.rendering import safe_markdown
 from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.markdown_text import code
 from micro_agi_kernel.outputs import PICTURE_FORMS, Progress
-from micro_agi_kernel.values import Value
+from micro_agi_kernel.values import Value, many
 
 MOST = 2_000_000
 """Characters of a bundle. A Jupyter server drops what passes three million bytes in three seconds."""
@@ -71,7 +71,7 @@ class CellDisplays:
     def missing(self) -> str:
         """The line that says what is left out."""
         shown = f"a cell shows {IN_CELL}, and {MOST_IN_CELL:,} characters of them"
-        return f"{self.left_out:,} display{'s' * (self.left_out != 1)} not shown: {shown}"
+        return f"{many(self.left_out, 'display')} not shown: {shown}"
 
 
 def safe_bundle(data: Mapping[str, Value], name: str = "") -> dict[str, Any]:

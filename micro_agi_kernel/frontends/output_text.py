@@ -59,8 +59,8 @@ class OutputText:
 
 
 class ShownOutput:
-    """What is shown of one call's output: bars at the left (so that it cannot pose as a status line),
-    the head as it comes, the tail at the end, and between them a line that says how much is missing."""
+    """What is shown of one call's output, as text: the head as it comes, the tail at the end, and between them a line
+    that says how much is missing. No bars are there yet: see `barred_piece`."""
 
     def __init__(self, most: int) -> None:
         """`most`: characters that are shown from the start, and from the end."""
@@ -68,7 +68,8 @@ class ShownOutput:
         self._room = self._most = most
         self._missing = 0
         self._tail = ""
-        self._line_start = True
+        self.line_start = True
+        """What is shown next begins a line."""
         self._held = ""
 
     def add(self, output: Output) -> str:
@@ -82,32 +83,26 @@ class ShownOutput:
             tail = self._tail + rest
             self._tail = tail[-self._most :]
             self._missing += len(tail) - len(self._tail)
-        return self._barred(head)
+        return self._showing(head)
 
     def break_line(self) -> str:
         """What ends the line that is open, if one is: something else is shown next."""
-        return "" if self._line_start else self.add(Printed("\n"))
+        return "" if self.line_start else self.add(Printed("\n"))
 
     def end(self) -> str:
         """What remains to show once the call is over."""
         gap = f"\n... {self._missing:,} characters not shown ...\n" if self._missing else ""
-        shown = self._barred(gap.lstrip("\n") if self._line_start else gap) + self._barred(self._tail)
-        return shown if self._line_start else shown + "\n"
+        shown = self._showing((gap.lstrip("\n") if self.line_start else gap) + self._tail)
+        return shown if self.line_start else shown + "\n"
 
     @property
     def newest(self) -> str:
-        """The end of what came and is not shown yet, without bars."""
+        """The end of what came and is not shown yet."""
         return self._tail
 
-    def _barred(self, text: str) -> str:
-        if not text:
-            return ""
-        lines = text.split("\n")
-        barred = "\n".join(f"{BAR}{line}" if line or i < len(lines) - 1 else "" for i, line in enumerate(lines))
-        if not self._line_start:
-            barred = barred.removeprefix(BAR)
-        self._line_start = text.endswith("\n")
-        return barred
+    def _showing(self, text: str) -> str:
+        self.line_start = text.endswith("\n") if text else self.line_start
+        return text
 
 
 def progress_step(progress: Progress, parts: int) -> int:
@@ -150,14 +145,17 @@ def display_text(data: Mapping[str, Value]) -> str:
 
 def barred_text(text: str) -> str:
     """Each line of `text` behind a bar, so that none can pose as a line of ours."""
-    return "\n".join(f"{BAR}{line}" for line in text.split("\n"))
+    return BAR + text.replace("\n", f"\n{BAR}")
+
+
+def barred_piece(text: str, *, line_start: bool) -> str:
+    """The next piece of a longer text, behind bars: no second one for a line that is open (`line_start`: none is), and
+    none for what its last newline begins."""
+    barred = barred_text(text)
+    barred = barred if line_start else barred.removeprefix(BAR)
+    return barred.removesuffix(BAR) if not text or text.endswith("\n") else barred
 
 
 def _size(form: str, content: Value) -> str:
     assert isinstance(content, (str, bytes))
     return f"{len(content):,} {'bytes' if form in PICTURE_FORMS else 'characters'}"
-
-
-def unbarred(shown: str) -> str:
-    """What a ShownOutput gave, without its bars."""
-    return "\n".join(line.removeprefix(BAR) for line in shown.split("\n"))

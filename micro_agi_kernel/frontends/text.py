@@ -1,8 +1,10 @@
-"""Makes hostile text safe wherever plain text is shown: no terminal escapes, no hidden directions."""
+"""Makes hostile text safe wherever plain text is shown: no terminal escapes, no hidden directions or words."""
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias
+
+from micro_agi_kernel.unseen import OPEN_END, UNSEEN
 
 Tone: TypeAlias = Literal["plain", "ok", "error", "note", "dim"]
 """How a line of ours, or a word of it, is meant. Never the only thing that says it: the words do."""
@@ -10,8 +12,7 @@ Tone: TypeAlias = Literal["plain", "ok", "error", "note", "dim"]
 _CODES = {"ok": "32", "error": "31", "note": "33", "dim": "2"}
 
 _CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
-_BIDI = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-_UNSHOWN = dict.fromkeys([*range(0x80, 0xA0), *_BIDI, *range(0xD800, 0xE000)], 0xFFFD)
+_UNSHOWN = dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000)], 0xFFFD)
 _LINE_SEPARATORS = {0x2028: 0x2424, 0x2029: 0x2424}
 _PLAIN = _CONTROL_PICTURES | _UNSHOWN | _LINE_SEPARATORS
 
@@ -20,9 +21,31 @@ def plain(text: str) -> str:
     """`text` for a place that shows plain text: a terminal, a stream, text/plain.
 
     Only \\n and \\r\\n end a line. Other control characters become their pictures (ESC is ␛, a lone CR ␍), and so do
-    Unicode's separators of lines (␤); C1 controls, bidirectional controls and lone surrogates become U+FFFD.
+    Unicode's separators of lines (␤); C1 controls, lone surrogates and what shows nothing (`unseen.UNSEEN`: controls
+    of direction, zero-width characters, tags) become U+FFFD.
     """
-    return text.replace("\r\n", "\n").translate(_PLAIN)
+    text = text.replace("\r\n", "\n").translate(_PLAIN)
+    return text if text.isascii() else UNSEEN.sub("\ufffd", text)
+
+
+class PlainPieces:
+    """`plain` for a text that comes in pieces: an end that the next piece may change waits for it."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def add(self, piece: str) -> str:
+        """What to show now."""
+        text = self._held + piece
+        found = OPEN_END.search(text)
+        cut = found.start() if found else len(text)
+        self._held = text[cut:]
+        return plain(text[:cut])
+
+    def end(self) -> str:
+        """What remains to show."""
+        held, self._held = self._held, ""
+        return plain(held)
 
 
 def one_line(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from micro_agi_kernel.events import (
     Asked,
+    CommandAnswered,
     EntryPublished,
     Event,
     FileRead,
@@ -25,14 +26,14 @@ from micro_agi_kernel.events import (
     TurnFinished,
     UsageReport,
 )
-from micro_agi_kernel.frontends.output_text import ShownOutput, progress_rewritten, progress_step
+from micro_agi_kernel.frontends.output_text import BAR, ShownOutput, barred_piece, progress_rewritten, progress_step
 from micro_agi_kernel.frontends.panel_text import panel_markdown
 from micro_agi_kernel.frontends.question_text import ANSWERS, question_text
 from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.frontends.text import Tone, one_line, painted
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
 from micro_agi_kernel.questions import Question
-from micro_agi_kernel.values import money
+from micro_agi_kernel.values import many, money
 
 SHOWN = 32_768
 """Characters of one call's output that are shown, from its start and as many from its end."""
@@ -61,10 +62,10 @@ class Fold(ABC):
     def handle(self, event: Event) -> None:
         """Show one event."""
         match event:
-            case TextDelta(text, of_command=True):
-                self.show_command(text)
             case TextDelta(text):
                 self._answer(text)
+            case CommandAnswered(markdown):
+                self.show_command(markdown)
             case ToolStarted():
                 self.start_call(event)
             case ToolOutput(call_id, text):
@@ -110,15 +111,16 @@ class Fold(ABC):
         return ShownOutput(SHOWN if self._shown < IN_CELL else SHOWN_LATE)
 
     def add_output(self, to: ShownOutput, output: Output) -> str:
-        """What `output` adds to what is shown of a call now."""
-        text = to.add(output)
-        self._shown += len(text)
-        return text
+        """What `output` adds to what is shown of a call now, without bars."""
+        return self._counted(to.add(output))
 
     def end_output(self, of: ShownOutput) -> str:
-        """What remains to show of a call that is over."""
-        text = of.end()
-        self._shown += len(text)
+        """What remains to show of a call that is over, without bars."""
+        return self._counted(of.end())
+
+    def _counted(self, text: str) -> str:
+        """`text` itself, which is shown behind bars, at least where only text is."""
+        self._shown += len(text) + len(BAR) * text.count("\n")
         return text
 
     def _answer(self, text: str) -> None:
@@ -135,7 +137,7 @@ class Fold(ABC):
         self.end_answer()
 
     def counts(self, spent: Spent) -> bool:
-        """Whether a footer says what the turn took."""
+        """Whether a footer says what the turn took; as text not where no tokens are known, as with the demo model."""
         return spent.tokens > 0
 
     def finish(self, revision: Revision | None, took: str) -> None:
@@ -212,22 +214,23 @@ class Transcript(Fold):
         if self._color and isinstance(output, Progress):
             self._draw(call_id, shown, output)
         else:
-            self._print(self.add_output(shown, output))
+            line_start = shown.line_start
+            self._print(barred_piece(self.add_output(shown, output), line_start=line_start))
 
     def end_call(self, event: ToolFinished) -> None:
         if output := self._outputs.pop(event.call_id, None):
-            self._print(self.end_output(output))
-        why = f": {event.summary}" if event.status == "error" else ""
-        self._line(f"[{event.name}] ", f"{event.status}{why}", _TONES[event.status])
+            self._print_rest(output)
+        line = call_line(event.name, event.status, event.summary, color=self._color)
+        self._print(line, new_line=True)
 
     def loaded(self, id: str) -> None:
-        self._line(f"[+] {id}")
+        self.say(f"[+] {id}", "plain")
 
     def published(self, event: EntryPublished) -> None:
         """A line says which tool was called already."""
 
     def say(self, line: str, tone: Tone) -> None:
-        self._line("", line, tone)
+        self._print(own_line(line, tone, color=self._color), new_line=True)
 
     def show_command(self, markdown: str) -> None:
         """As text that reads well: nothing renders it."""
@@ -242,17 +245,16 @@ class Transcript(Fold):
 
     def close(self) -> None:
         for output in self._outputs.values():
-            self._print(self.end_output(output))
+            self._print_rest(output)
         self._outputs.clear()
         if self._drawn[0]:
             self._drawn = ("", 0)
             self.print("\n", new_line=False)
         super().close()
 
-    def _line(self, text: str, said: str = "", tone: Tone = "plain") -> None:
-        before, said = one_line(text), one_line(said)
-        said = painted(said, tone) if self._color else said
-        self._print(f"  {' '.join(part for part in (before, said) if part)}\n", new_line=True)
+    def _print_rest(self, of: ShownOutput) -> None:
+        line_start = of.line_start
+        self._print(barred_piece(self.end_output(of), line_start=line_start))
 
     def _draw(self, call_id: str, shown: ShownOutput, progress: Progress) -> None:
         """Write the line of a call's progress, or write it anew when a hundredth more is done."""
@@ -271,9 +273,21 @@ class Transcript(Fold):
         self._drawn = ("", 0)
 
 
+def own_line(line: str, tone: Tone = "plain", *, color: bool = False) -> str:
+    """A line of ours, in which hostile text may stand; `color`: with a terminal's codes for `tone`."""
+    line = one_line(line)
+    return f"  {painted(line, tone) if color else line}\n"
+
+
+def call_line(name: str, status: str, why: str, *, color: bool = False) -> str:
+    """How the call `name` stands, and of an error why; all may be hostile but `status`. `color`: as in own_line."""
+    said = one_line(f"{status}: {why}" if status == "error" else status)
+    return f"  {one_line(f'[{name}]')} {painted(said, _TONES[status]) if color else said}\n"
+
+
 def footer(spent: Spent) -> str:
     """`2 steps, 1,234 tokens (456 cached), $0.0012, 3.2 s`; what is zero is left out."""
-    parts = ["1 step" if spent.steps == 1 else f"{spent.steps} steps"]
+    parts = [many(spent.steps, "step")]
     cached = f" ({spent.usage.cached:,} cached)" if spent.usage.cached else ""
     parts += [f"{spent.tokens:,} tokens{cached}"] if spent.tokens else []
     parts += [money(spent.cost)] if spent.cost else []

@@ -36,7 +36,7 @@ _SERVICE = re.compile(rb"^actor[ \t]*:\s*service:", re.IGNORECASE | re.MULTILINE
 _TRAILER = re.compile(r"([A-Za-z0-9-]+)[ \t]*:(.*)")
 _ACTOR = re.compile(r"(service|user):\S.*")
 _KEPT_FORMATS = "\u200c\u200d"
-"""The joiners that Persian, Hindi and emoji need; every other format character goes, bidi controls above all."""
+"""The joiners that Persian, Hindi and emoji need stay where `UNSEEN` lets them; every other format character goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def subject_of(changeset: Changeset) -> str:
 
 
 def clean(text: str, limit: int = MAX_VALUE) -> str:
-    """`text` as one line of at most `limit` characters: white space folded, control characters gone."""
+    """`text` as one line of at most `limit` characters: white space folded, control characters and what shows nothing gone."""
     # Cutting first bounds the work on a megabyte of prompt; folding then only makes it shorter.
     text = text[: limit * 8]
     if not (text.isascii() and text.isprintable()):
@@ -157,6 +157,7 @@ def clean(text: str, limit: int = MAX_VALUE) -> str:
             for c in text
             if c.isspace() or c in _KEPT_FORMATS or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
         )
+        text = UNSEEN.sub("", text)
     folded = " ".join(text.split())
     return folded if len(folded) <= limit else folded[: limit - 1].rstrip() + "…"
 

@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 from lab_kit import SECONDS, browser_page, needs_chromium, run_all, running_lab
 
-from micro_agi_kernel.settings import load_settings
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.workspace import open_registry
 
 pytestmark = needs_chromium

@@ -14,8 +14,8 @@ import pytest
 from lab_kit import browser_page, needs_chromium, run_all, running_lab
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.registry import CommitMessage, Person
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import open_registry
 
 pytestmark = needs_chromium

@@ -15,8 +15,8 @@ from many_tools import many_tools
 from nbconvert import HTMLExporter
 
 from micro_agi_kernel.entries import AGENT, Changeset, Entry, Operation
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.registry import CommitMessage, Person
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import open_registry
 
 pytestmark = needs_chromium

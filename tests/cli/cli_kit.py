@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 
 from micro_agi_kernel.entries import Action, Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.interfaces import CallContext
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace
 
 # A suite that runs in the background hands on that Ctrl-C is ignored.

@@ -82,6 +82,16 @@ def test_show(cli: Cli, recorded: str) -> None:
     assert second["status"] == "error"
 
 
+def test_what_commands_answered_is_shown_as_it_was(cli: Cli, seeded: Path) -> None:
+    live = cli("ask", "%log 2", "%tools").stdout
+    [path] = (seeded.parent / "sessions").iterdir()
+    assert cli("sessions", "show", path.stem).stdout == live and "\n-------  -----" in live
+    assert cli("sessions", "export", path.stem, "tables.ipynb").exit_code == 0
+    first, second = (cell.outputs[0].data for cell in nbformat.read("tables.ipynb", 4).cells[:2])
+    assert first["text/plain"].startswith("version  commit") and first["text/markdown"].startswith("| version |")
+    assert second["text/plain"] in live
+
+
 def test_a_session_that_was_killed_says_what_it_wrote(cli: Cli, seeded: Path, tmp_path: Path) -> None:
     """The log ends within a call of create_tool: only the registry knows what became of it."""
     path = tmp_path / "killed.jsonl"

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.registry import CommitMessage, Person
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import open_registry
 
 ADA = Person("Ada", "ada@example.org")

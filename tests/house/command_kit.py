@@ -5,7 +5,7 @@ from __future__ import annotations
 from house_kit import House, words
 
 from micro_agi_kernel.approval import Ask
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.events import Event, RegistryShown, TurnFinished
 from micro_agi_kernel.frontends.panel_text import panel_markdown
 from micro_agi_kernel.session import Session

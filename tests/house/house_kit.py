@@ -19,7 +19,7 @@ from sendable_kit import check_sendable
 
 from micro_agi_kernel import workspace as workspace_module
 from micro_agi_kernel.entries import AGENT, INSTALLER, Changeset, Entry, EntryId, FileChange, Operation, to_files
-from micro_agi_kernel.events import Event, TextDelta, ToolFinished, ToolStarted, TurnFinished
+from micro_agi_kernel.events import CommandAnswered, Event, TextDelta, ToolFinished, ToolStarted, TurnFinished
 from micro_agi_kernel.host.service import Grant
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Provenance
 from micro_agi_kernel.outputs import Output, Printed
@@ -251,8 +251,7 @@ async def talking(house: House, script: Script, settings: Settings | None = None
         try:
             yield Talk(session, server)
         finally:
-            if session._model is not None:
-                await session._model.close()
+            await session._models.close()
             await session._summarizers.close()
         for request in server.requests:
             check_sendable(request.body)
@@ -277,7 +276,12 @@ def kinds(events: Iterable[Event]) -> list[str]:
 
 
 def words(events: Iterable[Event]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
+    """What a model said, or a command."""
+    return "".join(
+        event.text if isinstance(event, TextDelta) else event.markdown
+        for event in events
+        if isinstance(event, TextDelta | CommandAnswered)
+    )
 
 
 def finished(events: Iterable[Event]) -> list[tuple[str, str]]:

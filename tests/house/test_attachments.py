@@ -348,3 +348,10 @@ def make(folder: Path) -> Callable[[str], None]:
         (folder / name).write_text("x")
 
     return make
+
+
+async def test_where_no_file_can_be_read_safely_none_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "a.txt").write_text("inside")
+    monkeypatch.setattr("micro_agi_kernel.working_folder.sys.platform", "win32")
+    message, events = await send(folder, "@a.txt")
+    assert not message.attached and "a.txt is not sent: files are not read on Windows yet" in lines(events)[0]

@@ -11,7 +11,7 @@ from model_server import calls, text
 from test_bounds import command
 
 from micro_agi_kernel.bisecting import bisect
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import AGENT, Entry
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Notice

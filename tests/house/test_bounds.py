@@ -12,7 +12,7 @@ import pytest
 from house_kit import House, Talk, create, finished, talking, tool, words
 from model_server import Hold, Reply, calls, delta, end, text
 
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.events import Event, TextDelta, ToolFinished, ToolOutput, TurnFinished, UsageReport
 from micro_agi_kernel.frontends.cli.ask import ConsoleTranscript
 from micro_agi_kernel.interfaces import Bounds
@@ -198,7 +198,7 @@ async def test_a_model_with_a_bar_in_its_name_has_one_cell(house: House) -> None
 
 
 async def command(session: Any, cell: str) -> str:
-    return "".join([event.text async for event in run_cell(session, cell) if isinstance(event, TextDelta)])
+    return words([event async for event in run_cell(session, cell)])
 
 
 async def test_the_table_of_costs(house: House) -> None:

@@ -13,13 +13,14 @@ from micro_agi_kernel.agent.calls import SIDE_BY_SIDE
 from micro_agi_kernel.agent.context import AgentContext, BoundTool
 from micro_agi_kernel.agent.spec import AgentSpec, ListedTool
 from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.environment import load_settings, person
 from micro_agi_kernel.errors import EntryError, RegistryError, SettingsError
 from micro_agi_kernel.events import ToolFinished, ToolStarted
 from micro_agi_kernel.frontends.rendering import safe_markdown
 from micro_agi_kernel.interfaces import Nobody
 from micro_agi_kernel.models.catalog import read_spec
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.settings import Settings, load_settings, person
+from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.verify import verify_registry
 from micro_agi_kernel.workspace import RegistryTools
 

@@ -13,7 +13,8 @@ from markdown_it import MarkdownIt
 from test_approval import Person
 
 import micro_agi_kernel
-from micro_agi_kernel.commands import COMMANDS, command_in, run_cell, usage
+from micro_agi_kernel.commands import COMMANDS, usage
+from micro_agi_kernel.commands.cell import command_in, run_cell
 from micro_agi_kernel.entries import AGENT
 from micro_agi_kernel.events import ToolFinished, ToolLoaded, ToolOutput, ToolStarted
 
@@ -221,7 +222,7 @@ async def test_lua_in_a_cell(house: House) -> None:
     assert await cells.said("%%lua json, time\nlocal json = require('json')\nprint('hi')\nreturn json.encode({1})") == (
         "```\n[1]\n```"
     )
-    assert cells.kinds() == ["ToolStarted", "ToolOutput", "ToolFinished", "TextDelta", "TurnFinished"]
+    assert cells.kinds() == ["ToolStarted", "ToolOutput", "ToolFinished", "CommandAnswered", "TurnFinished"]
     assert await cells.said("%%lua\nreturn { handler = function(input) return { n = 1 } end }") == (
         '```json\n{\n  "n": 1\n}\n```'
     )

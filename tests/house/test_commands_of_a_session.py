@@ -13,10 +13,11 @@ from model_server import calls, reply, text
 from replay_kit import error, load, log_of, logged, notes
 from test_approval import Person
 
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.interfaces import MIB
-from micro_agi_kernel.settings import AT_START, Settings, load_settings, setting_names, with_setting
+from micro_agi_kernel.settings import AT_START, Settings, setting_names, with_setting
 
 LOOK = ("registry_list", {"limit": 1})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from micro_agi_kernel.notebooks import Notebook
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.session_log import SUFFIX
 from micro_agi_kernel.settings import setting_names
+from micro_agi_kernel.values import Json
 
 REST = ("registry", "revert", "restore", "resume", "reset")
 
@@ -40,8 +42,22 @@ async def test_commands(house: House) -> None:
     assert offered(house, "%") == [f"%{name}" for name in COMMANDS]
     assert offered(house, "%%l") == ["%%lua"]
     assert offered(house, "%help bis") == ["%help bisect"]
+    assert offered(house, "%%help to") == ["%%help tools", "%%help tool"], "written with one % or two"
+    assert offered(house, "%approve f") == ["%approve forget"]
     assert offered(house, "%cost x") == [], "it takes nothing"
     assert offered(house, "%nothing x") == []
+
+
+@pytest.mark.parametrize("first", ["%%lua", "%%lua json", "%%parameters", "%%nosuch", "  %%lua", "%tools"])
+async def test_below_the_first_line_of_a_command_nothing_of_a_prompt_is_offered(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text("a\n1\n")
+    for typed in ("create_t", "x = @", "app.tools:cre", "lua/core/ti", "%re", "%", ""):
+        assert offered(house, f"{first}\n{typed}") == [], typed
+        assert offered(house, f"{first}\n-- more\n{typed}", "\nend") == [], typed
+    assert offered(house, "%timeit\nuse create_t") == ["%timeit\nuse create_tool"], "no command, and so a prompt"
 
 
 async def test_arguments(house: House) -> None:
@@ -57,6 +73,16 @@ async def test_arguments(house: House) -> None:
     assert set(offered(house, "%set ")) == {f"%set {name}" for name in setting_names()[:MOST]}
     assert offered(house, "%docs lua/core/ti") == ["%docs lua/core/time"]
     assert offered(house, "%%lua time, js") == ["%%lua time, json"]
+
+
+async def test_the_tests_of_a_tool(house: House) -> None:
+    tests: list[Json] = [{"name": "of two", "input": {}, "expect": 1}, {"input": {}, "expect": 1}]
+    count = tool("count", GOOD)
+    house.write(*create(replace(count, data={**count.data, "tests": tests}), tool("plain", GOOD)))
+    assert offered(house, "%bisect count ") == ["%bisect count of two", "%bisect count tests[2]"]
+    assert offered(house, "%bisect count o") == ["%bisect count of two"]
+    for line in ("plain ", "nothing ", "a:b:c ", "app.generated:none ", "count of t", "count of two "):
+        assert offered(house, f"%bisect {line}") == [], line
 
 
 async def test_only_what_can_work_is_offered(house: House) -> None:
@@ -129,7 +155,7 @@ async def test_of_a_megabyte_only_a_window_is_looked_at(
             if isinstance(value, re.Pattern):
                 patterns.append(Seen(value))
                 monkeypatch.setattr(module, name, patterns[-1])
-    assert len(patterns) == 4
+    assert len(patterns) == 3
     for cursor in (0, len(text) // 2, len(text)):
         complete(Session(house, house.settings), text, cursor)
         await told(house, text, cursor)
@@ -153,7 +179,10 @@ async def test_what_is_told_of_a_setting(house: House) -> None:
     page = await told(house, "raise sandbox.timeout, please", 8)
     assert "a number" in page and "- now `30`, by default `30`" in page
     assert "read when a session starts" in await told(house, "%set profile", 8)
-    assert await told(house, "my profile", 4) == "", "a word of prose"
+    assert "read when a session starts" in await told(house, "  %%set profile", 9)
+    assert await told(house, "my profile", 4) == "" and await told(house, "%settle profile", 10) == "", (
+        "a word of prose"
+    )
 
 
 async def test_a_prompt(house: House) -> None:
@@ -207,6 +236,9 @@ async def test_what_is_told(house: House) -> None:
     assert "Counts words." in page and "```lua" in page and house.head[:12] in page
     assert await told(house, "app.generated:count_words", 3) == page
     assert (await told(house, "%revert v2", 3)).startswith("`%revert REV [ID]`")
+    assert (await told(house, "%%help", 3)).startswith("`%help [NAME]`")
+    for line in ("%lua", "%%lua", "%%lua\nreturn 1"):
+        assert (await told(house, line, 3)).startswith("`%%lua [MODULES]`"), line
     assert (await told(house, "what does http_client do?", 12)).startswith("# http_client")
     assert (await told(house, "lua/core/time.", 14)).startswith("# time")
     assert "tokens of prompt and answer" in await told(house, "%model gpt-5.1", 8)

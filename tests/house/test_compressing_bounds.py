@@ -11,8 +11,8 @@ import pytest
 from house_kit import House, Talk, id_of, talking, update, words
 from model_server import Hold, Reply, delta, end, failure, text
 
-from micro_agi_kernel.commands import run_cell
-from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
+from micro_agi_kernel.commands.cell import run_cell
+from micro_agi_kernel.events import Event, Notice, TurnFinished
 from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.settings import CompressionSettings
 
@@ -43,7 +43,8 @@ async def cell(talk: Talk, line: str) -> list[Event]:
 
 
 def shown(events: list[Event]) -> str:
-    return "\n".join(event.text for event in events if isinstance(event, Notice | TextDelta))
+    notices = (event.text for event in events if isinstance(event, Notice))
+    return "\n".join((*notices, words(events)))
 
 
 def narrow(house: House) -> None:

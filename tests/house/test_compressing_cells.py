@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from house_kit import GOOD, House, id_of, talking, update
+from house_kit import GOOD, House, id_of, talking, update, words
 from model_server import ModelServer, Reply, calls, failure, text
 
 from micro_agi_kernel.agent.compression import RECORD, SUMMARY
-from micro_agi_kernel.commands import run_cell
-from micro_agi_kernel.events import Notice, TextDelta, TurnFinished
+from micro_agi_kernel.commands.cell import run_cell
+from micro_agi_kernel.events import Notice, TurnFinished
 from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.settings import CompressionSettings
 
@@ -80,7 +80,7 @@ async def test_compact_by_hand(house: House) -> None:
         await talk.say("talk " * 2_000)
         await talk.say("the last")
         events = [event async for event in run_cell(talk.session, "%compact")]
-        assert any(isinstance(event, TextDelta) and "conversation compressed: " in event.text for event in events)
+        assert "conversation compressed: " in words(events)
         await talk.say("and now")
         roles = [message["role"] for message in models.asked[-1]["messages"]]
         assert roles == ["system", "system", "user", "assistant", "user"]

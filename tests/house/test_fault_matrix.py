@@ -245,8 +245,7 @@ async def talking_to(house: House, server: ModelServer, monkeypatch: pytest.Monk
     try:
         yield Talk(session, server)
     finally:
-        if session._model is not None:
-            await session._model.close()
+        await session._models.close()
     for request in server.requests:
         check_sendable(request.body)
 

@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from model_server import calls, text
 
 from micro_agi_kernel.agent_entry import AGENT_ENTRY
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import FileChange
 from micro_agi_kernel.errors import Conflict, Refused
 from micro_agi_kernel.events import EntryPublished, Event, Notice, TurnFinished

@@ -55,8 +55,7 @@ async def test_it_goes_on_in_the_middle_of_a_turn(house: House, servers: tuple[l
     assert git(house.registry.path, "log", "-1", "--format=%(trailers:key=Model,valueonly)") == "b"
     events = [event async for event in session.run("and now")]
     assert words(events) == "again b" and not any(isinstance(event, Notice) for event in events)
-    assert session._model is not None
-    await session._model.close()
+    await session._models.close()
 
 
 async def test_it_does_not_go_on_after_a_word(house: House, servers: tuple[list[Reply], list[Reply]]) -> None:
@@ -69,8 +68,7 @@ async def test_it_does_not_go_on_after_a_word(house: House, servers: tuple[list[
     assert words(events) == "half" and isinstance(last, TurnFinished)
     assert (last.status, last.error_name) == ("error", "ModelError") and "broke off" in last.error
     assert words([event async for event in session.run("two")]) == "from b"
-    assert session._model is not None
-    await session._model.close()
+    await session._models.close()
 
 
 async def test_what_is_too_long_follows_the_model_that_answers(
@@ -86,5 +84,4 @@ async def test_what_is_too_long_follows_the_model_that_answers(
     assert words(events) == "two"
     [line] = [event.text for event in events if isinstance(event, Notice)]
     assert line.startswith("conversation compressed: ")
-    assert session._model is not None
-    await session._model.close()
+    await session._models.close()

@@ -15,10 +15,11 @@ from house_kit import ALLOW_LOOPBACK, GOOD, House, Talk, create, git, id_of, loo
 from model_server import Hold, Reply, calls, delta, end, reply, text
 
 from micro_agi_kernel import publishing
-from micro_agi_kernel.events import Event, TextDelta, ToolFinished, ToolOutput, ToolStarted
+from micro_agi_kernel.events import EntryPublished, Event, TextDelta, ToolFinished, ToolOutput, ToolStarted
 from micro_agi_kernel.messages import AssistantMessage, ToolResult
 from micro_agi_kernel.registry.lock import WriteLock
 from micro_agi_kernel.session import Session
+from micro_agi_kernel.session_history import read_turns
 
 WAYS = ("cancel", "close")
 INTERRUPTED = {
@@ -190,7 +191,7 @@ async def test_while_create_tool_runs(house: House, ticks: int) -> None:
         return calls(("create_tool", MADE)) if len(body["messages"]) == 2 else text("ok")
 
     async with talking(house, script) as talk:
-        task = asyncio.create_task(collect(talk))
+        task = asyncio.create_task(collect(talk, []))
         assert await asyncio.to_thread(asked.wait, 10)
         for _ in range(ticks):
             await asyncio.sleep(0.0005)
@@ -203,9 +204,10 @@ async def test_while_create_tool_runs(house: House, ticks: int) -> None:
         assert git(house.registry.path, "fsck", "--strict") == ""
 
 
-async def collect(talk: Talk) -> list[Event]:
+async def collect(talk: Talk, seen: list[Event]) -> None:
     async with aclosing(talk.session.run("make it")) as events:
-        return [event async for event in events]
+        async for event in events:
+            seen.append(event)
 
 
 @pytest.mark.parametrize("point", ["before", "after"])
@@ -239,6 +241,45 @@ async def test_while_the_commit_is_written(house: House, monkeypatch: pytest.Mon
         assert point == "before" or "read the entry" in said["error"]["message"]
     assert whole(house, head) == (point == "after")  # not begun: never made; begun: made whole
     assert git(house.registry.path, "fsck", "--strict") == ""
+
+
+@pytest.mark.parametrize("again", [0, 5])
+async def test_what_is_written_while_a_turn_is_stopped_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch, again: int
+) -> None:
+    """Also to a person who cannot wait: the turn that ends is not left alone, however often it is stopped."""
+    head, commit = house.head, house.registry.commit
+    reached, release = threading.Event(), threading.Event()
+
+    def slow_commit(*arguments: Any, **options: Any) -> Any:
+        version = commit(*arguments, **options)
+        reached.set()
+        assert release.wait(10)
+        return version
+
+    monkeypatch.setattr(house.registry, "commit", slow_commit)
+    async with talking(house, [calls(("create_tool", MADE)), text("ok")]) as talk:
+        seen: list[Event] = []
+        turn = asyncio.create_task(collect(talk, seen))
+        assert await asyncio.to_thread(reached.wait, 10)
+        turn.cancel()
+        for _ in range(again):
+            await asyncio.sleep(0.01)
+            turn.cancel()
+        await asyncio.sleep(0.01)
+        assert not turn.done()
+        release.set()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert [event.commit for event in seen if isinstance(event, EntryPublished)] == [house.head]
+        assert isinstance(seen[-1], ToolFinished) and seen[-1].status == "interrupted"
+        assert words(await talk.say("again")) == "ok"
+        (said,) = talk.results()
+        assert said["error"]["message"].startswith(f"stopped, after it had committed {house.head[:12]}")
+        log = talk.session._log
+    assert whole(house, head)
+    log.close()
+    assert [turn.status for turn in read_turns(log.path)] == ["interrupted", "ok"]
 
 
 async def test_a_session_that_is_closed_at_once_leaves_nothing_behind(house: House) -> None:

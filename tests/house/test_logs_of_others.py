@@ -13,7 +13,7 @@ from command_kit import Cells
 from house_kit import House, create, talking, tool
 from model_server import text
 
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.pinning import own_revision
 from micro_agi_kernel.questions import Question
 from micro_agi_kernel.registry import Registry, Snapshot

@@ -90,6 +90,7 @@ async def test_policies_see_what_an_entry_is_now(house: House) -> None:
         (([FUNCS], ["app:a"]), ([FUNCS], ["app:b"]), ([], [])),  # not what they like
         (([FUNCS], []), ([], []), ([], [])),
         (([FUNCS], []), (["json"], ["app:a"]), ([], ["app:a"])),
+        (([FUNCS], ["app:a"]), ([FUNCS], [1]), ([], [])),  # what is no id grants nothing
     ],
 )
 def test_a_persons_entry_keeps_what_both_revisions_list(

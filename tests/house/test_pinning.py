@@ -13,7 +13,7 @@ from house_kit import House, Talk, create, delete, git, policy, talking, tool, u
 from model_server import calls, failure, text
 
 from micro_agi_kernel.agent_entry import AGENT_ENTRY
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import EntryId, FileChange
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.events import EntryPublished, Event, Notice, TurnFinished
@@ -222,7 +222,7 @@ async def test_what_shows_tools_shows_those_of_the_pin(house: House) -> None:
     assert "'one'" in page and "'two'" not in page and where in page and "v3" not in page
     panel = await cells.said("%registry")
     assert "app.generated:talker" in panel and "app.generated:later" not in panel and where in panel
-    assert "'one'" in inspect(cells.session, "app.generated:talker", 3)
+    assert inspect(cells.session, "app.generated:talker", 3) == page
     assert "no tool later" in await cells.failed("%tool later")
 
 

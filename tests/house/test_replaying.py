@@ -14,7 +14,7 @@ from house_kit import GOOD, House, create, delete, finished, git, talking, tool,
 from model_server import calls, reply, text
 from replay_kit import error, load, log_of, logged, notes, record, replay
 
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.events import ReasoningDelta, TextDelta, ToolFinished, ToolStarted
 from micro_agi_kernel.models.replay import PREFIX
 from micro_agi_kernel.session import Session

@@ -11,7 +11,7 @@ from house_kit import GOOD, House, create, finished, talking, tool, words
 from model_server import CUT, Hold, Reply, calls, delta, failure, text
 from replay_kit import error, interrupted, load, log_of, logged, record, replay
 
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.events import TurnFinished
 from micro_agi_kernel.interfaces import Bounds
 

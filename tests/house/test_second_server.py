@@ -157,8 +157,7 @@ async def test_turns(house: House, pauses: Pauses, monkeypatch: pytest.MonkeyPat
         for number in range(len(turns.steps)):
             events.append([event async for event in session.run(f"prompt {number}")])
             check_events(events[-1])
-        assert session._model is not None
-        await session._model.close()
+        await session._models.close()
 
     assert [words(turn) for turn in events] == list(turns.said)
     for turn, error in zip(events, turns.errors, strict=True):

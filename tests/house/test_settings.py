@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.interfaces import MIB, Limits
-from micro_agi_kernel.settings import Settings, SyncSettings, _names, load_settings
+from micro_agi_kernel.settings import Settings, SyncSettings, _names
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from house_kit import House, words
 from model_server import ModelServer, Reply, calls, failure, text
 from sendable_kit import check_sendable
 
-from micro_agi_kernel.commands import run_cell
-from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
+from micro_agi_kernel.commands.cell import run_cell
+from micro_agi_kernel.events import Event, Notice, TurnFinished
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.settings import CompressionSettings, Settings
 
@@ -68,8 +68,7 @@ async def say(session: Session, line: str) -> list[Event]:
 
 
 async def ended(session: Session) -> None:
-    assert session._model is not None
-    await session._model.close()
+    await session._models.close()
 
 
 def notes(events: list[Event]) -> list[str]:
@@ -148,7 +147,7 @@ async def test_compacting_by_hand(house: House, servers: dict[str, Server]) -> N
     await say(session, "and now")
     a.down = True
     events = await say(session, "%compact")
-    assert "conversation compressed: " in "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert "conversation compressed: " in words(events)
     assert condensed(servers["b"]) > 1
     await ended(session)
 

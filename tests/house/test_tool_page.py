@@ -8,7 +8,7 @@ from house_kit import House, create, id_of, policy, talking, tool
 from model_server import calls, text
 from test_bounds import CACHED, command
 
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import AGENT, Entry
 from micro_agi_kernel.events import TurnFinished
 from micro_agi_kernel.markdown_text import prose

@@ -10,7 +10,7 @@ import pytest
 from house_kit import GOOD, House, create, delete, git, id_of, tool, update
 
 from micro_agi_kernel import verify
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import AGENT, Entry
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.session import Session

@@ -10,7 +10,6 @@ import pytest
 from micro_agi_kernel.entries import Entry, EntryId, Operation
 from micro_agi_kernel.events import EntryPublished
 from micro_agi_kernel.frontends.jupyter.cards import (
-    STYLE,
     VALUE,
     Call,
     call_card,
@@ -20,6 +19,7 @@ from micro_agi_kernel.frontends.jupyter.cards import (
     question_html,
 )
 from micro_agi_kernel.frontends.jupyter.highlight import COLOURED, diff_html, lua_html
+from micro_agi_kernel.frontends.jupyter.theme import STYLE
 
 SOURCE = 'local time = require("time") -- the clock\nreturn { handler = function() return 1 end }\n'
 HOSTILE = "</code></pre></style><img src=x onerror=alert(1)>\"'&lt; \x1b[31m \u202e \ud800 `</span>`$x$"

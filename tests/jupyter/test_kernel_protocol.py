@@ -91,6 +91,20 @@ def test_a_prompt_is_complete_unless_it_plainly_goes_on(kernel: Any) -> None:
         assert kernel.reply(kernel.client.is_complete(code))["content"]["status"] == status, code
 
 
+def test_a_code_that_is_no_text_has_its_replies(kernel: Any) -> None:
+    """Half a surrogate pair: a browser's JSON may hold one, and no message of ours can."""
+    session = kernel.client.session
+    session.pack = lambda content: json.dumps(content, default=str).encode()  # as a browser packs it
+    try:
+        reply, shown = kernel.run("say \ud800 and \U0001f600")
+        assert reply["content"]["status"] == "ok" and "\ufffd and \U0001f600" in str(shown)
+        for ask in (kernel.client.complete, kernel.client.inspect):
+            assert kernel.reply(ask("%tool \ud800", 7))["content"]["status"] == "ok"
+        assert kernel.reply(kernel.client.is_complete("\udfff"))["content"]["status"] == "complete"
+    finally:
+        session.packer = "json"
+
+
 def test_history_has_the_last_prompts(start_kernel: Any) -> None:
     kernel = start_kernel()
     for word in ("one", "two", "three"):

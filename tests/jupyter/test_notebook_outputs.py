@@ -12,6 +12,7 @@ import pytest
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.events import (
+    CommandAnswered,
     Event,
     Notice,
     Revision,
@@ -27,7 +28,8 @@ from micro_agi_kernel.events import (
 )
 from micro_agi_kernel.frontends.displays import IN_CELL, MOST_IN_CELL
 from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
-from micro_agi_kernel.frontends.jupyter.sinks import CARDS, LISTED, LONG, PARTS, NotebookSink, TerminalSink
+from micro_agi_kernel.frontends.jupyter.notebook_sink import CARDS, LISTED, LONG, PARTS, NotebookSink
+from micro_agi_kernel.frontends.jupyter.terminal_sink import TerminalSink
 from micro_agi_kernel.frontends.rendering import last_block
 from micro_agi_kernel.markdown_text import code, fenced, prose, table
 from micro_agi_kernel.messages import Usage
@@ -241,7 +243,7 @@ async def test_a_footer_without_tokens_is_for_notebooks() -> None:
 async def test_the_last_output_carries_the_revision_if_it_is_complete(spent: Spent) -> None:
     sent: list[Mapping[str, Any]] = []
     sink = NotebookSink(lambda _type, content, metadata=None: sent.append(content), footer=True)
-    for event in (TextDelta("- one `$5`", of_command=True), TurnFinished("ok", registry=REVISION, spent=spent)):
+    for event in (CommandAnswered("- one `$5`"), TurnFinished("ok", registry=REVISION, spent=spent)):
         sink.handle(event)
     sink.close()
     assert [bool(each["metadata"]) for each in sent] == [False] * (len(sent) - 1) + [True]
@@ -250,7 +252,7 @@ async def test_the_last_output_carries_the_revision_if_it_is_complete(spent: Spe
 
 async def test_what_a_command_answers_reads_well_where_nothing_renders_it() -> None:
     rows = [(code("app.tools:read"), "1"), (prose("a | *b* &amp; \x1b[2J"), "1,234")]
-    answer = TextDelta(f"{table(('tool', 'uses'), rows, numbers_from=1)}\n\n{fenced('{}', 'json')}", of_command=True)
+    answer = CommandAnswered(f"{table(('tool', 'uses'), rows, numbers_from=1)}\n\n{fenced('{}', 'json')}")
     text = (
         "tool                 uses\n------------------  -----\napp.tools:read          1\n"
         "a | *b* &amp; ␛[2J  1,234\n\n    {}"
@@ -302,6 +304,11 @@ async def test_a_running_call_shows_its_newest_lines() -> None:
     outputs = Outputs()
     sink = NotebookSink(outputs.send, footer=True)
     sink.handle(ToolStarted("c", "x", "{}"))
+    sink.handle(ToolOutput("c", ("x" * 177 + "\n") * 40))  # of as many characters that a cut could fall within a bar
+    await asyncio.sleep(0.3)
+    [data] = outputs.outputs.values()
+    assert "x" * 177 in data["text/html"] and "| x" not in data["text/html"]
+    assert data["text/plain"].startswith(f"  | {'x' * 177}\n  | x")
     for n in range(20_000):
         sink.handle(ToolOutput("c", f"line {n}\n"))
     await asyncio.sleep(0.3)

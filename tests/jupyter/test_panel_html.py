@@ -13,8 +13,8 @@ import pytest
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.events import RegistryShown, TurnFinished
 from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
+from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
 from micro_agi_kernel.frontends.jupyter.panel import _SCRIPT, panel_html
-from micro_agi_kernel.frontends.jupyter.sinks import NotebookSink
 from micro_agi_kernel.frontends.panel_text import panel_markdown
 from micro_agi_kernel.panels import Excerpt, PanelTool, ToolCommit
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import ToolFinished, ToolOutput
-from micro_agi_kernel.frontends.jupyter.sinks import NotebookSink
+from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
 from micro_agi_kernel.frontends.transcript import SHOWN
 from micro_agi_kernel.interfaces import Program
 from micro_agi_kernel.outputs import Output, Printed

@@ -7,10 +7,11 @@ from typing import get_args
 
 import pytest
 
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.permissions import AGENT_ACTOR, AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.policy import Actor, Scope
 from micro_agi_kernel.profiles import policies_of
-from micro_agi_kernel.settings import Profile, load_settings
+from micro_agi_kernel.settings import Profile
 
 GENERATED, OTHER = "app.generated:x", "app.generated:y"
 

@@ -16,12 +16,12 @@ import pytest
 from git_server import git_server
 from registry_kit import create, fsck, git, tool, write
 
+from micro_agi_kernel.environment import git_environment
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry import Registry, audit
 from micro_agi_kernel.registry.sharing import remote
 from micro_agi_kernel.registry.sharing.address import Address, address_of
 from micro_agi_kernel.registry.sharing.remote import FETCHED, SHOWN, Behind, Remote
-from micro_agi_kernel.settings import git_environment
 
 NO_CONFIG = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 

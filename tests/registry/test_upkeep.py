@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from registry_kit import create, fsck, git, plant, tool, write
 
 from micro_agi_kernel.entries import Changeset, EntryId, Operation
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.frontends.cli.main import main
 from micro_agi_kernel.interfaces import CallContext
@@ -23,7 +24,6 @@ from micro_agi_kernel.registry.care import upkeep
 from micro_agi_kernel.registry.care.upkeep import pack
 from micro_agi_kernel.registry.commits import new_commit
 from micro_agi_kernel.registry.storing import NewObject
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace
 
 COMMITS = 12

@@ -16,8 +16,17 @@ from session_log_kit import Log
 from micro_agi_kernel import notebooks, session_reading
 from micro_agi_kernel.agent.compression import RECORD, SUMMARY
 from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.environment import notebook_path
 from micro_agi_kernel.errors import Refused
-from micro_agi_kernel.events import Spent, TextDelta, ToolFinished, ToolLoaded, ToolStarted, UsageReport
+from micro_agi_kernel.events import (
+    CommandAnswered,
+    Spent,
+    TextDelta,
+    ToolFinished,
+    ToolLoaded,
+    ToolStarted,
+    UsageReport,
+)
 from micro_agi_kernel.messages import (
     AssistantMessage,
     Message,
@@ -34,7 +43,6 @@ from micro_agi_kernel.notebooks import Notebook, Ran
 from micro_agi_kernel.session_history import find_log
 from micro_agi_kernel.session_log import SessionState
 from micro_agi_kernel.session_reading import FOREIGN, STOPPED, Stood, read_state, sendable
-from micro_agi_kernel.settings import notebook
 
 TOLD = SystemMessage("Be helpful.")
 COMMIT = "a" * 40
@@ -131,7 +139,7 @@ def test_summaries_commands_and_resets(tmp_path: Path) -> None:
     short = (SystemMessage(f"{SUMMARY}{RECORD}time"), ASKED)
     log.state(SessionState(short, 1))
     log.prompt(3, "%tools")
-    log.event(TextDelta("a table"))
+    log.event(CommandAnswered("a table"))
     log.state(SessionState(short, 1))
     log.reset()
     log.prompt(4, "and now?")
@@ -314,4 +322,4 @@ def test_what_a_log_says_of_money_and_cells_has_bounds(tmp_path: Path) -> None:
 )
 def test_which_notebook_a_kernel_has(path: str, known: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JPY_SESSION_NAME", path)
-    assert notebook() == known
+    assert notebook_path() == known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +18,7 @@ from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.events import (
     Asked,
+    CommandAnswered,
     EntryPublished,
     Event,
     FileRead,
@@ -64,6 +66,8 @@ EVENTS: list[Event] = [
     TextDelta("It is "),
     TextDelta("nö\ud800n."),
     ToolStarted("c1", "clock", '{"a": 1}'),
+    ToolStarted("c2", "lua", "{}", by_person=True),
+    CommandAnswered("| a |\n|---|\n| `b` |"),
     ToolOutput("c1", "looking\n"),
     Asked("tool.call on app.generated:clock", ("app:asked",), "always"),
     FileRead("my data.csv", 1_234, "0" * 64, "table, 3 rows, 2 columns, all sent, 1,234 bytes"),
@@ -78,6 +82,7 @@ EVENTS: list[Event] = [
     ToolFinished("c1", "clock", "ok", "", 0.5, {"utc": ["noon", 1, 2.5, None, True]}),
     ToolLoaded(EntryId("app.generated", "x"), "x"),
     UsageReport("gpt-5.1", Usage(100, 20, 10, 5), 0.25),
+    TurnFinished("error", "no key", "ModelError"),
     TurnFinished(
         "ok", registry=Revision("b" * 40, "c" * 40, "s1", 1), spent=Spent(2, Usage(100, 20, 10, 5), 0.25, 1.5)
     ),
@@ -97,8 +102,15 @@ def written(path: Path, *lines: object) -> Path:
 
 
 def test_every_event_comes_back(tmp_path: Path) -> None:
-    """A new event is written by itself; `session_history` must be told how to read it."""
+    """A new event is written by itself; `session_history` must be told how to read it, and each field of it."""
     assert {type(event) for event in EVENTS} == {*get_args(Event)}
+    usual = {
+        f"{kind.__name__}.{each.name}"
+        for kind in get_args(Event)
+        for each in fields(kind)
+        if all(getattr(event, each.name) == each.default for event in EVENTS if type(event) is kind)
+    }
+    assert not usual, "these would come back if nothing were read"
     log = Log(tmp_path)
     log.turn(*EVENTS)
     log.close()

@@ -10,17 +10,18 @@ from contextlib import aclosing
 
 import click
 
-from micro_agi_kernel.commands import run_cell
+from micro_agi_kernel.commands.cell import run_cell
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
 from micro_agi_kernel.frontends.cli.asking import way_to_person
 from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import watched
-from micro_agi_kernel.frontends.text import plain
+from micro_agi_kernel.frontends.text import PlainPieces
 from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.log_lines import as_fields
 from micro_agi_kernel.session import open_session
-from micro_agi_kernel.settings import Settings, load_settings
+from micro_agi_kernel.settings import Settings
 
 
 @click.command(short_help="Ask the agent.")
@@ -89,11 +90,13 @@ class ConsoleTranscript(Transcript):
     def __init__(self, *, footer: bool, color: bool = False) -> None:
         super().__init__(footer=footer, color=color and sys.stdout.isatty())
         self._line_start = True
+        self._pieces = PlainPieces()
 
     def answer(self, text: str) -> None:
-        self._write(plain(text))
+        self._write(self._pieces.add(text))
 
     def close_answer(self) -> None:
+        self._write(self._pieces.end())
         self._start_line()
 
     def print(self, text: str, *, new_line: bool) -> None:

@@ -20,11 +20,12 @@ from typing import Any
 import click
 
 from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId, Operation
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.frontends.cli.output import print_text
 from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.resources import resource
-from micro_agi_kernel.settings import Settings, load_settings
+from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.workspace import Workspace, open_registry
 

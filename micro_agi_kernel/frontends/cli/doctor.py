@@ -14,6 +14,7 @@ import click
 
 from micro_agi_kernel import __version__
 from micro_agi_kernel import models as models_room
+from micro_agi_kernel.environment import load_settings, secret
 from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.frontends.cli.information import read_models
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
@@ -22,7 +23,7 @@ from micro_agi_kernel.models import openai
 from micro_agi_kernel.models.endpoint import Endpoint, endpoint_of
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.sandbox.protocol import Layer
-from micro_agi_kernel.settings import Settings, load_settings, secret
+from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import shorten
 from micro_agi_kernel.workspace import open_registry, open_sandbox
 

@@ -8,12 +8,13 @@ from micro_agi_kernel import model_choice
 from micro_agi_kernel import models as models_room
 from micro_agi_kernel.agent_entry import read_agent
 from micro_agi_kernel.docs_index import DocsIndex
+from micro_agi_kernel.environment import load_settings, secret
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option, say
 from micro_agi_kernel.host.docs import read_pages
 from micro_agi_kernel.model_choice import Models
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.settings import Settings, load_settings, secret
+from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.workspace import open_registry
 

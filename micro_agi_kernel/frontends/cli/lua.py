@@ -11,6 +11,7 @@ import click
 
 from micro_agi_kernel.agent.results import failure, outcome_json
 from micro_agi_kernel.entries import MAX_FILE_BYTES
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import CallError, ErrorKind
 from micro_agi_kernel.evaluation import evaluate_program
 from micro_agi_kernel.events import Event, Notice
@@ -30,7 +31,6 @@ from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program, Prove
 from micro_agi_kernel.naming import named
 from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.questions import Question
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.values import Json, as_value, readable_json
 from micro_agi_kernel.workspace import Workspace
 

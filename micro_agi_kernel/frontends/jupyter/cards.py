@@ -2,8 +2,7 @@
 
 Pure functions: data in, HTML out. Outputs of a notebook are trusted, so whatever comes in is escaped here. There is no
 script in it, and only what is native folds: it is used with the keyboard, and read by a screen reader. A status is a
-word and a sign, its colour comes third. Colours are the front end's own (JupyterLab's variables, which nbconvert has
-too), with others for those that have none, dark ones in VS Code's dark themes.
+word and a sign, its colour comes third.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Literal
 from micro_agi_kernel.entries import Operation
 from micro_agi_kernel.events import EntryPublished
 from micro_agi_kernel.frontends.jupyter.highlight import diff_html, lua_html
+from micro_agi_kernel.frontends.jupyter.theme import block, frame, inline
 from micro_agi_kernel.frontends.text import Tone, one_line, plain
 from micro_agi_kernel.values import Json, head_and_tail, short_commit, shorten, shown_json
 
@@ -30,48 +30,7 @@ SOURCES = 10
 """Entries of a commit whose sources are shown."""
 
 _HINT = 80
-_NOT_LAYOUT = "tex2jax_ignore mathjax_ignore"
-"""JupyterLab looks for formulas in HTML too; a tool's dollar signs are none."""
-
-_THEME = {
-    "fg": ("--jp-content-font-color1", "#212121", "#d4d4d4"),
-    "dim": ("--jp-content-font-color2", "#5f6368", "#a8a8a8"),
-    "ok": ("--jp-success-color1", "#1a7f37", "#56d364"),
-    "bad": ("--jp-error-color1", "#c62828", "#ff7b72"),
-    "line": ("--jp-border-color1", "#bdbdbd", "#5a5a5a"),
-    "back": ("--jp-cell-editor-background", "#f6f6f6", "#252526"),
-    "k": ("--jp-mirror-editor-keyword-color", "#00702c", "#7ee787"),
-    "s": ("--jp-mirror-editor-string-color", "#a31515", "#ffa198"),
-    "c": ("--jp-mirror-editor-comment-color", "#3a7070", "#8b9e9e"),
-    "n": ("--jp-mirror-editor-number-color", "#075", "#a5d6a7"),
-    "f": ("--jp-mirror-editor-def-color", "#0044c8", "#79c0ff"),
-    "b": ("--jp-mirror-editor-builtin-color", "#00702c", "#7ee787"),
-}
-"""A colour: JupyterLab's variable, and what it is in light and in dark where there is none."""
-
-_LIGHT = "".join(f"--m-{name}:var({jupyter},{light});" for name, (jupyter, light, _) in _THEME.items())
-_DARK = "".join(f"--m-{name}:{dark};" for name, (_, _, dark) in _THEME.items())
-
-# Twice the class, where JupyterLab has rules of its own for what a page shows.
-STYLE = (
-    "<style>"
-    f".magi{{{_LIGHT}color:var(--m-fg);font-size:13px;line-height:1.5;margin:1px 0;overflow-wrap:anywhere}}"
-    f".vscode-dark .magi,.vscode-high-contrast:not(.vscode-high-contrast-light) .magi{{{_DARK}}}"
-    ".magi summary{cursor:pointer;display:list-item}"
-    ".magi .w{font-weight:600}.magi .ok{color:var(--m-ok)}.magi .bad{color:var(--m-bad)}.magi .dim{color:var(--m-dim)}"
-    ".magi .in{margin:2px 0 6px 1.2em;border-left:2px solid var(--m-line);padding-left:.8em}"
-    ".magi .in>p{margin:4px 0 0;color:var(--m-dim)}"
-    ".magi.magi code{font-family:var(--jp-code-font-family,monospace);font-size:12px;"
-    "background:none;color:inherit;padding:0}"
-    ".magi.magi pre{margin:2px 0;padding:6px 8px;max-height:26em;overflow:auto;white-space:pre-wrap;"
-    "background:var(--m-back);border:1px solid var(--m-line);color:var(--m-fg);line-height:1.4}"
-    ".magi pre:focus-visible,.magi summary:focus-visible{outline:2px solid var(--jp-brand-color1,#1976d2)}"
-    ".magi .k{color:var(--m-k);font-weight:600}.magi .s{color:var(--m-s)}.magi .c{color:var(--m-c);font-style:italic}"
-    ".magi .n{color:var(--m-n)}.magi .f{color:var(--m-f)}.magi .b{color:var(--m-b)}.magi .h{color:var(--m-dim)}"
-    ".magi ins,.magi del{text-decoration:none;color:inherit}"
-    ".magi ins{background:rgba(46,160,67,.22)}.magi del{background:rgba(248,81,73,.22)}"
-    "</style>"
-)
+"""Characters of a call's arguments on its line."""
 
 Status = Literal["running", "ok", "error", "interrupted"]
 
@@ -110,24 +69,24 @@ def call_card(call: Call) -> str:
     """
     inside = "".join(_inside(call))
     if not inside:
-        return frame(f"<div>{call_line(call)}</div>")
+        return frame(f"<div>{_call_line(call)}</div>")
     is_open = call.status == "running" or call.by_person
     return frame(
-        f"<details{' open' if is_open else ''}><summary>{call_line(call)}</summary>"
+        f"<details{' open' if is_open else ''}><summary>{_call_line(call)}</summary>"
         f'<div class="in">{inside}</div></details>'
     )
 
 
 def more_calls(calls: Sequence[Call], before: int) -> str:
     """The lines of many calls, without what is inside; `before` more are not shown."""
-    lines = "".join(f"<li>{call_line(call)}</li>" for call in calls)
+    lines = "".join(f"<li>{_call_line(call)}</li>" for call in calls)
     return frame(
         f"<details open><summary>{before + len(calls):,} more calls of this cell"
         f"{f', the first {before:,} not shown' if before else ''}</summary><ul>{lines}</ul></details>"
     )
 
 
-def call_line(call: Call) -> str:
+def _call_line(call: Call) -> str:
     """Sign, name, status, duration, and what is worth a look without opening it."""
     sign, kind = _SIGNS[call.status]
     role = ' role="status"' if call.status == "running" else ""
@@ -137,7 +96,7 @@ def call_line(call: Call) -> str:
         f'<span class="w {kind}"{role}>{call.status}</span>',
     ]
     if call.seconds is not None:
-        parts.append(f'<span class="dim">{duration(call.seconds)}</span>')
+        parts.append(f'<span class="dim">{_duration(call.seconds)}</span>')
     if call.status == "error":
         parts.append(f'<span class="bad">{inline(call.why)}</span>')
     elif hint := _hint(call.arguments):
@@ -179,7 +138,7 @@ def question_html(text: str) -> str:
     )
 
 
-def duration(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """`12 ms`, `3.4 s`."""
     return f"{seconds:,.1f} s" if seconds >= 0.1 else f"{seconds * 1000:.0f} ms"
 
@@ -190,16 +149,6 @@ def _question_line(line: str) -> str:
         return escape(line)
     tag = "ins" if sign == "+" else "del"
     return f"{bar}<{tag}>{escape(line[4:])}</{tag}>"
-
-
-def frame(html: str) -> str:
-    """`html`, which is safe, with the style of all that we show."""
-    return f'{STYLE}<div class="magi {_NOT_LAYOUT}">{html}</div>'
-
-
-def inline(text: str) -> str:
-    """`text` on one line, in a page."""
-    return escape(one_line(text))
 
 
 def _inside(call: Call) -> Iterator[str]:
@@ -249,15 +198,6 @@ def _hint(arguments: str) -> str:
 def _value(value: Json) -> str:
     """A text as it is, anything else as JSON; of what is long a part."""
     return escape(plain(head_and_tail(value, VALUE) if isinstance(value, str) else shown_json(value, VALUE)))
-
-
-def block(label: str, content: str, *, language: str = "") -> str:
-    """A labelled block of code, which the keyboard reaches, since it may scroll; `content` is HTML."""
-    known = f' class="language-{language}"' if language else ""
-    return (
-        f'<p>{label}</p><pre tabindex="0" role="region" aria-label="{label}" translate="no">'
-        f"<code{known}>{content}</code></pre>"
-    )
 
 
 def _source(operation: Operation, *, folded: bool) -> str:

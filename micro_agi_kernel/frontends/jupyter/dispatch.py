@@ -53,6 +53,15 @@ class DispatchingKernel(Kernel):
         except (ValueError, TypeError, KeyError):
             return ""  # the base class reports broken messages
 
+    def should_handle(self, stream: Any, msg: dict[str, Any], idents: Any) -> bool:
+        """Handle every request, with half a surrogate pair in its code as a replacement character.
+
+        A browser's JSON may hold one, our messages cannot: the base class would send no reply.
+        """
+        if isinstance(code := msg["content"].get("code"), str):
+            msg["content"]["code"] = code.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return True
+
     def front_end_of_request(self) -> list[bytes]:
         """Where an answer to the shell request of the running task goes, as sockets spell it."""
         # The base class keeps the list of a message's identities under a type that says one.

@@ -1,4 +1,4 @@
-"""Colours for code in a notebook's outputs: Lua and diffs as HTML whose classes `cards.STYLE` knows.
+"""Colours for code in a notebook's outputs: Lua and diffs as HTML whose classes `theme.STYLE` knows.
 
 What is shown was written by a model. Every piece of it is escaped, and nothing else of it gets into the HTML.
 """

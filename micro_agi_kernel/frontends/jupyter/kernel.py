@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from fnmatch import fnmatchcase
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ipykernel._version import kernel_protocol_version
 from tornado.platform.asyncio import BaseAsyncIOLoop
@@ -63,12 +63,12 @@ class MicroAgiKernel(DispatchingKernel):
 
         Raises MicroAgiError: the next cell tries again.
         """
-        import micro_agi_kernel.commands
-        import micro_agi_kernel.frontends.jupyter.sinks  # noqa: F401 (the first cell needs both)
+        import micro_agi_kernel.commands.cell
+        import micro_agi_kernel.frontends.jupyter.notebook_sink  # noqa: F401 (the first cell needs both)
+        from micro_agi_kernel.environment import load_settings, notebook_path
         from micro_agi_kernel.session import open_session
-        from micro_agi_kernel.settings import load_settings, notebook
 
-        return open_session(load_settings(), notebook())
+        return open_session(load_settings(), notebook_path())
 
     # -- a cell ------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class MicroAgiKernel(DispatchingKernel):
 
         session = await self._open()
         self._color = session.settings.render.color
-        from micro_agi_kernel.commands import run_cell  # no sooner: the session's own imports ran in a thread
+        from micro_agi_kernel.commands.cell import run_cell  # no sooner: the session's own imports ran in a thread
 
         sink = self._choose_sink(session.settings.render, cell_id=cell_id, allow_stdin=stdin is not None)
         ask = _asking(sink, stdin) if stdin is not None else None
@@ -136,7 +136,8 @@ class MicroAgiKernel(DispatchingKernel):
 
     def _choose_sink(self, render: RenderSettings, *, cell_id: str | None, allow_stdin: bool) -> Fold:
         from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
-        from micro_agi_kernel.frontends.jupyter.sinks import NotebookSink, TerminalSink
+        from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
+        from micro_agi_kernel.frontends.jupyter.terminal_sink import TerminalSink
 
         front_end = render.front_end
         if front_end == "auto":
@@ -223,26 +224,32 @@ class MicroAgiKernel(DispatchingKernel):
 
     async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """What could stand at the cursor; nothing where no session can be opened. A running cell goes on."""
+
+        def ask(session: Session) -> dict[str, Any]:
+            from micro_agi_kernel.frontends.jupyter.lookup import completion
+
+            return completion(session, code, cursor_pos)
+
         nothing = {"matches": [], "cursor_start": cursor_pos, "cursor_end": cursor_pos, "metadata": {}}
-        return {"status": "ok", **nothing, **await self._look_up("completion", code, cursor_pos)}
+        return {"status": "ok", **nothing, **await self._look_up(code, ask)}
 
     async def do_inspect(
         self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: tuple[str, ...] = ()
     ) -> dict[str, Any]:
         """What is known of the word at the cursor, the same on every level of detail."""
-        nothing: dict[str, Any] = {"found": False, "data": {}, "metadata": {}}
-        return {"status": "ok", **nothing, **await self._look_up("inspection", code, cursor_pos)}
-
-    async def _look_up(self, what: Literal["completion", "inspection"], code: str, cursor: int) -> dict[str, Any]:
-        """What `lookup` says, asked in a thread; empty when nothing can be said."""
-        if not code:  # and so no session is waited for
-            return {}
 
         def ask(session: Session) -> dict[str, Any]:
-            from micro_agi_kernel.frontends.jupyter.lookup import completion, inspection
+            from micro_agi_kernel.frontends.jupyter.lookup import inspection
 
-            return (completion if what == "completion" else inspection)(session, code, cursor)
+            return inspection(session, code, cursor_pos)
 
+        nothing: dict[str, Any] = {"found": False, "data": {}, "metadata": {}}
+        return {"status": "ok", **nothing, **await self._look_up(code, ask)}
+
+    async def _look_up(self, code: str, ask: Callable[[Session], dict[str, Any]]) -> dict[str, Any]:
+        """What `ask` says of a cell with this code, in a thread; empty when nothing can be said."""
+        if not code:  # and so no session is waited for
+            return {}
         try:
             session = await self._open()
             return await asyncio.to_thread(ask, session)
@@ -250,7 +257,7 @@ class MicroAgiKernel(DispatchingKernel):
             return {}
         except Exception:
             # A boundary: without a reply the client would wait for ever.
-            self.log.warning("%s failed", what, exc_info=True)
+            self.log.warning("a look-up failed", exc_info=True)
             return {}
 
     async def do_history(

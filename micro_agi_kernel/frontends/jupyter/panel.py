@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from micro_agi_kernel.events import RegistryShown
-from micro_agi_kernel.frontends.jupyter.cards import block, frame, inline
 from micro_agi_kernel.frontends.jupyter.highlight import diff_html, lua_html
+from micro_agi_kernel.frontends.jupyter.theme import block, frame, inline
 from micro_agi_kernel.frontends.panel_text import left_out
 from micro_agi_kernel.panels import Excerpt, PanelTool, ToolCommit
-from micro_agi_kernel.values import short_commit
+from micro_agi_kernel.values import many, short_commit
 
 ROOM = 330_000
 """Bytes of all that unfolds. With the table itself a panel stays below half a megabyte, in the notebook's file too."""
@@ -105,7 +105,7 @@ def panel_html(shown: RegistryShown) -> str:
 
 
 def _caption(shown: RegistryShown) -> str:
-    what = f"{shown.total:,} tool{'s' * (shown.total != 1)} of the registry"
+    what = f"{many(shown.total, 'tool')} of the registry"
     return f"{what} with the words {_code(shown.query)}" if shown.query else what
 
 

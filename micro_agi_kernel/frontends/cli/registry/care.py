@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 import click
 
+from micro_agi_kernel.environment import load_settings, person
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import open_at
@@ -18,7 +19,6 @@ from micro_agi_kernel.registry import Finding, Person, Progress
 from micro_agi_kernel.registry.care.history import silent
 from micro_agi_kernel.registry.care.sharding import shard_crowded
 from micro_agi_kernel.registry.care.upkeep import pack
-from micro_agi_kernel.settings import load_settings, person
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.verify import verify_registry
 

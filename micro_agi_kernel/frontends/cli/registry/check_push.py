@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.frontends.cli.output import print_text, say
 from micro_agi_kernel.pushes import check_push as check
-from micro_agi_kernel.settings import load_settings
 
 
 @click.command(hidden=True)

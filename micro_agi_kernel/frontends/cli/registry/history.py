@@ -17,7 +17,7 @@ from micro_agi_kernel.registry import Registry, Version
 from micro_agi_kernel.registry.blame import BlamedLine
 from micro_agi_kernel.registry.blame import blame as blamed
 from micro_agi_kernel.registry.differences import Difference, differences
-from micro_agi_kernel.values import Json, short_commit
+from micro_agi_kernel.values import Json, minute_of, short_commit
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 """How the lines of a diff look on a terminal, by how they begin."""
@@ -40,7 +40,7 @@ def log(id: str | None, limit: int, registry_path: str | None, as_json: bool) ->
     if as_json:
         print_json([_version(version) for version in versions])
         return
-    rows = [(_number(v), short_commit(v.commit), f"{v.time:%Y-%m-%d %H:%M}", v.actor, v.subject) for v in versions]
+    rows = [(_number(v), short_commit(v.commit), minute_of(v.time), v.actor, v.subject) for v in versions]
     if entry is None:
         print_table(("version", "commit", "time", "actor", "subject"), rows)
     else:
@@ -144,7 +144,7 @@ def blame(id: str, registry_path: str | None, as_json: bool) -> None:
         print_json([_blamed(number, line) for number, line in enumerate(lines, 1)])
         return
     versions = [line.version for line in lines]
-    heads = [one_line(f"{short_commit(v.commit)} {v.time:%Y-%m-%d %H:%M} {v.actor}") for v in versions]
+    heads = [one_line(f"{short_commit(v.commit)} {minute_of(v.time)} {v.actor}") for v in versions]
     longest = max(map(len, heads), default=0)
     width = len(str(len(lines)))
     for number, (head, line) in enumerate(zip(heads, lines, strict=True), 1):

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 import click
 
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.frontends.cli.output import registry_option, say
 from micro_agi_kernel.frontends.cli.registry.indexing import IndexingBar
 from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.settings import PROJECT_REGISTRY, Settings, load_settings
+from micro_agi_kernel.settings import PROJECT_REGISTRY, Settings
 from micro_agi_kernel.trust import change_trust, project_place, project_registry
 from micro_agi_kernel.workspace import Workspace, open_registry
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import click
 
 from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import in_workspace
 from micro_agi_kernel.interfaces import CallContext, Publisher
@@ -17,7 +18,6 @@ from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.rollback import RolledBack
 from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
-from micro_agi_kernel.settings import load_settings
 from micro_agi_kernel.workspace import Workspace
 
 

@@ -11,12 +11,12 @@ from typing import TypeVar
 import click
 
 from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.environment import git_environment, load_settings
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import in_workspace, open_at
 from micro_agi_kernel.intake import Decision, Fate, Item
 from micro_agi_kernel.registry.sharing.address import address_of
 from micro_agi_kernel.registry.sharing.remote import Remote
-from micro_agi_kernel.settings import git_environment, load_settings
 from micro_agi_kernel.syncing import Pulled, Syncing, count
 from micro_agi_kernel.values import Json, short_commit
 

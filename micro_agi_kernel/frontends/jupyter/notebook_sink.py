@@ -1,8 +1,4 @@
-"""Folds a turn's events into Jupyter messages: one sink for each kind of front end that shows a cell as it runs.
-
-A notebook shows Markdown that grows and cards of HTML, a terminal shows a transcript as it is written; `batch_sink` has
-the third. All of them show the same lines, as text at least.
-"""
+"""Folds a turn's events into Markdown that grows and cards of HTML, with the lines of the transcript as their text."""
 
 from __future__ import annotations
 
@@ -21,14 +17,14 @@ from micro_agi_kernel.frontends.jupyter.cards import (
     question_html,
 )
 from micro_agi_kernel.frontends.jupyter.outcome import metadata_of
-from micro_agi_kernel.frontends.jupyter.output import Send, Shown, Stream
+from micro_agi_kernel.frontends.jupyter.output import Send, Shown
 from micro_agi_kernel.frontends.jupyter.panel import panel_html
-from micro_agi_kernel.frontends.output_text import ShownOutput, progress_line, unbarred
+from micro_agi_kernel.frontends.output_text import ShownOutput, barred_piece, barred_text, progress_line
 from micro_agi_kernel.frontends.panel_text import panel_markdown
 from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.frontends.rendering import last_block, safe_markdown
 from micro_agi_kernel.frontends.text import Tone, one_line, plain
-from micro_agi_kernel.frontends.transcript import Fold, Transcript
+from micro_agi_kernel.frontends.transcript import Fold, call_line, own_line
 from micro_agi_kernel.outputs import Display, Output, Progress
 from micro_agi_kernel.values import Value, short_commit
 
@@ -47,41 +43,6 @@ LONG, PARTS = 4_000, 15
 stands still for that long. After so many parts of a cell three times as many: see CARDS."""
 
 
-class TerminalSink(Transcript):
-    """jupyter console: all is text on stdout, in order, at most 20 messages a second."""
-
-    def __init__(self, send: Send, *, footer: bool, color: bool) -> None:
-        super().__init__(footer=footer, color=color)
-        self.stream = Stream(send, seconds=0.05)
-        self._held = ""
-        """A \\r at the end of the newest piece, whose newline may come with the next one."""
-
-    def open_answer(self) -> None:
-        self.stream.start_line()
-
-    def answer(self, text: str) -> None:
-        text = self._held + text
-        self._held = "\r" if text.endswith("\r") else ""
-        self.stream.write(plain(text.removesuffix("\r")))
-
-    def close_answer(self) -> None:
-        self._held = ""
-        self.stream.start_line()
-
-    def print(self, text: str, *, new_line: bool) -> None:
-        if new_line:
-            self.stream.start_line()
-        self.stream.write(text)
-
-    def show_question(self, text: str) -> None:
-        super().show_question(text)
-        self.stream.flush()
-
-    def close(self) -> None:
-        super().close()
-        self.stream.flush()
-
-
 class _Card:
     """A call in a notebook: what is known of it, and the output that shows it."""
 
@@ -96,25 +57,23 @@ class _Card:
 
     def bundle(self) -> dict[str, str]:
         if self.call.status == "running":
-            newest = (unbarred("".join(self.head)[-TAIL:]) + self.output.newest)[-TAIL:]
+            newest = ("".join(self.head)[-TAIL:] + self.output.newest)[-TAIL:]
             self.call.output = "\n".join(newest.rstrip("\n").split("\n")[-TAIL_LINES:])
         return {"text/html": call_card(self.call), "text/plain": self.text()}
 
     def text(self) -> str:
         """The lines of the transcript."""
-        before = "".join(self.head)
+        before = barred_piece("".join(self.head), line_start=True)
         if self.call.status == "running" and before and not before.endswith("\n"):
             before += "\n"
         if self.progress is not None:
-            before += f"  | {one_line(progress_line(self.progress))}\n"
+            before += f"{barred_text(one_line(progress_line(self.progress)))}\n"
         return before + self.status()
 
     def status(self) -> str:
         """Those of them that say how it stands, without what it showed."""
         call = self.call
-        status = f"error: {call.why}" if call.status == "error" else call.status
-        lines = (f"[{call.name}] {status}", *(f"[+] {id}" for id in call.loaded))
-        return "".join(f"  {one_line(line)}\n" for line in lines)
+        return call_line(call.name, call.status, call.why) + "".join(own_line(f"[+] {id}") for id in call.loaded)
 
 
 class NotebookSink(Fold):
@@ -248,8 +207,8 @@ class NotebookSink(Fold):
         return card
 
     def _end(self, card: _Card) -> None:
-        card.head.append(self.end_output(card.output) if card.head else "")
-        card.call.output = unbarred("".join(card.head))
+        card.head.append(self.end_output(card.output))
+        card.call.output = "".join(card.head)
         self._change(card, now=True)
         self._ended = card
 
@@ -272,7 +231,7 @@ class NotebookSink(Fold):
     # -- all else ----------------------------------------------------------------------------------
 
     def published(self, event: EntryPublished) -> None:
-        line = f"  {one_line(f'commit {short_commit(event.commit)} {event.subject}')}\n"
+        line = own_line(f"commit {short_commit(event.commit)} {event.subject}")
         self._show({"text/html": commit_card(event), "text/plain": line})
 
     def show_registry(self, event: RegistryShown) -> None:
@@ -318,4 +277,4 @@ class NotebookSink(Fold):
 
 def _line(line: str, tone: Tone) -> dict[str, str]:
     """A line of ours, by MIME type."""
-    return {"text/html": line_html(line, tone), "text/plain": f"  {one_line(line)}\n"}
+    return {"text/html": line_html(line, tone), "text/plain": own_line(line)}
