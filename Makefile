@@ -9,10 +9,10 @@ demo: $(VENV)/.installed
 	$(BIN)/micro-agi demo
 
 test: lint $(VENV)/lua-suite
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-full: lint $(VENV)/lua-suite
-	MICRO_AGI_FULL=1 $(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term
+	MICRO_AGI_FULL=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -1,18 +1,21 @@
-"""Speed of the expression language: policies and filters beside plain Python. `python benchmarks/expr.py [SECONDS]`
+"""Speed of the expression language: policies and filters beside plain Python.
 
 Each expression stands beside the Python function that a person would write for it (a missing field is None in both).
-Ratios can be compared between machines, evaluations per second cannot. At the end, what compiling costs.
+At the end, what compiling costs.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from _rows import Found, Row, Size, main
+
 from micro_agi_kernel import expr
+
+SECONDS: dict[Size, float] = {"quick": 0.005, "usual": 0.5, "large": 2}
 
 ITEMS = [
     {
@@ -84,7 +87,7 @@ CASES: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
 ]
 
 
-def per_second(action: Callable[[], object], seconds: float) -> float:
+def microseconds(action: Callable[[], object], seconds: float) -> float:
     """Of five rounds the best: the others were disturbed."""
     action()
     rounds = []
@@ -94,24 +97,26 @@ def per_second(action: Callable[[], object], seconds: float) -> float:
             for _ in range(20):
                 action()
             count += 20
-        rounds.append(count / taken)
-    return max(rounds)
+        rounds.append(taken / count * 1e6)
+    return min(rounds)
 
 
-def main(seconds: float) -> None:
-    ratios, compiling = [], []
-    print(f"{'':66} {'expr / s':>11} {'Python / s':>11} {'times':>6}")
+def rows(size: Size) -> Iterator[Found]:
+    seconds, found, compiling = SECONDS[size], list[Row](), list[float]()
     for source, plain in CASES:
         program = expr.compile(source)
         assert program.run(ENV) == plain(ENV), source
-        ours = per_second(lambda program=program: program.run(ENV), seconds)  # type: ignore[misc]
-        python = per_second(lambda plain=plain: plain(ENV), seconds)  # type: ignore[misc]
-        ratios.append(python / ours)
-        compiling.append(1e6 / per_second(lambda source=source: expr.compile(source), seconds / 5))  # type: ignore[misc]
-        print(f"{source:66} {ours:11,.0f} {python:11,.0f} {ratios[-1]:6.1f}", flush=True)
-    print(f"\nmedian {statistics.median(ratios):.1f} times, at most {max(ratios):.1f}")
-    print(f"compiling: {statistics.median(compiling):,.0f} µs, at most {max(compiling):,.0f}")
+        ours = microseconds(lambda program=program: program.run(ENV), seconds)  # type: ignore[misc]
+        python = microseconds(lambda plain=plain: plain(ENV), seconds)  # type: ignore[misc]
+        compiling.append(microseconds(lambda source=source: expr.compile(source), seconds / 5))  # type: ignore[misc]
+        found.append(Row("expr", f"`{source}`", ours, "µs", "plain Python", python))
+        yield found[-1]
+    evaluating = statistics.median(row.ours for row in found)
+    yield Row("expr", "compiling, median", statistics.median(compiling), "µs", "evaluating, median", evaluating)
+    yield Row("expr", "compiling, the longest", max(compiling), "µs", "evaluating, median", evaluating)
+    times = [row.times for row in found]
+    yield f"expr: {statistics.median(times):.1f} times plain Python (median), {max(times):.1f} times at most"
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.5)
+    main(rows, __doc__)

@@ -33,11 +33,11 @@ class Broken:
     """What failed in `bad`."""
 
 
-async def bisect(house: Workspace, id: EntryId, wanted: str) -> Broken:
+async def bisect(house: Workspace, id: EntryId, wanted: str) -> Broken | None:
     """The commit since which `id` fails its tests, or one: `wanted` is the name of a test, its JSON, or "" for all.
 
-    Older ones are asked by doubling and halving, so one that failed and was mended in between may hide. Raises Refused
-    with a line when there is nothing to find.
+    None: it passes. Older ones are asked by doubling and halving, so one that failed and was mended in between may
+    hide. Raises Refused with a line when it never passed, or when there is nothing to run.
     """
     now = await asyncio.to_thread(house.registry.snapshot)
     entry = await asyncio.to_thread(now.get, id)
@@ -48,7 +48,7 @@ async def bisect(house: Workspace, id: EntryId, wanted: str) -> Broken:
     trial = _Trial(house, id, now, _tests(entry, wanted))
     why = await trial.problem(now)
     if why is None:
-        raise Refused(ErrorKind.INVALID, f"{id} passes now, nothing is broken")
+        return None
     steps, is_all = await asyncio.to_thread(_since_made, house, entry, now)
     found = await _newest_broken(trial, steps, why)
     if found is None:

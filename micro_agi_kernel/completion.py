@@ -13,14 +13,17 @@ from typing import TypeAlias
 
 from micro_agi_kernel.commands import COMMANDS, arguments_of, key_of, words_of
 from micro_agi_kernel.commands.cell import command_in
+from micro_agi_kernel.commands.notebook import first_prompt
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE
 from micro_agi_kernel.errors import EntryError, Refused
 from micro_agi_kernel.evaluation import evaluation_modules
 from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.model_choice import models_in
 from micro_agi_kernel.naming import TOOLS, named
+from micro_agi_kernel.notebooks import minute
 from micro_agi_kernel.registry import Head
 from micro_agi_kernel.session import Session
+from micro_agi_kernel.session_history import find_log, read_header
 from micro_agi_kernel.session_log import SUFFIX
 from micro_agi_kernel.settings import AT_START, choices_of, setting_names
 from micro_agi_kernel.tool_tests import read_tests
@@ -46,7 +49,8 @@ class Match:
 
     text: str
     kind: str
-    """"command", "tool", "entry", "model", "page", "revision", "setting", "module", "session", "test" or "file"."""
+    """"command", "tool", "entry", "model", "page", "revision", "setting", "module", "test" or "file"; of a session when
+    it was and its first prompt, which is hostile text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +203,19 @@ def _modules(session: Session, typed: str) -> Iterator[Match]:
 
 def _sessions(session: Session, typed: str) -> Iterator[Match]:
     """Those of this notebook first, then the others, the newest first."""
-    for talk in islice(session.notebook.talks(), MOST):
-        if talk.session != session.id:
-            yield Match(talk.session, "session")
     logs = session.settings.sessions.glob(f"*{SUFFIX}")
-    for id in sorted((log.name.removesuffix(SUFFIX) for log in logs), reverse=True):
-        if id != session.id:
-            yield Match(id, "session")
+    others = sorted((log.name.removesuffix(SUFFIX) for log in logs), reverse=True)
+    for id in dict.fromkeys((*(talk.session for talk in session.notebook.talks()), *others)):
+        if id != session.id and id.startswith(typed):
+            yield Match(id, _what_was_said(session, id))
+
+
+def _what_was_said(session: Session, id: str) -> str:
+    try:
+        when = minute(read_header(find_log(session.settings.sessions, id)).time)
+    except Refused:  # it is no log, or one of another version
+        return "session"
+    return f"{when} {first_prompt(session, id)}".strip()
 
 
 _Source: TypeAlias = Callable[[Session, str], Iterator[Match]]

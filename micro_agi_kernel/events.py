@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from micro_agi_kernel.entries import EntryId, Operation
 from micro_agi_kernel.messages import Usage
-from micro_agi_kernel.panels import PanelTool
+from micro_agi_kernel.panels import Change, PanelTool
 from micro_agi_kernel.questions import Answer
 from micro_agi_kernel.values import Json, Value
 
@@ -125,6 +125,15 @@ class RegistryShown:
 
 
 @dataclass(frozen=True, slots=True)
+class DiffShown:
+    """The person compared two revisions that differ."""
+
+    changes: tuple[Change, ...]
+    all_of_it: str = ""
+    """The command of a shell that shows all of it; "" when nothing is left out here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The person was asked whether something may be done, as policies want it, and this came of it."""
 
@@ -227,6 +236,7 @@ Event: TypeAlias = (
     | ToolLoaded
     | EntryPublished
     | RegistryShown
+    | DiffShown
     | Asked
     | FileRead
     | Notice

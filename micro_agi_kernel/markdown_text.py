@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 
 def code(text: str) -> str:
@@ -31,12 +32,15 @@ def entities(text: str, *, but: str = "/-.,=?%") -> str:
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int | None = None) -> str:
     """A table of lines that are Markdown; "" without rows. The columns from `numbers_from` on stand to the right.
 
-    A line end in a cell is shown as a space, and a bar as a slash: they would end the row, and the cell.
+    A column that is empty throughout is left out. A line end in a cell is shown as a space, and a bar as a slash: they
+    would end the row, and the cell.
     """
-    lines = [_row(row) for row in rows]
+    lines = [*rows]
     left = len(heads) if numbers_from is None else numbers_from
-    rule = ["---"] * left + ["--:"] * (len(heads) - left)
-    return "\n".join((_row(heads), f"|{'|'.join(rule)}|", *lines)) if lines else ""
+    rules = ["---" if column < left else "--:" for column in range(len(heads))]
+    shown = [any(line[column] for line in lines) for column in range(len(heads))]
+    head, rule, *body = ([*compress(cells, shown)] for cells in (heads, rules, *lines))
+    return "\n".join((_row(head), f"|{'|'.join(rule)}|", *map(_row, body))) if body else ""
 
 
 def _row(cells: Iterable[str]) -> str:

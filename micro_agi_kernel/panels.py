@@ -1,4 +1,4 @@
-"""What is shown of tools and their history, as data: `registry_panel.py` makes it, each front end draws it.
+"""What is shown of tools and their history, as data: `registry_panel.py` and `%diff` make it, each front end draws it.
 
 All text in it was written by others, and is hostile until it is escaped for the place where it stands.
 """
@@ -33,7 +33,7 @@ class ToolCommit:
     actor: str
     subject: str
     tests: str
-    """What the commit of an agent says of its tests; "" for another's, which may say anything."""
+    """What the commit of an agent says of its tests; "" for another's, which may say anything: it is not known."""
     diff: Excerpt
     """See registry.differences.Difference."""
 
@@ -50,6 +50,8 @@ class PanelTool:
     imports: tuple[str, ...]
     calls: tuple[str, ...]
     """Entries that it may call."""
+    tests: int
+    """Those that live with it."""
     used: int
     """Calls of it on this machine."""
     failed: int
@@ -59,3 +61,15 @@ class PanelTool:
     """Newest first."""
     has_older: bool
     """There are more commits than these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one entry, or of one file that is none, between two revisions."""
+
+    action: str
+    """"create", "update" or "delete"."""
+    name: str
+    """An entry's id, or a path."""
+    diff: str
+    """See registry.differences.Difference."""

@@ -81,6 +81,7 @@ def _tool(registry: Registry, snapshot: Snapshot, entry: Entry, uses: Uses, shar
         _listed(entry.modules),
         _listed(entry.imports),
         _listed(entry.calls),
+        len(tests) if isinstance(tests := entry.data.get("tests"), list) else 0,
         uses.calls,
         uses.failed,
         share.excerpt(entry.source or "", part=2),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 
 from micro_agi_kernel.agent.context import AgentContext
 from micro_agi_kernel.agent.conversation import UNLOADED, tool_line
@@ -55,24 +54,15 @@ class _UntilNo:
             raise
 
 
-def newest_log(session: Session) -> Path:
-    """The log of the notebook's newest conversation but that of `session`. Blocks. Raises Refused."""
-    own = (session.id, session.resumed)
-    newest = next((talk for talk in session.notebook.talks() if talk.session not in own), None)
-    if newest is None:
-        what = (
-            "this notebook has no earlier conversation" if session.notebook.path else "nobody says which notebook it is"
-        )
-        line = f"{what}: name a session, %resume ID, of which Tab shows all"
-        raise Refused(ErrorKind.NOT_FOUND, line)
-    return find_log(session.settings.sessions, newest.session)
+def newest(session: Session) -> str:
+    """The id of the notebook's newest conversation but that of `session`; "" when there is none. Blocks."""
+    return next((talk.session for talk in session.notebook.talks() if talk.session != session.id), "")
 
 
-async def resume(session: Session, context: CallContext, named: str = "") -> Resumed:
+async def resume(session: Session, context: CallContext, named: str) -> Resumed:
     """Have `session` go on where the one `named` stood: by its id, the beginning of it, or the path of its log.
 
-    Empty: the newest of the notebook. Raises MicroAgiError with one line, and when it is cancelled, with everything as
-    it was.
+    Raises MicroAgiError with one line, and when it is cancelled, with everything as it was.
     """
     stood = await asyncio.to_thread(_stood, session, named)
     state, pin = stood.state, session.workspace.pin
@@ -103,9 +93,9 @@ async def resume(session: Session, context: CallContext, named: str = "") -> Res
 
 def _stood(session: Session, named: str) -> Stood:
     try:
-        path = find_log(session.settings.sessions, named) if named else newest_log(session)
+        path = find_log(session.settings.sessions, named)
     except Refused as error:
-        if named and error.kind is ErrorKind.NOT_FOUND:  # a shell's advice is no help in a cell
+        if error.kind is ErrorKind.NOT_FOUND:  # a shell's advice is no help in a cell
             there = "%session shows those of this notebook, Tab behind %resume all"
             raise Refused(error.kind, f"there is no session log {shorten(named)!r}: {there}") from error
         raise

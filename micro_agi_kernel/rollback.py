@@ -33,17 +33,23 @@ class RolledBack:
     """The new commit; None when nothing differed."""
     changeset: Changeset
     summary: str
-    """One line for a person."""
+    """One line for a person: what the commit does, or why there is none."""
     left: tuple[str, ...] = ()
     """Entries that cannot be brought back, as lines that say why."""
 
     @property
     def lines(self) -> Iterator[str]:
-        """All of it for a person: the summary, each operation, and what was left."""
-        yield self.summary
+        """All of it for a person: the commit and the summary, each step, and what was left."""
+        done = self.published
+        yield f"commit {short_commit(done.commit)} (version {done.version}): {self.summary}" if done else self.summary
+        yield from self.steps
+        yield from self.left
+
+    @property
+    def steps(self) -> Iterator[str]:
+        """What became of each entry and each file."""
         yield from (f"{operation.action} {operation.id}" for operation in self.changeset.operations)
         yield from (f"file {file.path}" for file in self.changeset.files)
-        yield from self.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,7 @@ async def _carry_out(publisher: Publisher, context: CallContext, make: Callable[
             done = await publisher.publish(plan.changeset, context, base=plan.base.commit, body=plan.body)
         except Conflict:
             continue  # another writer was faster: what is to be done may be something else now
-        summary = f"commit {short_commit(done.commit)} (version {done.version}): {plan.body}"
-        return RolledBack(done, plan.changeset, summary, plan.left)
+        return RolledBack(done, plan.changeset, plan.body, plan.left)
     raise Conflict("the registry changes faster than it can be brought back; try again")
 
 

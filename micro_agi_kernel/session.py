@@ -190,7 +190,7 @@ class Session:
         self._conversation.replace_beginning(said, ())
         self._agent = None
         self._log.reset()
-        self._asked = 0
+        self._asked, self.resumed = 0, ""
         self.notebook.note(self.id, 0)
         return said
 

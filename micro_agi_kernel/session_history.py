@@ -17,6 +17,7 @@ from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import (
     Asked,
     CommandAnswered,
+    DiffShown,
     EntryPublished,
     Event,
     FileRead,
@@ -52,7 +53,7 @@ from micro_agi_kernel.log_fields import (
 )
 from micro_agi_kernel.messages import ToolCall, Usage
 from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS
-from micro_agi_kernel.panels import Excerpt, PanelTool, ToolCommit
+from micro_agi_kernel.panels import Change, Excerpt, PanelTool, ToolCommit
 from micro_agi_kernel.questions import Answer
 from micro_agi_kernel.session_log import FORMAT, SUFFIX
 from micro_agi_kernel.values import Value, decode_base64, shorten
@@ -255,6 +256,8 @@ def _event(kind: str, line: Line) -> Event | None:
             return EntryPublished(commit_of(line, "commit"), text_of(line, "subject"), operations, *said)
         case "RegistryShown":
             return RegistryShown(text_of(line, "query"), count_of(line, "total"), tuple(_tools(line)))
+        case "DiffShown":
+            return DiffShown(tuple(map(_change, objects_of(line, "changes"))), text_of(line, "all_of_it"))
         case "Asked":
             answer = cast(Answer, one_of(line, "answer", "yes", "always", "nobody", "no"))
             return Asked(text_of(line, "question"), _texts(line, "policies"), answer)
@@ -308,12 +311,17 @@ def _tools(line: Line) -> Iterator[PanelTool]:
             _texts(item, "modules"),
             _texts(item, "imports"),
             _texts(item, "calls"),
+            count_of(item, "tests"),
             count_of(item, "used"),
             count_of(item, "failed"),
             _excerpt(item, "source"),
             tuple(map(_commit, objects_of(item, "commits"))),
             item.get("has_older") is True,
         )
+
+
+def _change(line: Line) -> Change:
+    return Change(text_of(line, "action"), text_of(line, "name"), text_of(line, "diff"))
 
 
 def _commit(line: Line) -> ToolCommit:

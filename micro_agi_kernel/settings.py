@@ -216,9 +216,12 @@ def _place(settings: Settings, name: str, source: str) -> tuple[str, str, Any]:
     """Section and key of a setting, and what has it as a field."""
     known = setting_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        advice = f"the nearest is {near[0]}" if near else f"there are: {', '.join(known)}"
-        raise SettingsError(f"unknown setting {shorten(name)!r} ({source}); {advice}")
+        [first, *more] = difflib.get_close_matches(shorten(name), known, cutoff=0)
+        is_near = difflib.get_close_matches(name, [first])
+        nearest = f"is {first}" if is_near else f"are {', '.join((first, *more))}"
+        raise SettingsError(
+            f"unknown setting {shorten(name)!r} ({source}); the nearest {nearest}: docs/settings.md has all"
+        )
     section, _, key = name.rpartition(".")
     return section, key, getattr(settings, section) if section else settings
 

@@ -40,7 +40,7 @@ def tool_page(registry: Registry, uses: UseCounter, name: str, at: Snapshot | No
         ("calls", _listed(entry.calls)),
         ("tests", _listed(_test_names(entry.data.get("tests")))),
         ("made", _origin(versions[-1]) if versions and not older else ""),
-        ("cost to make", f"{_cost(cost)} in {many(commits, 'commit')}" if commits else ""),
+        ("cost to make", f"{_cost(cost)} in {many(commits, 'commit')}" if cost.is_known else ""),
         ("used", _used(used)),
     ]
     parts = [

@@ -24,5 +24,5 @@ UNSEEN = re.compile(rf"(?!{_KEPT})[{_IGNORED}]")
 """One of them, but for what writing needs: a single joiner (U+200C, U+200D) between two characters beyond ASCII, as in
 Persian, Hindi and emoji, and a single U+FE0E or U+FE0F behind such a character or in a keycap."""
 
-OPEN_END = re.compile(rf"\r?\Z|(?:{_SHOWN}\ufe0f?[\u200c\u200d]){{0,8}}(?:{_SHOWN}\ufe0f?|[0-9#*]\ufe0f)?\Z")
+OPEN_END = re.compile(rf"\r?\Z|(?:{_SHOWN}\ufe0f?[\u200c\u200d]){{0,8}}(?:{_SHOWN}\ufe0f?|[0-9#*]\ufe0f\u20e3?)?\Z")
 """The end of a piece of text whose reading may change by what comes next; it may be empty."""

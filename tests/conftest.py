@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 LONG = (
-    *("tests/test_examples.py", "tests/test_packaging.py", "tests/test_console.py", "tests/house/test_corpus.py"),
-    *("tests/frontends/test_jupyterhub.py", "tests/frontends/test_notebook7.py"),
+    *("tests/browser/", "tests/frontends/", "tests/test_console.py", "tests/test_examples.py", "tests/test_guide.py"),
+    *("tests/test_packaging.py", "tests/house/test_corpus_mended.py", "tests/jupyter/test_front_ends.py"),
 )
-"""Files that take long: they begin first, so that of several processes none waits for another at the end."""
+"""Files of tests that start browsers, servers and kernels, and wait for them most of the time."""
 
+LAST_LONG = 0.8
+"""Part of the run within which they all begin: none is left alone at the end."""
 
 SHARES = {
     "test_a_task_becomes_a_right_tool_in_one_turn": 3,
@@ -77,7 +79,7 @@ SHARES = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items[:] = spread(items)
     if os.environ.get("MICRO_AGI_FULL") == "1":
         return
     seen: Counter[str] = Counter()
@@ -92,6 +94,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
         gone = set(left)
         items[:] = [item for item in items if item not in gone]
+
+
+def spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The tests in an order in which one process waits while the others work; those of a file stay together."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    long = [name for name in files if name.startswith(LONG)]
+    order = [name for name in files if not name.startswith(LONG)]
+    for number, name in enumerate(long):
+        order.insert(number + int(number * LAST_LONG * (len(files) - len(long)) / len(long)), name)
+    return [item for name in order for item in files[name]]
 
 
 @pytest.fixture(autouse=True, scope="session")

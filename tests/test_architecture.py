@@ -35,6 +35,7 @@ VALUES = (
         "go_time",
         "expr",
         "tool_tests",
+        "unseen",
         "lua_tokens",
         "lua_spelling",
         "code_hash",

@@ -42,6 +42,7 @@ def test_odd_numbers_are_shown_too(progress: Progress) -> None:
     [
         ({"text/html": "<b>", "text/markdown": "*m*", "text/plain": "p"}, "p"),
         ({"text/html": "<b>", "text/markdown": "*m*"}, "*m*"),
+        ({"text/markdown": "# up\n| n | **primes** |\n|--:|---|\n| 10 | `4` |"}, "# up\n n  primes\n--  ------\n10  4"),
         ({"application/json": {"a": [1, "ä"]}}, '{\n  "a": [\n    1,\n    "ä"\n  ]\n}'),
         ({"application/json": [b"\xff"]}, '[\n  "<1 bytes>"\n]'),
         ({"image/png": b"x" * 1234}, "<image/png, 1,234 bytes>"),
@@ -50,6 +51,14 @@ def test_odd_numbers_are_shown_too(progress: Progress) -> None:
 )
 def test_a_display_is_its_text_or_what_it_is(data: dict[str, Value], text: str) -> None:
     assert display_text(data) == text
+
+
+@pytest.mark.parametrize(("columns", "rows", "tables"), [(1_000, 1_000, 1), (100, 95, 200)])
+def test_tables_of_nothing_stay_as_they_are(columns: int, rows: int, tables: int) -> None:
+    """Millions of cells from a few thousand characters: they would be laid out on the event loop."""
+    table = "|" * columns + "\n" + "|-" * columns + "|\n" + "|\n" * rows
+    text = "\n".join([table] * tables)
+    assert display_text({"text/markdown": text}).endswith(table)
 
 
 def test_a_transcript_shows_them_behind_bars_and_without_escapes(capsys: pytest.CaptureFixture[str]) -> None:

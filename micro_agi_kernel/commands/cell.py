@@ -17,6 +17,12 @@ from micro_agi_kernel.session import Emit, Session
 _COMMAND = re.compile(r"%(%?[A-Za-z]\w*+)(?:[ \t]+(.*))?")
 """Gives nothing back, and so takes a megabyte in one go: completion asks it for each key."""
 
+_HELP = re.compile(r"%{1,2}|\?{1,2}|\??(%{1,2}[A-Za-z]\w*+)\?{0,2}")
+"""What asks for help elsewhere, and is no prompt worth a model: `?`, `%`, `%tool?`."""
+
+_SHELL = re.compile(r"!{1,2}[ \t]*[\w.~/][^\n]*")
+"""What is a line for a shell elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -34,13 +40,16 @@ def run_cell(
     session: Session, text: str, *, cell: int = 0, cell_id: str = "", ask: Ask | None = None
 ) -> AsyncGenerator[Event, None]:
     """What a cell does: its command, or an answer to the prompt; the events of `Session.run`."""
-    said = command_in(text)
-    if said is None:
+    said = command_in(text) or _asked_for_help(text)
+    if said is None and _SHELL.fullmatch(text.strip()) is None:
         return session.run(text, cell=cell, cell_id=cell_id, ask=ask)
-    if said.name == "resume":
+    if said is not None and said.name == "resume":
         session.notebook.offer = ""  # it is taken up
 
     async def work(emit: Emit) -> TurnFinished:
+        if said is None:
+            line = "there is no shell here: a cell is a prompt to the agent, or a command, and %help lists these"
+            raise Refused(ErrorKind.INVALID, line)
         origin = Provenance(prompt=text, session=session.id, cell=cell)
         actor = f"user:{session.workspace.person.name}"
         context = CallContext(actor, emit, provenance=origin, approver=session.approver)
@@ -64,6 +73,12 @@ def command_in(text: str) -> Said | None:
     return Said(found[1], found[2] or "", _below(text, first) if more else None)
 
 
+def _asked_for_help(text: str) -> Said | None:
+    """`%help`, or `%help NAME`, as people who come from IPython write it; None for anything else."""
+    found = _HELP.fullmatch(text.strip())
+    return Said("help", found[1] or "", None) if found is not None else None
+
+
 async def _run(session: Session, context: CallContext, said: Said) -> str:
     """The answer of one command. Raises Refused, with one line, for a name or arguments that there are not."""
     below, known = said.below, key_of(said.name)
@@ -74,7 +89,7 @@ async def _run(session: Session, context: CallContext, said: Said) -> str:
         line = f"write it as {usage(known)}; what it works on, such as code, goes on the next line"
         raise Refused(ErrorKind.INVALID, line)
     if below is not None and not takes_lines:
-        raise Refused(ErrorKind.INVALID, f"%{known} stands alone in its cell")
+        raise Refused(ErrorKind.INVALID, f"%{known} stands alone in its cell: {_instead(known, below)}")
     if below is None and takes_lines:
         raise Refused(ErrorKind.INVALID, f"write it as {usage(known)}, and what it works on in the lines below")
     words, named = _arguments(known, said.arguments)
@@ -84,6 +99,13 @@ async def _run(session: Session, context: CallContext, said: Said) -> str:
     except TypeError as error:
         raise Refused(ErrorKind.INVALID, f"write it as {usage(known)}") from error
     return await run(*bound.args, **bound.kwargs)
+
+
+def _instead(key: str, below: str) -> str:
+    """What to do with the lines below a command that takes none."""
+    if arguments_of(key) and command_in(below) is None:
+        return f"what it takes goes on its line, {usage(key)}, all else into another cell"
+    return "write what is below it into another cell"
 
 
 def _arguments(key: str, text: str) -> tuple[list[str], dict[str, str]]:

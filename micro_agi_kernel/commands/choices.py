@@ -8,7 +8,7 @@ from micro_agi_kernel import models
 from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import ErrorKind, ModelError, Refused
 from micro_agi_kernel.interfaces import CallContext
-from micro_agi_kernel.markdown_text import code, table
+from micro_agi_kernel.markdown_text import code, prose, table
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.settings import AT_START, Settings, choices_of, setting_names, setting_value, with_setting
 
@@ -31,13 +31,13 @@ async def model(session: Session, context: CallContext, name: str | None = None)
             code(spec.name),
             code(", ".join(spec.classes)),
             f"{spec.window:,}",
-            code(obstacle) if obstacle else "ready",
+            prose(obstacle) if obstacle else "ready",
         )
         for spec, obstacle in zip(found.specs, obstacles, strict=True)
     ]
     why = str(found.choice) if isinstance(found.choice, ModelError) else found.choice.reason
-    parts = [code(why), table(("", "name", "classes", "window", "state"), rows)]
-    parts += [f"not usable: {code(problem)}" for problem in found.problems]
+    parts = [prose(why), table(("now", "name", "classes", "window", "state"), rows)]
+    parts += [f"not usable: {prose(problem)}" for problem in found.problems]
     return "\n\n".join(parts)
 
 
@@ -69,7 +69,7 @@ async def _runs_on(session: Session, changed: Settings) -> str:
         raise choice
     if obstacle := await asyncio.to_thread(models.obstacle, choice.spec, secret):
         raise ModelError(obstacle)
-    why = f": {code(choice.reason)}" if choice.fallback else "."
+    why = f": {prose(choice.reason)}" if choice.fallback else "."
     return f"From the next cell on {code(choice.spec.name)} answers{why}"
 
 

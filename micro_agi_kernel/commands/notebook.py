@@ -7,10 +7,10 @@ import asyncio
 from micro_agi_kernel.agent_entry import need_agent
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.interfaces import CallContext
-from micro_agi_kernel.markdown_text import code, table
+from micro_agi_kernel.markdown_text import code, prose, table
 from micro_agi_kernel.notebooks import minute
 from micro_agi_kernel.pinning import NEWEST, own_revision, shown
-from micro_agi_kernel.resuming import Resumed
+from micro_agi_kernel.resuming import Resumed, newest
 from micro_agi_kernel.resuming import resume as resume_session
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.session_history import find_log, read_turns
@@ -57,11 +57,25 @@ async def resume(session: Session, context: CallContext, *, id: str = "") -> str
 
     ID is what `%session` shows, the beginning of it, or the path of a log. What is said here until now stays in the log
     of this session, `%resume` with its id goes back to it. Back come what was said, the loaded tools that still may be
-    loaded, the pinned revision, and what was spent of the session's limits.
+    loaded, the pinned revision, and what was spent of the session's limits. Without ID nothing changes where there is
+    no earlier conversation, or this one goes on with the newest already: a notebook can be run from the top, again.
     """
+    if not id:
+        id = await asyncio.to_thread(newest, session)
+        if not id:
+            return _nothing_earlier(session)
+        if id == session.resumed:
+            return f"This notebook goes on with {code(id)} already."
     left = session.id
     done = await resume_session(session, context, id)
     return await asyncio.to_thread(_said, session, done, left)
+
+
+def _nothing_earlier(session: Session) -> str:
+    where = (
+        "This notebook has no earlier conversation" if session.notebook.path else "Nobody says which notebook this is"
+    )
+    return f"{where}: nothing is resumed. `%resume ID` goes on with any session, Tab behind `%resume` shows them."
 
 
 def _said(session: Session, done: Resumed, left: str) -> str:
@@ -78,12 +92,12 @@ def _said(session: Session, done: Resumed, left: str) -> str:
     )
     if loaded := len(state.loaded) - len(done.gone):
         facts.append(f"{many(loaded, 'loaded tool')}")
-    facts += [f"not loaded again: {code(str(id))} ({code(why)})" for id, why in done.gone]
+    facts += [f"not loaded again: {code(str(id))} ({prose(why)})" for id, why in done.gone]
     if spent.tokens:
         facts.append(f"{spent.tokens:,} tokens and {money(spent.cost)} count against the limits of the session")
     facts.append(_registry(session, state.registry))
     if done.unpinned:
-        facts.append(f"it was pinned, and is not any more: {code(done.unpinned)}")
+        facts.append(f"it was pinned, and is not any more: {prose(done.unpinned)}")
     return "\n".join((*lines, "", *(f"- {fact}" for fact in facts)))
 
 
@@ -107,16 +121,16 @@ def talks(session: Session) -> str:
         if len(rows) == TALKS:
             break
         here = "this one" if talk.session == session.id else ""
-        first = _first(session, talk.session)
-        rows.append((code(talk.session), code(minute(talk.time)), f"{talk.cells:,}", here, first))
-    return table(("session", "time", "prompts", "", "first prompt"), rows) if rows else ""
+        first = code(first_prompt(session, talk.session))
+        rows.append((code(talk.session), minute(talk.time), f"{talk.cells:,}", here, first))
+    return table(("session", "time", "prompts", "now", "first prompt"), rows) if rows else ""
 
 
-def _first(session: Session, id: str) -> str:
-    """The first prompt of a session that went to a model; "" when none did."""
+def first_prompt(session: Session, id: str) -> str:
+    """The first prompt of a session that went to a model, on one line; "" when none did. Blocks."""
     try:
         turns = read_turns(find_log(session.settings.sessions, id))
         asked = (turn.prompt for turn in turns if any(step.prompt == turn.prompt for step in turn.steps))
-        return code(shorten(next(asked, ""), MAX_TEXT))
+        return shorten(" ".join(next(asked, "").split()), MAX_TEXT)
     except MicroAgiError:
         return ""

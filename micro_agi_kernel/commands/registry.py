@@ -9,12 +9,14 @@ from micro_agi_kernel.bisecting import bisect as find_breaking
 from micro_agi_kernel.commands.text import number
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.events import DiffShown
 from micro_agi_kernel.interfaces import CallContext
-from micro_agi_kernel.markdown_text import code, fenced, table
+from micro_agi_kernel.markdown_text import code, prose, table
 from micro_agi_kernel.naming import named
+from micro_agi_kernel.panels import Change
 from micro_agi_kernel.pinning import Pin
 from micro_agi_kernel.registry import Registry, Version
-from micro_agi_kernel.registry.differences import Difference, differences
+from micro_agi_kernel.registry.differences import differences
 from micro_agi_kernel.registry_panel import registry_panel
 from micro_agi_kernel.rollback import RolledBack
 from micro_agi_kernel.rollback import restore as restore_state
@@ -81,24 +83,23 @@ async def diff(session: Session, context: CallContext, a: str, b: str = "main") 
     A revision is a commit, `main`, or `v12` as `%log` shows it, with `~2` or `^` behind it: `%diff v12^ v12` shows what
     v12 did.
     """
-    return await asyncio.to_thread(_differences, session.workspace.registry, a, b)
+    shown = await asyncio.to_thread(_differences, session.workspace.registry, a, b)
+    if not shown.changes and not shown.all_of_it:
+        return f"Nothing differs between {code(a)} and {code(b)}."
+    context.emit(shown)
+    return ""
 
 
-def _differences(registry: Registry, a: str, b: str) -> str:
-    parts: list[str] = []
+def _differences(registry: Registry, a: str, b: str) -> DiffShown:
+    changes: list[Change] = []
     room = MAX_DIFF
-    for difference in differences(registry, registry.snapshot(a), registry.snapshot(b)):
-        part = _difference(difference)
-        if len(part) > room:
-            return "\n\n".join((*parts, f"There is more: {code(f'micro-agi registry diff {a} {b}')} shows all of it."))
-        room -= len(part)
-        parts.append(part)
-    return "\n\n".join(parts) or f"Nothing differs between {code(a)} and {code(b)}."
-
-
-def _difference(difference: Difference) -> str:
-    what = code(str(difference.id or difference.path))
-    return f"{difference.action.capitalize()} {what}\n\n{fenced(difference.text, 'diff')}"
+    for found in differences(registry, registry.snapshot(a), registry.snapshot(b)):
+        change = Change(found.action, str(found.id or found.path), found.text)
+        room -= len(change.name) + len(change.diff)
+        if room < 0:
+            return DiffShown(tuple(changes), f"micro-agi registry diff {a} {b}")
+        changes.append(change)
+    return DiffShown(tuple(changes))
 
 
 async def revert(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
@@ -122,18 +123,24 @@ async def _meant(session: Session, id: str | None) -> EntryId | None:
 
 
 def _listed(done: RolledBack, pin: Pin) -> str:
-    summary, *lines = map(code, done.lines)
+    """What was done; a single step is not said again where the sentence names its entry."""
+    version = f"v{done.published.version}: " if done.published else ""
+    steps = [*done.steps]
+    is_said = len(steps) == 1 and steps[0].partition(" ")[2] in done.summary
+    lines = [prose(line) for line in (*(() if is_said else steps), *done.left)]
     if pin.commit:
         lines.append(
             f"this was done to the newest commit; the notebook sees {code(short_commit(pin.commit))} until `%pin main`"
         )
-    return "\n".join((summary, "", *(f"- {line}" for line in lines)))
+    return "\n".join((f"{version}{prose(done.summary)}", "", *(f"- {line}" for line in lines))).rstrip()
 
 
 async def bisect(session: Session, context: CallContext, id: str, *, test: str = "") -> str:
     """Find the commit since which the tool ID fails its tests, or the one TEST: its name, or as JSON."""
     tool = await asyncio.to_thread(named, session.workspace.registry, id, cell=True)
     found = await find_breaking(session.workspace, tool, test)
+    if found is None:
+        return f"{code(str(tool))} passes now: nothing is broken."
     bad = found.bad.version
     others = [code(str(id)) for id in found.bad.changed if id != tool]
     uses = [f"- it changed {', '.join(others)}, which {tool.name} uses"] if tool not in found.bad.changed else []
@@ -142,7 +149,7 @@ async def bisect(session: Session, context: CallContext, id: str, *, test: str =
             f"{code(found.bad.short)} of {minute_of(bad.time)} broke {code(str(tool))}: {code(bad.subject)}",
             "",
             *uses,
-            f"- it fails: {code(found.why)}",
+            f"- it fails: {prose(found.why)}",
             f"- {code(found.good.short)} was the last that passed",
             f"- `{found.bad.undo()}` undoes it",
         )

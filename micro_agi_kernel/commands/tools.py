@@ -35,12 +35,12 @@ async def tools(session: Session, context: CallContext) -> str:
         (
             code(name),
             code(str(tool.id)),
-            "loaded" if tool.id in loaded else "",
+            "yes" if tool.id in loaded else "",
             prose(shorten(tool.spec.description, MAX_TEXT)),
         )
         for name, tool in there.items()
     ]
-    return table(("name", "id", "", "what it does"), rows) if rows else "The agent has no tools."
+    return table(("name", "id", "loaded", "what it does"), rows) if rows else "The agent has no tools."
 
 
 async def tool(session: Session, context: CallContext, name: str) -> str:

@@ -24,6 +24,13 @@ _USERMETA = {
 MOST_VIEWS = 50
 """Charts within one; a facet may have as many values."""
 MOST_PIXELS = 4_000
+"""Of any number that is not of the data, either side of zero, unless another bound is said."""
+MOST_AREA = 10_000
+"""Of a size, which is an area, and of a scale's range, which may be one: a hundred pixels square."""
+MOST_LETTER = 100
+"""Of a font's size, in pixels."""
+MOST_SCALE = 100_000
+"""Of a projection: a town."""
 MOST_STEPS = 1_000
 """Bins, ticks."""
 
@@ -81,12 +88,21 @@ _WORDS = frozenset({"type", "aggregate", "op", "timeUnit", "unit", "mark", "inva
 """Their text is a word of Vega-Lite."""
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _CAPS = {
-    "width": MOST_PIXELS,
-    "height": MOST_PIXELS,
-    "step": MOST_PIXELS,
-    "maxbins": MOST_STEPS,
-    "tickCount": MOST_STEPS,
+    **dict.fromkeys(("maxbins", "tickCount", "maxsteps", "nice"), MOST_STEPS),
+    **dict.fromkeys(("size", "range", "rangeMin", "rangeMax", "minSize", "maxSize", "symbolSize"), MOST_AREA),
+    "scale": MOST_SCALE,
 }
+_AT_LEAST_ONE = frozenset({"width", "height", "step", "maxbins", "tickCount"})
+_OF_DATA = words(
+    "domain domainMin domainMax domainMid datum values equal lt lte gt gte oneOf extent anchor sort tickMinStep "
+    "constant"
+)
+"""Keys whose numbers are on the scale of the data."""
+_FILTERS = frozenset({"filter", "and", "or", "not"})
+_TEXTS = words("title subtitle text description tooltip detail order key field groupby as name format argmax argmin")
+"""Keys whose text, and below which a `value`, stays one that reads as a number."""
+_NUMBER = re.compile(r"[+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
+_BASES = re.compile(r"0[xXoObB][0-9A-Fa-f]+")
 _LOOKALIKES = str.maketrans({'"': "″", "'": "’", "`": "ˋ", "\\": "＼", "<": "＜", ">": "＞"})
 _URL = re.compile(r"(url|image|image-set|src|attr)\s*\(", re.IGNORECASE)
 
@@ -111,6 +127,8 @@ class _Chart:
         self._rows: list[dict[str, Any]] = []
         self._facets: set[str] = set()
         self._views = 0
+        self._dashes = 0
+        """Open tables whose key is a dash: in them a `value` and a `range` are dashes too."""
 
     def check(self) -> None:
         """What is known once all was read."""
@@ -151,16 +169,30 @@ class _Chart:
             return safe_rows(value)
         match value:
             case dict():
-                return self.table(value, key)
+                dashes = key.endswith("Dash")
+                self._dashes += dashes
+                made = self.table(value, key)
+                self._dashes -= dashes
+                return made
             case list():
                 return [self._value(item, key, parent) for item in value]
-            case str() if key in ("filter", "and", "or", "not"):
+            case str() if key in _FILTERS:
                 raise RefusedChart(f"it uses an expression as {key}; compute in Lua")
-            case int() | float() if key in _CAPS and not isinstance(value, bool):
-                return max(1, min(value, _CAPS[key]))
-            case int() | float() if key.endswith("Dash") and not isinstance(value, bool):
-                return max(1, value)  # dashes too fine to see take for ever to draw
+            case int() | float() if not isinstance(value, bool) and not _of_data(key, parent):
+                return self._bounded(value, key)
+            case str() if not _of_data(key, parent) and not {key, parent} & _TEXTS:
+                number = _number_of(value)  # Vega takes a text for the number that it reads as
+                if number is not None and (bounded := self._bounded(number, key)) != number:
+                    return bounded
         return safe_rows(value)
+
+    def _bounded(self, number: float, key: str) -> float:
+        if key.endswith("Dash") or (self._dashes and key in ("value", "range")):
+            least: float = 1  # dashes too fine to see take for ever to draw
+        else:
+            least = 1 if key in _AT_LEAST_ONE else -MOST_PIXELS
+        most = MOST_LETTER if key.lower().endswith("fontsize") else _CAPS.get(key, MOST_PIXELS)
+        return max(least, min(number, most))
 
     def _data(self, value: Value) -> Any:
         if isinstance(value, str):
@@ -176,6 +208,18 @@ class _Chart:
             raise RefusedChart(f"it has more than {MOST_VIEWS} views")
         if mark == "image" or (isinstance(mark, dict) and mark.get("type") == "image"):
             raise RefusedChart("it draws pictures from addresses")
+
+
+def _number_of(text: str) -> float | None:
+    """What JavaScript makes of it as a number."""
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    return float("inf") if _BASES.fullmatch(text) else None
+
+
+def _of_data(key: str, parent: str) -> bool:
+    return key in _OF_DATA or (key == "range" and parent in _FILTERS)
 
 
 def _fits(key: str, value: Value, parent: str) -> bool:

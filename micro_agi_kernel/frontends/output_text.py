@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import assert_never
 
+from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.outputs import PICTURE_FORMS, Display, Output, Printed, Progress
 from micro_agi_kernel.values import INDENTED, Value, shown_json
@@ -16,7 +17,8 @@ BAR = "  | "
 _CELLS = 20
 """Characters of a bar on a terminal."""
 
-_BEST_FIRST = ("text/plain", "text/markdown")
+LAID_OUT = 100_000
+"""Characters of Markdown up to which its tables are aligned: what takes 10 ms, and more than is shown."""
 
 
 class OutputText:
@@ -133,10 +135,11 @@ def progress_share(progress: Progress) -> float | None:
 
 
 def display_text(data: Mapping[str, Value]) -> str:
-    """A display as text: its plain text or Markdown, else its JSON, else what it is."""
-    for form in _BEST_FIRST:
-        if isinstance(text := data.get(form), str):
-            return text
+    """A display as text: its plain text, or its Markdown laid out, else its JSON, else what it is."""
+    if isinstance(text := data.get("text/plain"), str):
+        return text
+    if isinstance(text := data.get("text/markdown"), str):
+        return readable(text) if len(text) <= LAID_OUT else text
     for content in data.values():
         if isinstance(content, (list, dict)):
             return shown_json(content, INDENTED)

@@ -1,9 +1,9 @@
-"""Tools of the registry as text, for front ends that show no more: a table in Markdown, readable as it stands."""
+"""Tools of the registry, and what differs in it, for front ends that show text: Markdown, readable as it stands."""
 
 from __future__ import annotations
 
-from micro_agi_kernel.events import RegistryShown
-from micro_agi_kernel.markdown_text import code, prose, table
+from micro_agi_kernel.events import DiffShown, RegistryShown
+from micro_agi_kernel.markdown_text import code, fenced, prose, table
 from micro_agi_kernel.panels import PanelTool
 from micro_agi_kernel.values import short_commit
 
@@ -19,6 +19,13 @@ def left_out(shown: RegistryShown) -> str:
     if shown.total <= len(shown.tools):
         return ""
     return f"{len(shown.tools)} of {shown.total:,}: name some words of what you look for, %registry WORDS"
+
+
+def diff_markdown(shown: DiffShown) -> str:
+    """Each change with its unified diff."""
+    parts = [f"{each.action.capitalize()} {code(each.name)}\n\n{fenced(each.diff, 'diff')}" for each in shown.changes]
+    parts += [f"There is more: {code(shown.all_of_it)} shows all of it."] if shown.all_of_it else []
+    return "\n\n".join(parts)
 
 
 def _row(tool: PanelTool) -> tuple[str, ...]:

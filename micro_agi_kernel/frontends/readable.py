@@ -1,4 +1,4 @@
-"""What commands answer, from Markdown to text that reads well on a terminal: tables aligned, code without marks."""
+"""Markdown as text that reads well on a terminal, tables aligned and code without marks: commands' and displays'."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from micro_agi_kernel.frontends.text import plain
 
 WIDE = 48
 """Characters of a cell, but for the last of its row, for which all others of its column make room."""
+
+CELLS = 10_000
+"""Of all tables; others stay as they are written. A tool's may have as many columns as rows, with nothing in them."""
 
 _INDENT = "    "
 _FENCE = re.compile(r"(`{3,}|~{3,})[^`]*")
@@ -23,15 +26,15 @@ _INLINE = re.compile(
 
 
 def readable(markdown: str) -> str:
-    """The Markdown of a command's answer as safe lines of text, without a newline at the end.
+    """The Markdown of a command's answer, or of a tool's display, as safe lines of text, without a newline at the end.
 
-    Of a model's it would lose too much: it knows what `markdown_text` writes, and leaves everything else as it is.
+    Of a model's answer it would lose too much: it knows what `markdown_text` writes, and leaves all else as it is.
     """
     return plain("\n".join(_lines(markdown.split("\n"))))
 
 
 def _lines(lines: Sequence[str]) -> Iterator[str]:
-    at = 0
+    at, room = 0, CELLS
     while at < len(lines):
         line = lines[at]
         if opened := _FENCE.fullmatch(line):
@@ -40,9 +43,13 @@ def _lines(lines: Sequence[str]) -> Iterator[str]:
             at = end + 1
         elif line.startswith("|") and at + 1 < len(lines) and _RULE.fullmatch(lines[at + 1].rstrip()):
             end = next((n for n in range(at, len(lines)) if not lines[n].startswith("|")), len(lines))
-            yield from _table(
-                [_cells(each) for each in (line, *lines[at + 2 : end])], _cells(lines[at + 1], as_is=True)
-            )
+            rules = _cells(lines[at + 1], as_is=True)
+            cells = len(rules) * (end - at)
+            if cells > room:
+                yield from lines[at:end]
+            else:
+                room -= cells
+                yield from _table([_cells(each) for each in (line, *lines[at + 2 : end])], rules)
             at = end
         else:
             yield _inline(line)

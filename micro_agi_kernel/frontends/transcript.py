@@ -8,6 +8,7 @@ from typing import assert_never
 from micro_agi_kernel.events import (
     Asked,
     CommandAnswered,
+    DiffShown,
     EntryPublished,
     Event,
     FileRead,
@@ -27,7 +28,7 @@ from micro_agi_kernel.events import (
     UsageReport,
 )
 from micro_agi_kernel.frontends.output_text import BAR, ShownOutput, barred_piece, progress_rewritten, progress_step
-from micro_agi_kernel.frontends.panel_text import panel_markdown
+from micro_agi_kernel.frontends.panel_text import diff_markdown, panel_markdown
 from micro_agi_kernel.frontends.question_text import ANSWERS, question_text
 from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.frontends.text import Tone, one_line, painted
@@ -82,6 +83,8 @@ class Fold(ABC):
                 self.published(event)
             case RegistryShown():
                 self.show_registry(event)
+            case DiffShown():
+                self.show_diff(event)
             case Asked(question, answer=answer):
                 self.say(f"asked: {question}: {ANSWERS[answer]}", "note")
             case FileRead(name, said=said):
@@ -178,6 +181,10 @@ class Fold(ABC):
     def show_registry(self, event: RegistryShown) -> None:
         """Show tools of the registry: as a command's answer, where no more can be shown."""
         self.show_command(panel_markdown(event))
+
+    def show_diff(self, event: DiffShown) -> None:
+        """Show what differs between two revisions: likewise."""
+        self.show_command(diff_markdown(event))
 
     @abstractmethod
     def show_command(self, markdown: str) -> None:

@@ -29,7 +29,7 @@ class Difference:
     path: str
     """Of a file that is no entry; "" for an entry."""
     text: str
-    """A unified diff of its YAML and its source. Whatever stands in the files, control characters and all."""
+    """A unified diff of its source, then of its YAML. Whatever stands in the files, control characters and all."""
 
 
 def differences(registry: Registry, before: Snapshot, after: Snapshot) -> Iterator[Difference]:
@@ -58,8 +58,10 @@ def entry_difference(
     `before` is None for what is before the first commit, `most` is as MAX_COMPARED.
     """
     names = (f"{id.name}.yaml", source_file(id))
-    pairs = zip(names, before.nodes(id) if before else (None, None), after.nodes(id), strict=True)
-    return "".join(_unified(name, _blob(registry, old), _blob(registry, new), most) for name, old, new in pairs)
+    pairs = [*zip(names, before.nodes(id) if before else (None, None), after.nodes(id), strict=True)]
+    return "".join(
+        _unified(name, _blob(registry, old), _blob(registry, new), most) for name, old, new in reversed(pairs)
+    )
 
 
 def _blob(registry: Registry, node: Node | None) -> bytes | None:

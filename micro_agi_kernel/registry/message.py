@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from micro_agi_kernel.entries import Action, Changeset, EntryId
 from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.unseen import UNSEEN
 
 MAX_VALUE = 200
 """Characters of one trailer value."""
@@ -148,7 +149,7 @@ def subject_of(changeset: Changeset) -> str:
 
 
 def clean(text: str, limit: int = MAX_VALUE) -> str:
-    """`text` as one line of at most `limit` characters: white space folded, control characters and what shows nothing gone."""
+    """`text` as one line of at most `limit` characters: white space folded, what shows nothing gone."""
     # Cutting first bounds the work on a megabyte of prompt; folding then only makes it shorter.
     text = text[: limit * 8]
     if not (text.isascii() and text.isprintable()):

@@ -72,7 +72,7 @@ def check_first(cell: Any) -> None:
     code = cell.locator("code.language-lua")
     assert code.first.text_content() == SOURCE
     assert code.first.locator(".k").first.text_content() == "local"
-    assert "policy: undefined (app:deny) · tests: 2 passed · modules: time" in shown
+    assert "no policy speaks of it: permitted (app:deny) · tests: 2 passed · modules: time" in shown
     assert cell.locator("td").all_text_contents() == ["UTC", "noon", "$0.1", "$0.2"]
     assert "It costs $5 and $6, not $7 and $8, nor $9 and $10." in shown
     assert cell.locator("mjx-container").count() == 1, "the answer's formula, and none of the tool's"

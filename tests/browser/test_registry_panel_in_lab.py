@@ -75,6 +75,31 @@ def use(page: Any) -> None:
     assert page.locator(".jp-Notebook.jp-mod-editMode").count() == 0
 
 
+def scrolls_no_further_than_it_shows(page: Any) -> None:
+    """With every fold open one thing scrolls, and no emptiness below it."""
+    opened = """(open) => document.querySelectorAll('.registry details').forEach((each) => { each.open = open; })"""
+    page.evaluate(opened, True)
+    sizes = """(all) => [...all.querySelectorAll('.registry pre'), ...(function* up(at) {
+        for (let each = at.parentElement; !each.matches('.jp-Cell'); each = each.parentElement) yield each;
+    })(all.querySelector('.registry .all'))].map((each) => [each.className, each.scrollHeight - each.clientHeight])"""
+    found = page.locator(".jp-Cell", has=page.locator(READY)).evaluate(sizes)
+    assert len(found) > 30 and [(name, more) for name, more in found if more > 2] == []
+    table = page.locator(".registry .all")
+    assert table.evaluate("(all) => all.scrollHeight > all.clientHeight + 1000")
+    page.evaluate(opened, False)
+
+
+def has_colours(page: Any) -> None:
+    """What differs, below the panel: in the colours of a commit, and in letters of one width."""
+    diff = page.get_by_role("region", name="what changed")
+    assert "--- list_invoices.lua" in diff.inner_text().split("@@")[0]
+    style = "(each, name) => getComputedStyle(each)[name]"
+    for tag, sign in (("ins", "+"), ("del", "-")):
+        line = diff.locator(tag, has_text=f"{sign}return").first
+        assert line.evaluate(style, "backgroundColor") not in ("", "rgba(0, 0, 0, 0)")
+    assert "mono" in diff.locator("code").evaluate(style, "fontFamily")
+
+
 def read(page: Any) -> None:
     """What is there without script and style too."""
     row = page.locator(READY.replace(".tool", "tbody") if page.locator(READY).count() else ".jp-OutputArea tbody")
@@ -100,7 +125,7 @@ def test_the_panel_is_used_saved_and_read_again(tmp_path: Path) -> None:
     fill(home)
     work.mkdir()
     setting(tmp_path, "apputils-extension/themes", {"theme": "JupyterLab Light"})
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%registry")])
+    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, ("%registry", "%diff main~1"))))
     notebook.metadata.kernelspec = {"name": "micro-agi", "display_name": "Micro AGI", "language": "markdown"}
     path = work / "x.ipynb"
     nbformat.write(notebook, path)
@@ -111,6 +136,9 @@ def test_the_panel_is_used_saved_and_read_again(tmp_path: Path) -> None:
         page.on("pageerror", lambda error: errors.append(str(error)))
         run_all(page, lab.format(path="x.ipynb"), until=READY)
         assert page.locator(READY).count() == 25
+        page.get_by_role("region", name="what changed").wait_for()
+        has_colours(page)
+        scrolls_no_further_than_it_shows(page)
         use(page)
         page.screenshot(path=tmp_path / "panel.png")
         assert_inert(page)
@@ -120,6 +148,7 @@ def test_the_panel_is_used_saved_and_read_again(tmp_path: Path) -> None:
         setting(tmp_path, "apputils-extension/themes", {"theme": "JupyterLab Dark"})
         open_notebook(page, lab.format(path="x.ipynb"))
         page.locator(READY).first.wait_for()
+        has_colours(page)
         read(page)
         page.screenshot(path=tmp_path / "reopened.png")
         assert_inert(page)
@@ -143,6 +172,7 @@ def test_the_panel_is_used_saved_and_read_again(tmp_path: Path) -> None:
         page.goto((tmp_path / "x.html").as_uri())
         page.get_by_label("Filter these tools").fill("list invoices")
         assert page.locator(READY).locator("visible=true").count() == 1
+        has_colours(page)
         read(page)
         page.screenshot(path=tmp_path / "nbconvert.png")
         assert page.evaluate("window.owned") is None

@@ -58,7 +58,7 @@ def test_diff_by_entry(cli: Callable[..., Result], registry: Registry) -> None:
     assert rows[0]["diff"].startswith("--- y.yaml\n+++ /dev/null\n@@ -1,3 +0,0 @@\n")
     back = json.loads(cli("registry", "diff", "main", "v1", "--json").stdout)
     assert [(row["action"], row.get("id")) for row in back] == [("delete", "app.generated:x"), ("delete", None)]
-    assert "Create app.generated:x\n--- /dev/null\n+++ x.yaml\n" in cli("registry", "diff", "v2^", "v2").stdout
+    assert "Create app.generated:x\n--- /dev/null\n+++ x.lua\n" in cli("registry", "diff", "v2^", "v2").stdout
     same = cli("registry", "diff", "v3", "main~1")
     assert (same.stdout, same.stderr) == ("", "nothing differs between v3 and main~1\n")
     assert json.loads(cli("registry", "diff", "main", "--json").stdout) == []

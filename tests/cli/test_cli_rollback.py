@@ -113,7 +113,7 @@ def test_notices_are_shown_when_it_fails_too(registry: Registry, monkeypatch: py
 
 def test_a_cell_of_ask(cli: Callable[..., Result], registry: Registry) -> None:
     out = cli("ask", "%revert v2", "%help").stdout
-    assert "Reverts" in out and "- delete app.generated:clock" in out and "- %revert REV [ID]: " in out
+    assert "v4: Reverts" in out and ": Create app.generated:clock\n" in out and "- %revert REV [ID]: " in out
     assert not registry.snapshot().has(CLOCK)
     wrong = cli("ask", "%revert v99")
     assert (wrong.exit_code, wrong.stderr) == (1, "Error: no such revision: 'v99' (a commit, main, main~2 or v3)\n")

@@ -6,8 +6,8 @@ from house_kit import House, words
 
 from micro_agi_kernel.approval import Ask
 from micro_agi_kernel.commands.cell import run_cell
-from micro_agi_kernel.events import Event, RegistryShown, TurnFinished
-from micro_agi_kernel.frontends.panel_text import panel_markdown
+from micro_agi_kernel.events import DiffShown, Event, RegistryShown, TurnFinished
+from micro_agi_kernel.frontends.panel_text import diff_markdown, panel_markdown
 from micro_agi_kernel.session import Session
 
 
@@ -29,7 +29,8 @@ class Cells:
         """The answer of a cell that ends well."""
         end = await self.run(text, ask)
         assert end.status == "ok", end.error
-        panels = (panel_markdown(event) for event in self.events if isinstance(event, RegistryShown))
+        panels = [panel_markdown(event) for event in self.events if isinstance(event, RegistryShown)]
+        panels += [diff_markdown(event) for event in self.events if isinstance(event, DiffShown)]
         return words(self.events) + "".join(panels)
 
     async def failed(self, text: str, ask: Ask | None = None) -> str:

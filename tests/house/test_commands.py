@@ -63,7 +63,18 @@ async def test_help_lists_all_and_shows_one(house: House) -> None:
     [
         ("%registri", "no command %registri; the nearest is %registry [QUERY], %help lists them all"),
         ("%%lau json\nx", "no command %%lau; the nearest is %%lua [MODULES], %help lists them all"),
-        ("%%reset\nx", "%reset stands alone in its cell"),
+        ("%%reset\nx", "%reset stands alone in its cell: write what is below it into another cell"),
+        ("%tools\n%log", "%tools stands alone in its cell: write what is below it into another cell"),
+        ("%call registry_list\n%log", "%call stands alone in its cell: write what is below it into another cell"),
+        (
+            '%call registry_list\n{"limit": 1}',
+            "%call stands alone in its cell: what it takes goes on its line, %call ID [JSON], all else into another",
+        ),
+        *(
+            (text, "there is no shell here: a cell is a prompt")
+            for text in ("!ls", "  !ls -l | wc\n", "!./run", "! pwd")
+        ),
+        ("%modle?", "no command %modle; the nearest is %model [NAME], %help lists them all"),
         ("%time", "no command %time; %help lists them all"),
         *(
             (text, "write it as %%lua [MODULES]; what it works on, such as code, goes on the next line")
@@ -114,6 +125,19 @@ async def test_what_is_wrong_is_one_line(house: House, text: str, line: str) -> 
     assert cells.kinds() == ["TurnFinished"]
 
 
+@pytest.mark.parametrize(
+    ("habit", "meant"),
+    [
+        *((text, "%help") for text in ("?", "??", "%", "%%", " %\n")),
+        *((text, "%help tool") for text in ("%tool?", "%tool??", "?%tool", "%%tool?")),
+        ("%%lua?", "%help lua"),
+    ],
+)
+async def test_who_comes_from_ipython_gets_help_and_asks_no_model(house: House, habit: str, meant: str) -> None:
+    cells = Cells(house)
+    assert await cells.said(habit) == await cells.said(meant)
+
+
 async def test_the_registry_its_log_and_its_differences(house: House) -> None:
     cells = Cells(house)
     made = house.write(*create(tool("clock", GOOD, title="A clock | `x`"))).commit
@@ -131,7 +155,8 @@ async def test_the_registry_its_log_and_its_differences(house: House) -> None:
     assert f"| v3 | `{changed[:12]}` |" in shown and made[:12] not in shown
     assert shown.endswith("\n\nOlder ones: `%log 5`") and "Older" not in await cells.said("%log")
     shown = await cells.said("%diff v2")
-    assert shown.startswith("Update `app.generated:clock`\n\n```diff\n")
+    assert cells.kinds() == ["DiffShown", "TurnFinished"]
+    assert shown.startswith("Update `app.generated:clock`\n\n```diff\n--- clock.lua\n"), "what runs comes first"
     assert "-return { handler = function() return 1 end }\n" in shown
     assert "+return { handler = function() return 2 end }\n" in shown
     assert (await cells.said("%diff v1 v2")).startswith("Create `app.generated:clock`")
@@ -177,10 +202,11 @@ async def test_what_others_wrote_is_shown_and_never_acts(house: House) -> None:
 async def test_a_tool_is_loaded_by_hand_under_the_policies(house: House) -> None:
     cells = Cells(house)
     house.write(*create(tool("clock", GOOD), tool("secret", GOOD), policy("app:no", "deny", "tool.load", "*:secret")))
-    assert "clock" not in await cells.said("%tools")
+    shown = await cells.said("%tools")
+    assert "clock" not in shown and shown.startswith("| name | id | what it does |\n"), "no column of nothing"
     assert await cells.said("%load clock") == "The agent has `app.generated:clock` as `clock`."
     assert [event.alias for event in cells.events if isinstance(event, ToolLoaded)] == ["clock"]
-    assert "| `clock` | `app.generated:clock` | loaded | For a test |" in await cells.said("%tools")
+    assert "| `clock` | `app.generated:clock` | yes | For a test |" in await cells.said("%tools")
     assert "policy denied: tool.load on app.generated:secret" in await cells.failed("%load secret")
 
 

@@ -13,8 +13,10 @@ from house_kit import GOOD, House, create, tool
 
 from micro_agi_kernel import completion, inspection
 from micro_agi_kernel.commands import COMMANDS
+from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.completion import AROUND, MOST, complete
 from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.frontends.jupyter.lookup import completion as completion_reply
 from micro_agi_kernel.inspection import inspect
 from micro_agi_kernel.markdown_text import prose
 from micro_agi_kernel.notebooks import Notebook
@@ -119,6 +121,18 @@ async def test_sessions_to_resume(house: House) -> None:
     found = complete(session, "%resume ", 8)
     assert [match.text for match in found.matches] == [own, other]
     assert [match.text for match in complete(session, "%resume 20260102", 16).matches] == [other]
+    assert [match.kind for match in found.matches] == ["session", "session"], "of what is no log nothing is known"
+    events = [event async for event in run_cell(session, "What time is it\n  in UTC? " + "x" * 99)]
+    assert events
+    session._log.close()
+    later = Session(house, house.settings, notebook)
+    first, *more = complete(later, "%resume ", 8).matches
+    assert first.text == session.id and re.fullmatch(
+        r"20\d\d-\d\d-\d\d \d\d:\d\d What time is it in UTC\? x+…", first.kind
+    )
+    assert [match.text for match in more] == [own, other] and len(first.kind) < 80
+    [shown, *_] = completion_reply(later, "%resume ", 8)["metadata"]["_jupyter_types_experimental"]
+    assert not re.search("[ -]", shown["type"]) and "What\u00a0time" in shown["type"], "JupyterLab would break it there"
     notebook.close()
 
 

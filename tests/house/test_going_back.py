@@ -12,6 +12,7 @@ from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import FileChange
 from micro_agi_kernel.errors import Conflict, Refused
 from micro_agi_kernel.events import EntryPublished, Event, Notice, TurnFinished
+from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.rollback import restore, revert
 from micro_agi_kernel.session import Session
 
@@ -73,9 +74,8 @@ async def test_a_cell_that_goes_back(house: House) -> None:
     events = await cell(session, f"  %revert {made[:10]} \n", 7)
     published = [event for event in events if isinstance(event, EntryPublished)]
     assert [event.subject for event in published] == ["Delete app.generated:clock"]
-    assert words(events) == (
-        f"`commit {house.head[:12]} (version 4): Reverts {made[:12]}: Create app.generated:clock`\n\n"
-        "- `delete app.generated:clock`"
+    assert readable(words(events)) == f"v4: Reverts {made[:12]}: Create app.generated:clock", (
+        "as the commit's card says"
     )
     finished = end(events)
     assert finished.status == "ok" and finished.registry is not None
@@ -84,9 +84,9 @@ async def test_a_cell_that_goes_back(house: House) -> None:
     assert version.actor == f"user:{house.person.name}" and version.trailers["Session"] == session.id
     assert version.trailers["Cell"] == "7" and version.trailers["Prompt"] == f"%revert {made[:10]}"
     events = await cell(session, "%restore v2 app.generated:clock")
-    assert words(events).endswith("\n\n- `create app.generated:clock`")
+    assert readable(words(events)).endswith("\n\n- create app.generated:clock")
     events = await cell(session, "%restore main")
-    assert words(events).startswith("`nothing to restore: ")
+    assert words(events).startswith("nothing to restore&#58; ")
     events = await cell(session, "%help")
     lines = words(events).splitlines()
     assert "- `%revert REV [ID]`: Undo what the commit REV did, or what it did to the entry ID." in lines
@@ -110,9 +110,9 @@ async def test_what_others_wrote_is_shown_and_never_acts(house: House) -> None:
             answer = words(await cell(session, command))
             blocks = MarkdownIt().parse(answer)
             inline = [token for block in blocks for token in block.children or ()]
-            assert {token.type for token in inline} == {"code_inline"}
+            assert {token.type for token in inline} <= {"text", "softbreak"}, "prose"
             assert not {"html_block", "fence", "heading_open"} & {block.type for block in blocks}
-            assert command.startswith("%restore") or subject.replace("`", "'") in answer
+            assert command.startswith("%restore") or subject in readable(answer)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,12 @@ async def test_what_others_wrote_is_shown_and_never_acts(house: House) -> None:
             "%revert v2 a/b",
             "'a/b' is no entry: bad name in 'app.generated:a/b': a letter or _, then letters, digits, _, . or -",
         ),
-        ("%revert v2\nand tell me why", "%revert stands alone in its cell"),
-        ("%revert v2\n%revert v3", "%revert stands alone in its cell"),
+        (
+            "%revert v2\nand tell me why",
+            "%revert stands alone in its cell: what it takes goes on its line, %revert REV [ID], all else into another "
+            "cell",
+        ),
+        ("%revert v2\n%revert v3", "%revert stands alone in its cell: write what is below it into another cell"),
     ],
 )
 async def test_a_command_that_is_wrong_is_one_line(house: House, text: str, line: str) -> None:
@@ -151,7 +155,11 @@ async def test_a_conflict_names_the_later_commit_in_the_cell(house: House) -> No
 PROMPTS = (
     "% of what?",
     "%5 of 100",
-    "%",
+    "!",
+    "![x](y)",
+    "!important: why?\nand how?",
+    "help",
+    "tool?",
     "%% cell",
     "100%",
     "What does %revert do?",

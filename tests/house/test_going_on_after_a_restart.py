@@ -16,6 +16,7 @@ from model_server import Hold, calls, text
 
 from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.events import Event, Notice, TurnFinished
+from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.notebooks import Notebook
 from micro_agi_kernel.session import Session
@@ -128,8 +129,38 @@ async def test_sessions_are_shown_and_switched(house: House) -> None:
         assert "no earlier conversation" in await said(elsewhere, "%resume")
         assert first in await said(elsewhere, f"%resume {house.settings.sessions / first}.jsonl")
         nobody = await restarted(house, talk, "")
-        assert "nobody says which notebook" in await said(nobody, "%resume")
+        assert "Nobody says which notebook" in await said(nobody, "%resume")
         assert "there is no session log" in await said(nobody, "%resume nosuch")
+
+
+async def test_a_notebook_with_a_resume_runs_from_the_top_and_again(house: House) -> None:
+    async with in_notebook(house, [text(f"answer {n}") for n in range(6)]) as talk:
+
+        async def all_cells(session: Session) -> str:
+            """What `%resume` answers, among prompts; no cell ends with an error."""
+            ends = []
+            for prompt in ("%resume", "a question"):
+                events = await cell(session, prompt)
+                assert isinstance(events[-1], TurnFinished) and events[-1].status == "ok", events[-1]
+                ends.append(words(events))
+            return ends[0]
+
+        assert (await all_cells(talk.session)).startswith("This notebook has no earlier conversation: ")
+        assert "no earlier" in await all_cells(talk.session), "its own is none"
+        oldest = talk.session.id
+        second = await restarted(house, talk)
+        await cell(second, "another question")
+        fresh = await restarted(house, talk)
+        assert f"goes on with `{second.id}` of " in await all_cells(fresh)
+        is_now = fresh.id
+        for _ in range(2):
+            assert await all_cells(fresh) == f"This notebook goes on with `{second.id}` already."
+        assert fresh.id == is_now and len(talk.requests[-1].body["messages"]) == 1 + 7, "nothing was thrown away"
+        assert f"goes on with `{oldest}` of" in await said(fresh, f"%resume {oldest}")
+        await said(fresh, "%reset")
+        assert "goes on with" not in await said(fresh, "%session")
+        fresh._log.close()
+        assert f"goes on with `{is_now}` of " in await said(fresh, "%resume"), "after a reset it is brought back"
 
 
 async def test_what_is_gone_or_forbidden_is_said_and_told(house: House) -> None:
@@ -140,10 +171,10 @@ async def test_what_is_gone_or_forbidden_is_said_and_told(house: House) -> None:
         house.write(*delete("app.generated:leaves"), *update(tool("stays", GOOD)))
         house.write(*create(policy("app:no_fall", "deny", "tool.load", "app.generated:falls")))
         fresh = await restarted(house, talk)
-        answer = await said(fresh, "%resume")
+        answer = readable(await said(fresh, "%resume"))
         assert "1 loaded tool\n" in answer
-        assert "not loaded again: `app.generated:leaves` (`not found: app.generated:leaves`)" in answer
-        assert "not loaded again: `app.generated:falls` (`policy denied: tool.load on app.generated:falls" in answer
+        assert "not loaded again: app.generated:leaves (not found: app.generated:leaves)" in answer
+        assert "not loaded again: app.generated:falls (policy denied: tool.load on app.generated:falls" in answer
         assert "the registry was at v2" in answer and "it is at v4" in answer
         await cell(fresh, "go on")
         told = [m["content"] for m in talk.requests[-1].body["messages"] if m["role"] == "system"][1:]
@@ -188,8 +219,8 @@ async def test_a_pin_that_this_registry_does_not_have_is_let_go(house: House, tm
         fresh = await restarted(house, talk)
         copy = tmp_path / "copied.jsonl"
         copy.write_text(path.read_text().replace('"pinned":""', f'"pinned":"{"c" * 40}"'))
-        answer = await said(fresh, f"%resume {copy}")
-        assert "it was pinned, and is not any more: `no such revision" in answer and not house.pin.commit
+        answer = readable(await said(fresh, f"%resume {copy}"))
+        assert "it was pinned, and is not any more: no such revision" in answer and not house.pin.commit
         empty = tmp_path / "empty.jsonl"
         empty.write_text(path.read_text().partition("\n")[0] + "\n")
         assert "nothing was said in the session" in await said(fresh, f"%resume {empty}")

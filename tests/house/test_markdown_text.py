@@ -23,6 +23,8 @@ def test_a_cell_ends_neither_its_row_nor_itself() -> None:
     assert text == "| a/b | c |\n|---|---|\n| `x / 'y' z` | 1 |\n| p q | / |"
     assert table(("name", "n", "m"), [("x", "1", "2")], numbers_from=1).split("\n")[1] == "|---|--:|--:|"
     assert table(("name",), []) == ""
+    empty = table(("a", "b", "n"), [("", "x", "1"), ("", "", "2")], numbers_from=2)
+    assert empty == "| b | n |\n|---|--:|\n| x | 1 |\n|  | 2 |", "no column of nothing"
 
 
 def test_nothing_closes_a_fence_from_within() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
 from house_kit import House, create, delete, id_of, talking, tool
 from model_server import text
@@ -85,4 +87,5 @@ async def test_the_commands_understand_it(house: House) -> None:
     made = house.write(*create(GREETER))
     async with talking(house, [text("Hm.")]) as talk:
         assert (await command(talk.session, "%tool greet")).startswith("**`app.mine:welcome`**")
-        assert "delete app.mine:welcome" in await command(talk.session, f"%revert {made.commit} greet")
+        answer = await command(talk.session, f"%revert {made.commit} greet")
+        assert "Create app.mine:welcome" in html.unescape(answer)

@@ -24,6 +24,7 @@ from micro_agi_kernel.registry_panel import (
     ROOM,
     registry_panel,
 )
+from micro_agi_kernel.values import Json
 
 HOSTILE = (
     "</script><script>owned=1</script> <img src=x onerror=owned=2> \" onmouseover='owned=3' | `x` \x1b[2J\u202e\x85"
@@ -47,7 +48,8 @@ async def test_a_tool_with_its_history(house: House) -> None:
     first = tool("clock", GOOD, title="A clock", modules=["time"])
     house.write(*create(first, tool("other", GOOD)), actor=AGENT, tests="2 passed", subject="Create a clock")
     assert (await house.run("app.generated:clock", {})).ok
-    second = replace(first, data={**first.data, "source": GOOD.replace("1", "2"), "imports": {"a": "app:lib"}})
+    given: dict[str, Json] = {"source": GOOD.replace("1", "2"), "imports": {"a": "app:lib"}}
+    second = replace(first, data={**first.data, **given, "tests": [{"input": {}, "expect": 2}] * 2})
     newest = house.write(*update(second, tool("other", "return 5")), tests="9 passed").commit
     clock = found(house, "clock")
     assert (clock.title, clock.description) == ("A clock", "For a test")
@@ -57,9 +59,11 @@ async def test_a_tool_with_its_history(house: House) -> None:
     last, made_it = clock.commits
     assert (last.commit, last.number, last.action, last.actor) == (newest, 3, "update", "service:installer")
     assert last.tests == "", "a commit that is not an agent's may say anything"
+    assert (clock.tests, found(house, "other").tests) == (2, 0), "what the entry has is known, whoever wrote it"
     assert (made_it.action, made_it.actor, made_it.tests) == ("create", AGENT, "2 passed")
     assert made_it.subject == "Create a clock"
     assert f"-{GOOD}\n" in last.diff.text and f"+{second.source}\n" in last.diff.text
+    assert made_it.diff.text.startswith("--- /dev/null\n+++ clock.lua\n")
     assert "--- /dev/null\n+++ clock.yaml\n" in made_it.diff.text and "other" not in made_it.diff.text
     seeded = found(house, "create_tool").commits
     assert [(commit.number, commit.action) for commit in seeded] == [(1, "create")] and seeded[0].diff.text

@@ -116,7 +116,7 @@ def test_numbers_out_of_range(config: Path, name: str, value: str) -> None:
 
 
 FILES = {
-    "unknown": ("colour = 1", "unknown setting 'colour' (config file, colour); there are: model, "),
+    "unknown": ("colour = 1", "unknown setting 'colour' (config file, colour); the nearest are render.color, "),
     "unknown-in-a-section": ("[sandbox]\nspeed = 1", "unknown setting 'sandbox.speed'"),
     "unknown-section": ("[nowhere]\na = 1", "unknown setting 'nowhere.a'"),
     "section-as-a-value": ("sandbox = 5", "unknown setting 'sandbox'"),

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
 from micro_agi_kernel.entries import Entry, EntryId, Operation
-from micro_agi_kernel.events import EntryPublished
+from micro_agi_kernel.events import DiffShown, EntryPublished
 from micro_agi_kernel.frontends.jupyter.cards import (
+    TEXTS,
     VALUE,
     Call,
     call_card,
     commit_card,
+    diff_card,
     line_html,
     more_calls,
     question_html,
 )
 from micro_agi_kernel.frontends.jupyter.highlight import COLOURED, diff_html, lua_html
 from micro_agi_kernel.frontends.jupyter.theme import STYLE
+from micro_agi_kernel.panels import Change
 
 SOURCE = 'local time = require("time") -- the clock\nreturn { handler = function() return 1 end }\n'
 HOSTILE = "</code></pre></style><img src=x onerror=alert(1)>\"'&lt; \x1b[31m \u202e \ud800 `</span>`$x$"
@@ -100,6 +104,20 @@ def test_of_a_large_value_no_more_is_written_than_is_shown() -> None:
     assert '"word", "word"' in card and "... the rest is not shown ..." in card and len(card) < 2 * VALUE
 
 
+def test_a_long_text_in_an_object_is_shown_as_text() -> None:
+    page = '# time\n\n| a | "b" |\n\t<c>'
+    html = call_card(
+        Call("doc_search", "", "ok", "", 1, value={"path": "lua/core/time", "content": page, "two": "a\nb"})
+    )
+    card = text_of(html)
+    assert '"path": "lua/core/time"' in card and '"content": "(4 lines, below)"' in card and '"two": "a\\nb"' in card
+    assert f"gave: content{page}" in card and 'aria-label="gave: content"' in html
+    given = text_of(call_card(Call("x", json.dumps({"text": page, HOSTILE: page}), "ok", "", 1)))
+    assert given.count(page) == 2 and "given: text" in given
+    many = text_of(call_card(Call("x", "", "ok", "", 1, value={str(n): "line\n" * VALUE for n in range(9)})))
+    assert many.count("characters not shown") == TEXTS and "the rest is not shown" in many and len(many) < 3 * VALUE
+
+
 def test_what_a_call_loaded_is_on_its_line() -> None:
     assert text_of(call_card(Call("load_tool", "{}", "ok", "", 0.1, loaded=["app.generated:x"]))).endswith(
         "+ app.generated:x"
@@ -111,7 +129,8 @@ def test_a_new_tool_is_shown_as_lua_with_what_was_said_of_it() -> None:
     assert "<details open>" in card and 'class="language-lua"' in card
     shown = text_of(card)
     assert shown.startswith("commit 5d6e7f800000 create app.generated:clock")
-    assert "policy: undefined (app:p) · tests: 2 passed · modules: time" in shown
+    assert "no policy speaks of it: permitted (app:p) · tests: 2 passed · modules: time" in shown
+    assert "policy: allow (app:p) · tests" in text_of(commit_card(published("create", policy="allow (app:p)")))
     assert SOURCE in shown
 
 
@@ -120,6 +139,24 @@ def test_a_changed_tool_is_shown_as_what_changed() -> None:
     assert "<del>-old</del>\n<ins>+new</ins>\n same" in card
     assert "<summary>the whole source</summary>" in card and SOURCE in text_of(card)
     assert "tests: none" in card
+
+
+def test_what_differs_is_shown_in_the_colours_of_a_commit() -> None:
+    changes = (
+        Change("create", "app.generated:clock", "--- /dev/null\n+++ clock.lua\n+new\n"),
+        Change("delete", "a", "-b\n"),
+    )
+    html = diff_card(DiffShown(changes, "micro-agi registry diff v1 main"))
+    assert html.count("<details open>") == 2 and "<ins>+new</ins>" in html and "<del>-b</del>" in html
+    assert text_of(html).startswith("Create app.generated:clockwhat changed--- /dev/null\n+++ clock.lua\n+new")
+    assert text_of(html).endswith("There is more: micro-agi registry diff v1 main shows all of it.")
+    assert "There is more" not in diff_card(DiffShown(changes))
+
+
+def test_of_a_delete_no_tests_are_told() -> None:
+    gone = Operation("delete", EntryId.parse("app.generated:clock"), None)
+    card = commit_card(EntryPublished("5d6e7f8" + "0" * 33, "Delete app.generated:clock", (gone,), diff="-old\n"))
+    assert text_of(card) == "commit 5d6e7f800000 Delete app.generated:clockwhat changed-old" and " · " not in card
 
 
 def test_a_long_commit_is_folded() -> None:
@@ -159,6 +196,7 @@ def test_nothing_hostile_gets_out_of_a_card(status: str) -> None:
 
 def test_nothing_hostile_gets_out_of_the_rest() -> None:
     htmls = [commit_card(published("update", HOSTILE, policy=HOSTILE, diff=HOSTILE)), line_html(HOSTILE, "note")]
+    htmls += [diff_card(DiffShown((Change(HOSTILE, HOSTILE, HOSTILE),), HOSTILE))]
     htmls += [question_html(f"  | +{HOSTILE}\n"), f"{STYLE}{diff_html(HOSTILE)}"]
     for html in htmls:
         assert not set("\x1b\u202e\ud800") & {*text_of(html)}

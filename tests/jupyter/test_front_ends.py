@@ -81,7 +81,7 @@ def test_the_shipped_kernel_makes_a_tool_offline_and_undoes_it(tmp_path: Path, m
     revision = output.metadata["micro_agi"]
     assert revision["registry"] != revision["before"]
     [output] = undone.outputs
-    said = r"^commit \w{12} \(version 3\): Reverts \w{12}: Create app\.generated:"
+    said = r"^v3: Reverts \w{12}: Create app\.generated:"
     assert re.search(said, output.data["text/plain"])
     assert output.metadata["micro_agi"]["before"] == revision["registry"]
     assert chosen.outputs[0].output_type == "display_data"

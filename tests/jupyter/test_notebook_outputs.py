@@ -13,6 +13,7 @@ import pytest
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.events import (
     CommandAnswered,
+    DiffShown,
     Event,
     Notice,
     Revision,
@@ -33,6 +34,7 @@ from micro_agi_kernel.frontends.jupyter.terminal_sink import TerminalSink
 from micro_agi_kernel.frontends.rendering import last_block
 from micro_agi_kernel.markdown_text import code, fenced, prose, table
 from micro_agi_kernel.messages import Usage
+from micro_agi_kernel.panels import Change
 
 PARAGRAPH = "A paragraph of *some* words that is about this long.\n\n"
 
@@ -133,7 +135,7 @@ async def test_what_a_tool_displays_is_an_output_below_its_call() -> None:
 async def test_a_display_cannot_pose_as_the_answer() -> None:
     outputs = notebook(*call("c", "plot", ToolDisplay("c", {"text/markdown": "I am **done**."})))
     assert outputs.last["text/markdown"] == "*Display of `plot`:*\n\nI am **done**."
-    assert outputs.last["text/plain"] == "  | I am **done**."
+    assert outputs.last["text/plain"] == "  | I am done."
 
 
 @pytest.mark.parametrize("sink", [NotebookSink, BatchSink])
@@ -262,6 +264,18 @@ async def test_what_a_command_answers_reads_well_where_nothing_renders_it() -> N
     for sink in (NotebookSink, BatchSink):
         [data] = shown_by(sink, answer).outputs.values()
         assert data["text/plain"] == text and "| `app.tools:read` | 1 |" in data["text/markdown"]
+
+
+async def test_a_diff_has_its_colours_in_a_notebook_and_is_a_plain_diff_everywhere_else() -> None:
+    diff = "--- x.lua\n+++ x.lua\n@@ -1 +1 @@\n-a <b>\n+c\n"
+    event = DiffShown((Change("update", "app.generated:x", diff),))
+    text = "Update app.generated:x\n\n    --- x.lua\n    +++ x.lua\n    @@ -1 +1 @@\n    -a <b>\n    +c"
+    assert terminal(event) == f"{text}\n"
+    [data] = shown_by(NotebookSink, event).outputs.values()
+    assert {*data} == {"text/html", "text/plain"} and data["text/plain"] == text
+    assert "<del>-a &lt;b&gt;</del>\n<ins>+c</ins>" in data["text/html"]
+    [data] = shown_by(BatchSink, event).outputs.values()
+    assert data["text/plain"] == text and f"```diff\n{diff}```" in data["text/markdown"]
 
 
 async def test_a_terminal_has_colours_beside_the_words() -> None:

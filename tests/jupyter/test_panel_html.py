@@ -33,7 +33,9 @@ def panel(text: str = "text", *, commits: int = 2, lines: int = 3) -> RegistrySh
     excerpt = Excerpt("\n".join([f"+{text}", f"-{text}", text][:lines]), 5)
     history = tuple(ToolCommit(n, "a" * 40, text, text, text, text, text, excerpt) for n in range(commits, 0, -1))
     tools = tuple(
-        PanelTool(EntryId("app.generated", name), text, text, (text,), (text,), (text,), 7, 2, excerpt, history, True)
+        PanelTool(
+            EntryId("app.generated", name), text, text, (text,), (text,), (text,), 3, 7, 2, excerpt, history, True
+        )
         for name in ("one", "two")
     )
     return RegistryShown(text, 300, tools)
@@ -142,8 +144,17 @@ def test_no_hash_or_name_breaks_within_a_word_and_no_name_is_said_twice() -> Non
     html = panel_html(replace(shown, tools=(tool,)))
     row = html[html.index('<tr class="row">') : html.index("<details>")]
     assert row.count("white-space:nowrap") == 5 and "<code>app.generated:<wbr>one</code>" in row
-    assert "no tests" in row and Parsed(html).text.count("one: source and history") == 1
+    assert ">3 tests</td>" in row and Parsed(html).text.count("one: source and history") == 1
     assert '<span class="said">text</span>' in panel_html(shown)
+
+
+def test_what_a_commit_does_not_say_of_its_tests_is_not_said() -> None:
+    """A person's commit may carry any trailer, so none is believed: that is not knowing, and not "no tests"."""
+    shown = panel(commits=1)
+    tool = replace(shown.tools[0], tests=2, commits=(replace(shown.tools[0].commits[0], tests=""),))
+    html = panel_html(replace(shown, tools=(tool,)))
+    assert ">2 tests</td>" in html and "no tests" not in html and "tests:" not in html
+    assert ">no tests</td>" in panel_html(replace(shown, tools=(replace(tool, tests=0),)))
 
 
 def test_each_front_end_shows_what_it_can() -> None:
@@ -174,7 +185,7 @@ def test_a_panel_of_the_worst_stays_below_half_a_megabyte() -> None:
                 ToolCommit(n, "a" * 40, "t", "a", '"' * 120, '"' * 120, '"' * 120, shown) for n in range(10)
             )
             listed = ('"' * 120,) * 20
-            yield PanelTool(id, '"' * 120, '"' * 1_000, listed, listed, listed, 1, 1, shown, commits, False)
+            yield PanelTool(id, '"' * 120, '"' * 1_000, listed, listed, listed, 1, 1, 1, shown, commits, False)
 
     html = panel_html(RegistryShown('"' * 120, 50, tuple(tools())))
     assert 300_000 < len(html.encode()) < 500_000

@@ -176,6 +176,7 @@ def test_others_prose_shows_as_it_is(seed: int) -> None:
         ("    <b>\n", "```\n<b>\n```"),
         ("a\x1b[31m b\u202ec\ud800d\r\ne", "a␛[31m b\ufffdc\ufffdd\ne"),
         ("&#27; &#8238; &bsol;href", "&#27; \ufffd \ufffdhref"),
+        ("&#8203;&zwj;&#xE0041;", "\ufffd\ufffd\ufffd"),
     ],
 )
 def test_markdown_keeps_its_meaning(text: str, expected: str | None) -> None:

@@ -19,6 +19,7 @@ from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.events import (
     Asked,
     CommandAnswered,
+    DiffShown,
     EntryPublished,
     Event,
     FileRead,
@@ -50,12 +51,12 @@ from micro_agi_kernel.messages import (
     Usage,
     UserMessage,
 )
-from micro_agi_kernel.panels import Excerpt, PanelTool, ToolCommit
+from micro_agi_kernel.panels import Change, Excerpt, PanelTool, ToolCommit
 from micro_agi_kernel.session_history import Turn, find_log, read_header, read_turns
 from micro_agi_kernel.session_log import OUTPUT
 
 TOOL = PanelTool(
-    *(EntryId("app.generated", "x"), "X", "Does x", ("time",), ("app:lib",), ("app.tools:y",), 3, 1),
+    *(EntryId("app.generated", "x"), "X", "Does x", ("time",), ("app:lib",), ("app.tools:y",), 2, 3, 1),
     Excerpt("return 1", 7),
     (ToolCommit(4, "a" * 40, "2026-03-01 12:30", "update", "service:agent", "Update x", "2", Excerpt("-a\n+b", 1)),),
     has_older=True,
@@ -79,6 +80,7 @@ EVENTS: list[Event] = [
         *("undefined", 2, "--- x.lua\n-a\n+b\n"),
     ),
     RegistryShown("x", 300, (TOOL, TOOL)),
+    DiffShown((Change("update", "app.generated:x", "--- x.lua\n-a\n+b\n"),), "micro-agi registry diff v1 main"),
     ToolFinished("c1", "clock", "ok", "", 0.5, {"utc": ["noon", 1, 2.5, None, True]}),
     ToolLoaded(EntryId("app.generated", "x"), "x"),
     UsageReport("gpt-5.1", Usage(100, 20, 10, 5), 0.25),

@@ -114,5 +114,6 @@ class ConsoleTranscript(Transcript):
             self._write("\n")
 
     def _write(self, text: str) -> None:
-        click.echo(text, nl=False)
-        self._line_start = text.endswith("\n")
+        if text:
+            click.echo(text, nl=False)
+            self._line_start = text.endswith("\n")

@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import islice
 from typing import Literal
 
 from micro_agi_kernel.entries import Operation
-from micro_agi_kernel.events import EntryPublished
+from micro_agi_kernel.events import DiffShown, EntryPublished
 from micro_agi_kernel.frontends.jupyter.highlight import diff_html, lua_html
 from micro_agi_kernel.frontends.jupyter.theme import block, frame, inline
 from micro_agi_kernel.frontends.text import Tone, one_line, plain
@@ -28,6 +29,9 @@ OPEN_LINES = 40
 
 SOURCES = 10
 """Entries of a commit whose sources are shown."""
+
+SEVERAL, TEXTS = 2, 5
+"""Line ends of a text that is shown as text, not as JSON, and how many such texts of one object are."""
 
 _HINT = 80
 """Characters of a call's arguments on its line."""
@@ -107,10 +111,12 @@ def _call_line(call: Call) -> str:
 
 def commit_card(event: EntryPublished) -> str:
     """A commit: its line opens to what policies and tests said, and to the code that is new or changed."""
-    facts = [f"policy: {inline(event.policy)}"] if event.policy else []
-    facts += [f"tests: {event.tests} passed" if event.tests else "tests: none"]
+    facts = [inline(_policy(event.policy))] if event.policy else []
+    if any(each.entry is not None for each in event.operations):  # of what is deleted none run
+        facts += [f"tests: {event.tests} passed" if event.tests else "tests: none"]
     modules = dict.fromkeys(m for each in event.operations if each.entry is not None for m in each.entry.modules)
     facts += [f"modules: {inline(', '.join(modules))}"] if modules else []
+    said = f"<p>{' · '.join(facts)}</p>" if facts else ""
     sources = [each for each in event.operations if each.entry is not None and each.entry.source][:SOURCES]
     blocks = [_diff(event.diff)] if event.diff else []
     blocks += [_source(each, folded=each.action != "create") for each in sources]
@@ -121,8 +127,25 @@ def commit_card(event: EntryPublished) -> str:
     return frame(
         f"<details{' open' if 0 < lines <= OPEN_LINES else ''}><summary><span>commit</span> "
         f'<code class="w">{inline(short_commit(event.commit))}</code> {inline(event.subject)}</summary>'
-        f'<div class="in"><p>{" · ".join(facts)}</p>{"".join(blocks)}</div></details>'
+        f'<div class="in">{said}{"".join(blocks)}</div></details>'
     )
+
+
+def _policy(trailer: str) -> str:
+    """What a commit's `Policy:` says, for people: `undefined` is the word where none of those asked speaks of it."""
+    asked = trailer.removeprefix("undefined ")
+    return f"policy: {trailer}" if asked == trailer else f"no policy speaks of it: permitted {asked}"
+
+
+def diff_card(event: DiffShown) -> str:
+    """What differs between two revisions: all of it unfolded, since it was asked for."""
+    changes = [
+        f"<details open><summary>{inline(each.action.capitalize())} "
+        f'<code class="w">{inline(each.name)}</code></summary><div class="in">{_diff(each.diff)}</div></details>'
+        for each in event.changes
+    ]
+    more = f"<p>There is more: <code>{inline(event.all_of_it)}</code> shows all of it.</p>" if event.all_of_it else ""
+    return frame("".join(changes) + more)
 
 
 def line_html(text: str, tone: Tone) -> str:
@@ -168,13 +191,13 @@ def _inside(call: Call) -> Iterator[str]:
     else:
         source = None
     if given not in ({}, ""):
-        yield block("given", _value(given))
+        yield from _blocks("given", given)
     if source is not None and call.status == "error":  # else the commit shows it
         yield block("its source", lua_html(source), language="lua")
     if call.output:
         yield block("printed", escape(plain(call.output)))
     if call.value is not None and call.status != "interrupted":
-        yield block("gave", _value(call.value))
+        yield from _blocks("gave", call.value)
 
 
 def _arguments(text: str) -> Json:
@@ -193,6 +216,24 @@ def _hint(arguments: str) -> str:
         return ""
     said = [f"{key}: {item}" for key, item in given.items() if isinstance(item, (str, int, float)) and key != "source"]
     return shorten(one_line(", ".join(said)), _HINT)
+
+
+def _blocks(label: str, value: Json) -> Iterator[str]:
+    """`value` as a block; the texts of several lines in an object stand below it as they are."""
+    texts = _texts(value)
+    if isinstance(value, dict) and texts:
+        value = {**value, **{key: f"({text.count(chr(10)) + 1:,} lines, below)" for key, text in texts.items()}}
+    yield block(label, _value(value))
+    for key, text in texts.items():
+        name = inline(shorten(f"{label}: {key}", _HINT))
+        yield block(name, escape(plain(head_and_tail(text, VALUE // len(texts)))))
+
+
+def _texts(value: Json) -> dict[str, str]:
+    """The first few texts of several lines in an object, by key."""
+    items = value.items() if isinstance(value, dict) else ()
+    long = ((key, text) for key, text in items if isinstance(text, str) and text.count("\n") >= SEVERAL)
+    return dict(islice(long, TEXTS))
 
 
 def _value(value: Json) -> str:

@@ -6,12 +6,21 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from micro_agi_kernel.events import EntryPublished, RegistryShown, Revision, Spent, ToolFinished, ToolStarted
+from micro_agi_kernel.events import (
+    DiffShown,
+    EntryPublished,
+    RegistryShown,
+    Revision,
+    Spent,
+    ToolFinished,
+    ToolStarted,
+)
 from micro_agi_kernel.frontends.displays import CellDisplays, progress_html
 from micro_agi_kernel.frontends.jupyter.cards import (
     Call,
     call_card,
     commit_card,
+    diff_card,
     line_html,
     more_calls,
     question_html,
@@ -20,7 +29,7 @@ from micro_agi_kernel.frontends.jupyter.outcome import metadata_of
 from micro_agi_kernel.frontends.jupyter.output import Send, Shown
 from micro_agi_kernel.frontends.jupyter.panel import panel_html
 from micro_agi_kernel.frontends.output_text import ShownOutput, barred_piece, barred_text, progress_line
-from micro_agi_kernel.frontends.panel_text import panel_markdown
+from micro_agi_kernel.frontends.panel_text import diff_markdown, panel_markdown
 from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.frontends.rendering import last_block, safe_markdown
 from micro_agi_kernel.frontends.text import Tone, one_line, plain
@@ -236,6 +245,9 @@ class NotebookSink(Fold):
 
     def show_registry(self, event: RegistryShown) -> None:
         self._keep({"text/html": panel_html(event), "text/plain": readable(panel_markdown(event))})
+
+    def show_diff(self, event: DiffShown) -> None:
+        self._keep({"text/html": diff_card(event), "text/plain": readable(diff_markdown(event))})
 
     def show_command(self, markdown: str) -> None:
         self._keep({"text/markdown": safe_markdown(markdown), "text/plain": readable(markdown)})

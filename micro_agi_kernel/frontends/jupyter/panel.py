@@ -30,7 +30,8 @@ _SHORT = ' style="text-align:left;white-space:nowrap"'
 
 _STYLE = (
     "<style>"
-    ".magi .registry .all{max-height:44em;overflow:auto}"
+    ".magi .registry .all{position:relative;max-height:44em;overflow:auto}"
+    ".magi.magi .registry pre{max-height:none}"
     ".magi .registry table{width:100%;border-collapse:collapse;font-size:13px;margin:0;table-layout:auto}"
     ".magi .registry :is(caption,th,td){text-align:left;padding:2px 6px;background:none;color:inherit;"
     "vertical-align:baseline;white-space:normal;max-width:none;border:0}"
@@ -124,13 +125,10 @@ def _tools(shown: RegistryShown) -> Iterator[str]:
 
 def _row(tool: PanelTool) -> str:
     newest = tool.commits[0] if tool.commits else None
-    facts = (
-        [_code(short_commit(newest.commit)), inline(newest.time), inline(newest.actor), _tests(newest)]
-        if newest
-        else [""] * 4
-    )
+    facts = [_code(short_commit(newest.commit)), inline(newest.time), inline(newest.actor)] if newest else [""] * 3
+    tests = many(tool.tests, "test") if tool.tests else "no tests"
     failed = f" ({tool.failed:,} failed)" if tool.failed else ""
-    cells = "".join(f"<td{_SHORT}>{fact}</td>" for fact in (*facts, f"{tool.used:,}{failed}"))
+    cells = "".join(f"<td{_SHORT}>{fact}</td>" for fact in (*facts, tests, f"{tool.used:,}{failed}"))
     id = _code(str(tool.id)).replace(":", ":<wbr>", 1)
     return f'<tr class="row"><th scope="row" class="said"{_LEFT}>{id}</th>{cells}</tr>'
 
@@ -165,7 +163,7 @@ def _parts(tool: PanelTool) -> Iterator[tuple[str, str]]:
 def _commit(tool: PanelTool, commit: ToolCommit) -> str:
     """The line of a commit, which opens to what it changed, and to the line that undoes it."""
     said = [f"v{commit.number}", _code(short_commit(commit.commit)), inline(commit.time), inline(commit.action)]
-    said += [f"by {inline(commit.actor)}", f"tests: {inline(commit.tests)}" if commit.tests else "no tests"]
+    said += [f"by {inline(commit.actor)}", *([f"tests: {inline(commit.tests)}"] if commit.tests else [])]
     undo = f"<p>To undo it, run in a cell: {_line(f'%revert {short_commit(commit.commit)} {tool.id}')}</p>"
     return (
         f"<details><summary>{' · '.join(said)}</summary>"
@@ -181,10 +179,6 @@ def _diff(tool: PanelTool, commit: ToolCommit) -> str:
     rev = f"v{commit.number}"
     rest = _line(f"%diff {rev}^ {rev}" if commit.number > 1 else f"%tool {tool.id}")
     return f"{changed}<p>{f'{shown.missing:,} lines more' if changed else 'not shown here'}: {rest}</p>"
-
-
-def _tests(commit: ToolCommit) -> str:
-    return inline(commit.tests) or "no tests"
 
 
 def _line(text: str) -> str:
