@@ -9,19 +9,24 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from _page import page
 from _rows import Found, Row, Size, add_size, from_json, head, line
 
-PARTS = ("agent", "creation", "data_modules", "expr", "front_end", "registry", "sandbox")
+HERE = Path(__file__).parent
+PARTS = ("agent", "creation", "data_modules", "expr", "front_end", "registry", "sandbox", "soak")
 """Each is a script of this folder whose `rows` gives its rows."""
 
 
 def measured(part: str, size: Size) -> Iterator[Found]:
     """What a script finds, in a process of its own: no part runs in what another left behind."""
-    words = [sys.executable, HERE / f"{part}.py", "--json", *([] if size == "usual" else [f"--{size}"])]
+    words: list[str | Path] = [
+        sys.executable,
+        HERE / f"{part}.py",
+        "--json",
+        *([] if size == "usual" else [f"--{size}"]),
+    ]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield from map(from_json, process.stdout)

@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from _kernels import Kernel, where
+from _kernels import Kernel
 from _model_process import LAST, PRINTED
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 
 PATIENCE = 15
 """Seconds in which all has to be there."""
+
+START = 60
+"""Seconds in which a kernel has to be ready."""
 
 WATCH = """
 window.watched = {started: 0, frame: 0, longest: 0, late: 0, changed: 0};
@@ -85,7 +88,7 @@ def in_lab(kernels: Sequence[Kernel], task: str, runs: int) -> dict[str, Seen]:
         first = kernels[0]
         address = stack.enter_context(running_lab(folder, names[0], first.argv, first.environment))
         page = stack.enter_context(browser_page())
-        page.set_default_timeout(PATIENCE * 1000)
+        page.set_default_timeout(START * 1000)
         page.add_init_script(WATCH)
         for _ in range(runs):
             for name, kernel in zip(names, kernels, strict=True):
@@ -150,4 +153,4 @@ def register(folder: Path, name: str, kernel: Kernel) -> None:
     place = folder / "share" / "kernels" / name
     place.mkdir(parents=True)
     spec = {"argv": kernel.argv, "display_name": name, "language": "python", "interrupt_mode": "message"}
-    (place / "kernel.json").write_text(json.dumps(spec | {"env": {**kernel.environment, "PYTHONPATH": where(kernel)}}))
+    (place / "kernel.json").write_text(json.dumps(spec | {"env": dict(kernel.environment)}))

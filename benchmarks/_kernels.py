@@ -113,14 +113,14 @@ def ipython(many: int) -> list[Kernel]:
     ]
 
 
-def pydantic_ai(python: Path, folder: Path, url: str, many: int) -> Kernel:
+def pydantic_ai(folder: Path, url: str, many: int) -> Kernel:
     config = folder / "config.yaml"
     provider = {"name": "openai", "params": {"base_url": url, "api_key": "anything"}}
     model = {"model_type": "openai", "model_name": "gpt-5.1", "model_provider": provider}
     config.write_text(json.dumps({"agent_name": "peer", "system_prompt": "Help.", "model": model, "formatter": "md"}))
     script = Path(__file__).parent / "peers" / "kernel_pydantic_ai.py"
     environment = {"PYDANTIC_AI_KERNEL_CONFIG": str(config)}
-    argv = [str(python), str(script), "-f", "{connection_file}"]
+    argv = [sys.executable, str(script), "-f", "{connection_file}"]
     return Kernel("pydantic-ai-kernel", argv, prompts(many), environment)
 
 
@@ -148,8 +148,7 @@ class Running:
         self._manager = KernelManager(transport="ipc", ip=f"{self._sockets.name}/kernel")
         self._manager._kernel_spec = KernelSpec(argv=kernel.argv, display_name="x", language="x")
         began = time.perf_counter()
-        environment = {**os.environ, **kernel.environment, "PYTHONPATH": where(kernel)}
-        self._manager.start_kernel(env=environment, stderr=subprocess.DEVNULL)
+        self._manager.start_kernel(env={**os.environ, **kernel.environment}, stderr=subprocess.DEVNULL)
         self._client = self._manager.client()
         self._client.start_channels()
         self._client.kernel_info()
@@ -211,11 +210,6 @@ class Running:
     def _cpu(self) -> float:
         """Seconds of the kernel and its children, those among them that ended included."""
         return sum(spent(pid) for pid in family(self._pid()))
-
-
-def where(kernel: Kernel) -> str:
-    """Our modules are not for the environment of another one."""
-    return os.environ.get("PYTHONPATH", "") if kernel.argv[0] == sys.executable else ""
 
 
 @contextmanager

@@ -29,11 +29,13 @@ all of it runs. The extra `bench` installs those that stand beside ours; the git
 
 A row is one figure of ours beside the same of something known, from the same run: the two take turns where that can be.
 *Times* is ours divided by theirs: below 1 ours is less, and less is better in every row. These ratios can be compared
-between machines, milliseconds and megabytes cannot. Figures are medians unless a row says otherwise. *Never* says that a
-client did not hear of the end of a cell. An aim is for the ratio, or for our own figure where it has a unit.
+between machines, milliseconds and megabytes cannot. Figures are medians unless a row says otherwise. *Never*: a client
+did not hear of the end of a cell. An aim is for the ratio, or for our own figure where it has a unit.
 
 What each part measures, and how, is told at the top of its script in `benchmarks/`. The model is a scripted server on
 loopback that takes no time to think unless a row says so: what the programs themselves add is nearly all that is seen.
+All live in one environment, which resolves; pydantic's plugins are off in it, as pydantic-ai would bring logfire into
+every program that uses the `openai` client.
 """
 NOT_YET = """
 ## The run

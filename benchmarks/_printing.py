@@ -6,8 +6,10 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from _rows import Row
 
 from micro_agi_kernel.events import ToolFinished, ToolOutput
 from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
@@ -17,7 +19,6 @@ from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.values import Value
 
 LINES = 100_000
-TIMES = 5
 PRINTS = Program(f"for n = 1, {LINES} do print('line', n) end", "prints")
 
 
@@ -71,24 +72,21 @@ async def to_a_notebook(sandbox: JailedSandbox) -> tuple[float, float, int]:
     return seconds, longest, sent
 
 
-async def measure() -> None:
+async def measured(times: int) -> list[Row]:
     sandbox = JailedSandbox("micro_agi_kernel.lua_modules")
     await sandbox.start()
-    bare = statistics.median([await bare_python() for _ in range(TIMES)])
-    runs = [await to_a_notebook(sandbox) for _ in range(TIMES)]
+    bare = statistics.median([await bare_python() for _ in range(times)])
+    runs = [await to_a_notebook(sandbox) for _ in range(times)]
     await sandbox.close()
     seconds, stall, sent = (statistics.median(column) for column in zip(*runs, strict=True))
-    print(f"{'':40} {'ms':>8} {'/ Python':>9}")
-    for name, taken in (
-        ("a bare Python prints 100,000 lines", bare),
-        ("a tool prints them to a notebook", seconds),
-        ("longest stall of the event loop", stall),
-    ):
-        print(f"{name:40} {taken * 1000:8.1f} {taken / bare:9.2f}")
-    print(f"{'messages to the notebook':40} {sent:8.0f}")
+    what, beside = f"a tool prints {LINES:,} lines", "a bare Python that prints them"
+    return [
+        Row("front_end", f"{what} to a notebook", seconds * 1000, "ms", beside, bare * 1000),
+        Row("front_end", f"{what}, longest stall of the event loop", stall * 1000, "ms", beside, bare * 1000),
+        Row("front_end", f"{what}, messages to the notebook", sent, "", "lines", LINES),
+    ]
 
 
-def report() -> None:
-    """Print the table. The longest stall is the longest time in which the event loop, and so the whole kernel, could do
-    nothing else."""
-    asyncio.run(measure())
+def rows(times: int) -> Iterator[Row]:
+    """The longest stall is the longest time in which the event loop, and so the whole kernel, could do nothing else."""
+    yield from asyncio.run(measured(times))

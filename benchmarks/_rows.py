@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import math
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -14,7 +15,7 @@ Size = Literal["quick", "usual", "large"]
 """How much is measured: as little as there can be, as a try; what `make bench` does; and all sizes, however long."""
 
 HEADS = ("part", "what", "ours", "beside", "theirs", "times", "aim")
-WIDTHS = (12, 66, 14, 30, 14, 7, 14)
+WIDTHS = (12, 72, 13, 30, 13, 7, 14)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def figure(value: float) -> str:
 
 def line(row: Row) -> str:
     """A row of a Markdown table, wide enough to be read as it is."""
-    ours, theirs = (f"{figure(value)} {row.unit}" for value in (row.ours, row.theirs))
+    ours, theirs = (f"{figure(value)} {row.unit}".strip() for value in (row.ours, row.theirs))
     times = "" if math.isnan(row.times) else figure(row.times)
     return _line((row.part, row.what, ours, row.beside, theirs, times, row.aim))
 
@@ -100,6 +101,9 @@ def main(rows: Rows, about: str | None) -> None:
     add_size(parser)
     parser.add_argument("--json", action="store_true", help="a row a line as JSON, and no head")
     chosen = parser.parse_args()
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = (
+        "true"  # pydantic-ai brings one, which would load logfire in us and in openai
+    )
     if not chosen.json:
         print(head())
 

@@ -1,19 +1,16 @@
 """The agent beside the bare openai client and three other agents, all answered by one scripted server on loopback.
 
-    python benchmarks/agent.py [--runs N] [--peers FOLDER] [--no-peers]
-
 A turn is five model steps and four calls of tools. The bare client makes the very requests that the agent made (they
 are read back from the server), and throws the answers away. The server takes no time to think unless a row says so, so
-what the programs add is nearly all that is seen. Runs take turns, after a warm-up of both; rows of one table can be
-compared, machines cannot. CPU is that of the process; "jail" is that of the processes in which its tools run. The other
-agents are installed from PyPI into environments below FOLDER (a temporary one unless told); their tools are Python
-functions of their own process.
+what the programs add is nearly all that is seen. Runs take turns, after a warm-up of both. "Processor" is the time of
+the process itself; that of the processes in which its tools run stands by itself. The other agents' tools are Python
+functions of their own process, and their runs come after ours.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import importlib.util
 import json
 import os
 import statistics
@@ -21,14 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from _model_process import DELTAS, LOAD, LONG, PAUSE, THINKING, THOUGHTFUL, TIMED, TOOLS, TURN
+from _rows import Found, Row, Size, main
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 from many_tools import many_tools
@@ -47,8 +44,10 @@ from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import Workspace
 
 HERE = Path(__file__).parent
-PEERS = {"pydantic-ai": "pydantic-ai-slim[openai]", "smolagents": "smolagents[openai]", "llm": "llm"}
-"""Other agents, and what is installed for each."""
+PEERS = ("pydantic_ai", "smolagents", "llm")
+"""Other agents, by the module of each."""
+
+RUNS: dict[Size, int] = {"quick": 1, "usual": 21, "large": 31}
 
 REGISTERED = (17, 72, 200)
 SECONDS = 300
@@ -138,13 +137,14 @@ def tool(name: str) -> Entry:
 async def alternate(actions: Mapping[str, Callable[[], Awaitable[object]]], runs: int) -> dict[str, Taken]:
     """The median of `runs` runs of each action, which take turns; the first ones of each do not count."""
     taken: dict[str, list[Taken]] = {name: [] for name in actions}
-    for number in range(WARM_UP + runs):
+    warm_up = min(WARM_UP, runs)
+    for number in range(warm_up + runs):
         for name, action in actions.items():
             wall, cpu = time.perf_counter(), time.process_time()
             await action()
             seconds = time.perf_counter() - wall
             await asyncio.sleep(SETTLING)
-            if number >= WARM_UP:
+            if number >= warm_up:
                 taken[name].append((seconds, time.process_time() - cpu))
     return {
         name: (statistics.median(wall for wall, _ in all), statistics.median(cpu for _, cpu in all))
@@ -152,10 +152,9 @@ async def alternate(actions: Mapping[str, Callable[[], Awaitable[object]]], runs
     }
 
 
-def print_row(name: str, taken: Taken, bare: Taken, aim: str = "", jail: float | None = None) -> None:
-    wall, cpu = taken
-    ratios = f"{wall * 1000:8.1f} {wall / bare[0]:7.2f} {cpu * 1000:8.1f} {cpu / bare[1]:7.2f}"
-    print(f"{name:48} {ratios} {'' if jail is None else f'{jail * 1000:.1f}':>7} {aim:>7}", flush=True)
+def both(what: str, ours: Taken, beside: str, theirs: Taken, aim: float | None = None) -> Iterator[Row]:
+    for kind, mine, other in zip(("", ", processor"), ours, theirs, strict=True):
+        yield Row("agent", what + kind, mine * 1000, "ms", beside, other * 1000, most=aim)
 
 
 class Bare:
@@ -170,8 +169,20 @@ class Bare:
             async for _ in await self._client.chat.completions.create(**body):
                 pass
 
+    async def ages(self) -> list[float]:
+        """See `latency`, of the deltas of the last request."""
+        deltas = await self._client.chat.completions.create(**self._bodies[-1])
+        return [
+            age(each.choices[0].delta.content)
+            async for each in deltas
+            if each.choices and each.choices[0].delta.content
+        ]
 
-async def turns(ours: Ours, server: Server, runs: int, peers: Path | None) -> None:
+
+BARE = "the bare openai client"
+
+
+async def turns(ours: Ours, server: Server, runs: int) -> AsyncIterator[Found]:
     import openai
 
     client = openai.AsyncOpenAI()
@@ -181,26 +192,28 @@ async def turns(ours: Ours, server: Server, runs: int, peers: Path | None) -> No
         await ours.turn(prompt)
         return Bare(client, server.requests())
 
-    print(f"{'':48} {'ms':>8} {'/ bare':>7} {'CPU ms':>8} {'/ bare':>7} {'jail':>7} {'aim':>7}")
     await ours.turn(LOAD)
-    taken, jail = await five_steps(ours, await bare(TURN), TURN, runs)
-    first = taken["bare"]
-    print_row("5 steps, the bare client", first, first)
-    print_row("5 steps, 4 tools answered at once", taken["at once"], first)
-    print_row("5 steps, 4 tools in their jails", taken["ours"], first, "≤ 1.25", jail)
-    if peers is not None:
-        for name, packages in PEERS.items():
-            peer(name, packages, peers, server, runs, first)
-
-    taken, jail = await five_steps(ours, await bare(THOUGHTFUL), THOUGHTFUL, max(3, runs // 3))
-    thinking = f"{THINKING * 1000:.0f} ms of thinking each"
-    print_row(f"5 steps, {thinking}, the bare client", taken["bare"], taken["bare"])
-    print_row(f"5 steps, {thinking}, tools in jails", taken["ours"], taken["bare"], "≤ 1.25", jail)
+    for prompt, steps, count in (
+        (TURN, "5 steps", runs),
+        (THOUGHTFUL, f"5 steps, {THINKING * 1000:.0f} ms of thinking each", max(1, runs // 3)),
+    ):
+        taken, jail = await five_steps(ours, await bare(prompt), prompt, count)
+        for row in both(f"{steps}, 4 tools answered at once", taken["at once"], BARE, taken["bare"]):
+            yield row
+        for row in both(f"{steps}, 4 tools in their jails", taken["ours"], BARE, taken["bare"], 1.25):
+            yield row
+        yield Row("agent", f"{steps}, processor of the jails", jail * 1000, "ms", BARE, taken["bare"][1] * 1000)
+        if prompt == TURN:
+            for each in beside_peers(taken["ours"], server, count):
+                yield each
 
     story = await bare(LONG)
-    taken = await alternate({"bare": story.turn, "ours": lambda: ours.turn(LONG)}, max(3, runs // 3))
-    print_row(f"{DELTAS:,} deltas, the bare client", taken["bare"], taken["bare"])
-    print_row(f"{DELTAS:,} deltas, the agent", taken["ours"], taken["bare"], "≤ 1.2")
+    taken = await alternate({"bare": story.turn, "ours": lambda: ours.turn(LONG)}, max(1, runs // 3))
+    for row in both(f"an answer of {DELTAS:,} deltas", taken["ours"], BARE, taken["bare"], 1.2):
+        yield row
+    timed = await bare(TIMED)
+    async for row in latency(ours, timed):
+        yield row
     await client.close()
 
 
@@ -219,60 +232,59 @@ async def five_steps(ours: Ours, bare: Bare, prompt: str, runs: int) -> tuple[di
     before = ours.jail_cpu()
     actions = {"bare": bare.turn, "ours": lambda: ours.turn(prompt), "at once": at_once}
     taken = await alternate(actions, runs)
-    return taken, (ours.jail_cpu() - before) / (WARM_UP + runs)
+    return taken, (ours.jail_cpu() - before) / (min(WARM_UP, runs) + runs)
 
 
-def peer(name: str, packages: str, folder: Path, server: Server, runs: int, bare: Taken) -> None:
-    """One row: the same turn by another agent, or why there is none."""
-    environment = {**os.environ, "LLM_USER_PATH": str(folder / "llm-user"), "HF_HUB_OFFLINE": "1"}
-    script = HERE / "peers" / f"with_{name.replace('-', '_')}.py"
-    try:
-        python = installed(folder / name, packages)
-        ask = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
-        version = run(python, "-c", ask, packages.partition("[")[0]).strip()
-        said = json.loads(run(python, script, server.url, TURN, str(runs), env=environment).splitlines()[-1])
-    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
-        reason = str(getattr(error, "stderr", None) or error).strip().splitlines()[-1:]
-        print(f"{f'5 steps, {name}':48} not measured: {''.join(reason)[:100]}", flush=True)
-        return
-    print_row(f"5 steps, {name} {version}", (said["wall"], said["cpu"]), bare)
+def beside_peers(taken: Taken, server: Server, runs: int) -> Iterator[Found]:
+    """The same turn by other agents, each in a process of its own."""
+    for name in PEERS:
+        if importlib.util.find_spec(name) is None:
+            yield f"agent: {name} is not installed (the extra `bench`)"
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {**os.environ, "LLM_USER_PATH": folder, "HF_HUB_OFFLINE": "1"}
+            command: list[str | Path] = [
+                sys.executable,
+                HERE / "peers" / f"with_{name}.py",
+                server.url,
+                TURN,
+                str(runs),
+            ]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment)
+        if done.returncode:
+            yield f"agent: {name} was not measured: {done.stderr.strip().splitlines()[-1][:200]}"
+            continue
+        said = json.loads(done.stdout.splitlines()[-1])
+        yield from both("5 steps, 4 tools in their jails", taken, name, (said["wall"], said["cpu"]))
 
 
-def installed(place: Path, packages: str) -> Path:
-    """The Python of an environment with `packages`, made there unless it is there already."""
-    python, done = place / "bin" / "python", place / "installed"
-    if not done.exists():
-        venv.create(place, with_pip=True, clear=True)
-        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", packages)
-        done.touch()
-    return python
+def age(delta: str) -> float:
+    """Milliseconds since the server wrote it to its socket."""
+    return (time.monotonic_ns() - int(delta)) / 1e6
 
 
-def run(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
-    """What a program prints."""
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS, env=env).stdout
-
-
-async def latency(ours: Ours) -> None:
-    """How old a delta is when it arrives, from the moment in which the server wrote it to its socket."""
+async def latency(ours: Ours, bare: Bare) -> AsyncIterator[Row]:
+    """How old a delta is when it arrives."""
     ages: list[float] = []
 
     def hear(event: Event) -> None:
         if isinstance(event, TextDelta):
-            ages.append((time.monotonic_ns() - int(event.text)) / 1e6)
+            ages.append(age(event.text))
 
     for _ in range(2):  # the first for warmth
         ages.clear()
         await ours.turn(TIMED, hear)
+        theirs = await bare.ages()
     shown = await asyncio.to_thread(shown_by_the_kernel)
-    print(f"\n{f'age of a delta, one every {PAUSE * 1000:.0f} ms':48} {'median':>8} {'95 %':>7} {'':24} {'aim':>7}")
-    for name, found, aim in (
-        ("ms at the sink of the front end", ages, "≤ 5"),
-        ("ms at a notebook, 16 updates a second", shown, ""),
+    each = f"age of a delta, one every {PAUSE * 1000:.0f} ms"
+    for where, found, aim in (
+        ("at the sink of the front end", ages, 5),
+        ("at a notebook, 16 updates a second", shown, None),
     ):
-        print(
-            f"{name:48} {statistics.median(found):8.2f} {statistics.quantiles(found, n=20)[-1]:7.2f} {'':24} {aim:>7}"
-        )
+        half, other = statistics.median(found), statistics.median(theirs)
+        yield Row("agent", f"{each}, {where}", half, "ms", BARE, other, limit=aim)
+        most, other = statistics.quantiles(found, n=20)[-1], statistics.quantiles(theirs, n=20)[-1]
+        yield Row("agent", f"{each}, {where}, at worst (95 of 100)", most, "ms", BARE, other)
 
 
 def shown_by_the_kernel() -> list[float]:
@@ -283,7 +295,7 @@ def shown_by_the_kernel() -> list[float]:
 
     def hear(message: dict[str, Any]) -> None:
         words = message["content"].get("data", {}).get("text/plain", "").split()
-        ages.extend((time.monotonic_ns() - int(word)) / 1e6 for word in words[len(ages) :] if word.isdigit())
+        ages.extend(age(word) for word in words[len(ages) :] if word.isdigit())
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         manager.start_kernel(env={**os.environ, "MICRO_AGI_HOME": home, "MICRO_AGI_RENDER_FRONT_END": "notebook"})
@@ -299,11 +311,9 @@ def shown_by_the_kernel() -> list[float]:
     return ages
 
 
-async def prompt_tokens(server: Server) -> None:
+async def prompt_tokens(server: Server) -> AsyncIterator[Found]:
     """Tokens of the first request of a conversation, by how many tools the registry has."""
     counter = TokenCounter("gpt-5.1")
-    title = "prompt tokens of a first request"
-    print(f"\n{'tools in the registry':48} {'sent':>8} {'bytes':>8} {title:>33} {'all sent':>9}")
     for count in REGISTERED:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
             workspace_tools = many_tools(count - 5)  # beside the five built-in ones
@@ -317,42 +327,32 @@ async def prompt_tokens(server: Server) -> None:
         every = sent + tuple(bind(each, ListedTool(str(each.id))).spec for each in workspace_tools)
         tokens = await counter.count(request)
         all_sent = await counter.count(ModelRequest(request.messages, every))
-        size = len(json.dumps(body))
-        print(f"{count:48} {len(sent):8} {size:8,} {tokens:33,} {all_sent:9,}")
-    print(
-        f"counted by {'tiktoken' if counter._encode is not None else 'our estimate, 0.9 to 1.4 times the true number'}"
-    )
+        yield Row(
+            "agent", f"first request, {count} tools in the registry", tokens, "tokens", "all tools sent", all_sent
+        )
+    if counter._encode is None:
+        yield "agent: tokens are counted by our estimate, 0.9 to 1.4 times the true number"
 
 
 def _named(function: dict[str, Any]) -> dict[str, Any]:
     return {"name": function["name"], "description": function["description"], "schema": function["parameters"]}
 
 
-async def measure(runs: int, peers: Path | None) -> None:
+async def rows(size: Size) -> AsyncIterator[Found]:
     server = Server()
     os.environ |= {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "anything"}
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
             ours = Ours(home, [tool(name) for name in TOOLS])
-            await turns(ours, server, runs, peers)
-            await latency(ours)
+            async for found in turns(ours, server, RUNS[size]):
+                yield found
             await ours.session.close()
         server.requests()
-        await prompt_tokens(server)
+        async for found in prompt_tokens(server):
+            yield found
     finally:
         server.close()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=31, help="runs of each (default 31)")
-    parser.add_argument("--peers", type=Path, help="folder for the environments of the other agents, kept")
-    parser.add_argument("--no-peers", action="store_true", help="leave the other agents out")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        peers = None if chosen.no_peers else (chosen.peers or Path(temporary)).absolute()
-        asyncio.run(measure(chosen.runs, peers))
-
-
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)

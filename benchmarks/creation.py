@@ -1,26 +1,26 @@
-"""Making a tool: create, check, test, commit, load, call, revert. `python benchmarks/creation.py [TOOLS [ENTRIES]]`
+"""Making a tool: create, check, test, commit, load, call, revert; beside a commit by git.
 
-All of it is real: the seed's create_tool and load_tool in the jail, policies, tests, commit. Ratios are to a commit by
-`git` of the same two files (add and commit in a clone), in the same run; they can be compared between machines.
+All of it is real: the seed's create_tool and load_tool in the jail, policies, tests, commit. Git commits the same two
+files (add and commit in a clone). Each action stands there with its median and, "at worst", what 95 of 100 stay below.
 
-The last lines are about a registry of ENTRIES such tools (1,000 unless told): its index made anew, as the first
-question after an upgrade makes it, beside what `git fsck` takes for the same objects; and looking for tools like one.
+The last rows are about a registry of 1,000 such tools (`--large`: 10,000): its index made anew, as the first question
+after an upgrade makes it, beside what `git fsck` takes for the same objects; and looking for tools like one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from _rows import Found, Row, Size, main
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, FileChange, Operation
 from micro_agi_kernel.environment import load_settings
@@ -31,6 +31,8 @@ from micro_agi_kernel.rollback import revert
 from micro_agi_kernel.workspace import Workspace
 
 CREATE, LOAD = EntryId.parse("app.tools:create_tool"), EntryId.parse("app.tools:load_tool")
+TOOLS: dict[Size, int] = {"quick": 1, "usual": 30, "large": 100}
+ENTRIES: dict[Size, int] = {"quick": 30, "usual": 1_000, "large": 10_000}
 FILL = 1_000
 """Entries of one commit while a registry is filled."""
 PAUSE = 0.05
@@ -63,14 +65,9 @@ def quantiles(taken: list[float]) -> tuple[float, float]:
     return statistics.median(ordered) * 1000, ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))] * 1000
 
 
-class Table:
-    def __init__(self, unit: float) -> None:
-        self._unit = unit
-        print(f"{'':44} {'p50 ms':>9} {'p95 ms':>9} {'/ git commit':>13}")
-
-    def row(self, name: str, taken: list[float]) -> None:
-        half, most = quantiles(taken)
-        print(f"{name:44} {half:9.1f} {most:9.1f} {half / self._unit:13.2f}", flush=True)
+def both(what: str, taken: list[float], git: tuple[float, float]) -> Iterator[Row]:
+    for name, ours, theirs in zip((what, f"{what}, at worst"), quantiles(taken), git, strict=True):
+        yield Row("creation", name, ours, "ms", "git add and commit", theirs)
 
 
 def git_commits(folder: Path, count: int) -> list[float]:
@@ -99,9 +96,16 @@ async def timed(action: Callable[[], Any], taken: list[float]) -> Any:
     return result
 
 
-async def main(tools: int) -> None:
+async def rows(size: Size) -> AsyncIterator[Found]:
+    async for row in making(TOOLS[size]):
+        yield row
+    for row in index_anew(ENTRIES[size]):
+        yield row
+
+
+async def making(tools: int) -> AsyncIterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        table = Table(quantiles(git_commits(Path(folder) / "clone", 20))[0])
+        git = quantiles(git_commits(Path(folder) / "clone", min(tools, 20)))
         house = Workspace(load_settings({"MICRO_AGI_HOME": folder, "HOME": folder}))
         context = CallContext()
         number = 0
@@ -125,15 +129,17 @@ async def main(tools: int) -> None:
             return taken
 
         try:
-            await round_of(2, 3)
+            await round_of(2, min(tools, 3))
             for tests in (0, 2, 10):
                 taken = await round_of(tests, tools)
-                table.row(f"create, {tests} tests: checked, tested, committed", taken["create"])
-            table.row("load", taken["load"])
-            table.row("call", taken["call"])
-            table.row("revert", taken["revert"])
-            whole = [sum(each) for each in zip(taken["create"], taken["load"], taken["call"], strict=True)]
-            table.row("create with 10 tests, load and call", whole)
+                for row in both(f"create, {tests} tests: checked, tested, committed", taken["create"], git):
+                    yield row
+            taken["create with 10 tests, load and call"] = [
+                sum(each) for each in zip(taken.pop("create"), taken["load"], taken["call"], strict=True)
+            ]
+            for what, seconds in taken.items():
+                for row in both(what, seconds, git):
+                    yield row
         finally:
             await house.close()
 
@@ -146,7 +152,7 @@ def stored(number: int) -> Entry:
     return Entry(EntryId("app.generated", made["name"]), "function.lua", meta, data)
 
 
-def index_anew(entries: int) -> None:
+def index_anew(entries: int) -> Iterator[Row]:
     """What it takes to make the index of so many tools, and to ask it."""
     who = Person("Ann", "ann@example.com")
     with tempfile.TemporaryDirectory() as folder:
@@ -173,19 +179,10 @@ def index_anew(entries: int) -> None:
                 taken.append(time.perf_counter() - start)
                 used = time.process_time() - used if number == 0 else used
     anew, again = taken[0], statistics.median(taken[1:])
-    print(
-        f"index of {entries:,} tools anew: {anew:.1f} s ({used:.1f} s of a processor), {anew / by_git:.1f} of git fsck"
-    )
-    print(f"tools like one, among {entries:,}: {again * 1000:.1f} ms, {again / anew:.5f} of the index anew")
-
-
-def numbers() -> tuple[int, int]:
-    given = [int(word.replace(",", "")) for word in sys.argv[1:3]]
-    return (*given, *(30, 1_000)[len(given) :])  # type: ignore[return-value]
+    for what, seconds in (("", anew), (", processor", used)):
+        yield Row("creation", f"index of {entries:,} tools anew{what}", seconds, "s", "git fsck of them", by_git)
+    yield Row("creation", f"tools like one, among {entries:,}", again, "s", "the index anew", anew)
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        tools, entries = numbers()
-        asyncio.run(main(tools))
-        index_anew(entries)
+    main(rows, __doc__)

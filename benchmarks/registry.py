@@ -1,9 +1,8 @@
-"""The registry beside git and pygit2, with the seed alone and with many entries. `python benchmarks/registry.py [MOST]`
+"""The registry beside git and pygit2, with the seed alone and with 1,000 and 10,000 entries (`--large`: 100,000).
 
-MOST entries are the largest registry measured: 10,000 unless told otherwise, the aims are for 100,000 (a few minutes).
 Each size is measured twice: in namespaces of 50 entries, and with all entries in app.generated, as an agent writes
-them, which shards it. A row is one run: ours, git and pygit2 take turns, and only the ratios of a row can be compared
-between machines. All of ours is synced to the disk; so is what git writes; what pygit2 writes is not.
+them, which shards it. Ours, git and pygit2 take turns. All of ours is synced to the disk; so is what git writes; what
+pygit2 writes is not. Reading stands beside a git command that reads the same: `git show` of a file, `git grep` of all.
 """
 
 from __future__ import annotations
@@ -16,8 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
+
+from _rows import Found, Row, Size, main
+from sandbox import python_megabytes
 
 from micro_agi_kernel.entries import Changeset, Entry, EntryId, Operation, to_files
 from micro_agi_kernel.environment import load_settings
@@ -35,9 +37,11 @@ except ImportError:  # pip install "micro-agi-kernel[bench]"
     pygit2 = None
 
 SIZES = (0, 1_000, 10_000, 100_000)
+MOST: dict[Size, int] = {"quick": 0, "usual": 10_000, "large": 100_000}
 GENERATED = "app.generated"
-ROUNDS = 15
-CHANGESET = 1_000
+ROUNDS: dict[Size, int] = {"quick": 8, "usual": 15, "large": 15}
+"""Commits of one entry, of which the first does not count; the seventh is the one that is looked for in the seed."""
+CHANGESET: dict[Size, int] = {"quick": 10, "usual": 1_000, "large": 1_000}
 WHO = "Benchmark <benchmark@example.com>"
 REF = "refs/heads/main"
 
@@ -189,10 +193,10 @@ class Measured:
         objects.write(made)
         objects.swap_head(head, commit.id)
 
-    async def single(self) -> dict[str, float]:
+    async def single(self, rounds: int) -> dict[str, float]:
         """Median seconds of a commit of one entry, by way."""
         taken: dict[str, list[float]] = {}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             new = self._new(1)
             files = self._files(new)
             await asyncio.sleep(0.05)  # the jail has a child ready by then, as after the pause of a model
@@ -202,11 +206,11 @@ class Measured:
                 taken.setdefault("pygit2", []).append(await seconds(lambda: other.commit(files)))  # noqa: B023
         return {way: statistics.median(found[1:]) for way, found in taken.items()}
 
-    async def many(self) -> dict[str, float]:
-        """Median seconds of a changeset of CHANGESET entries."""
+    async def many(self, count: int) -> dict[str, float]:
+        """Median seconds of a changeset of `count` entries."""
         taken: dict[str, list[float]] = {}
         for _ in range(3):
-            new = self._new(CHANGESET)
+            new = self._new(count)
             taken.setdefault("ours", []).append(await seconds(lambda: self._publish(new)))  # noqa: B023
             files = self._files(new)
             taken.setdefault("objects", []).append(await seconds(lambda: self._write(files)))  # noqa: B023
@@ -214,50 +218,89 @@ class Measured:
                 taken.setdefault("pygit2", []).append(await seconds(lambda: other.commit(files)))  # noqa: B023
         return {way: statistics.median(found) for way, found in taken.items()}
 
-    def reading(self) -> list[float]:
-        """Milliseconds to open and get, to find for the first time, to find again; megabytes of the process."""
+    def reading(self) -> list[tuple[float, float]]:
+        """Ours and git's: milliseconds to open and get, to find for the first time, to find again; the megabytes of our
+        process and of a bare Python."""
         shutil.rmtree(self.path / "micro-agi")  # the index, which the first question builds
-        id = str(next(iter(self._workspace.registry.snapshot().ids(self._namespace))))
+        snapshot = self._workspace.registry.snapshot()
+        id = next(iter(snapshot.ids(self._namespace)))
+        path = snapshot.layout.entry_path(id)
         said = [
-            subprocess.check_output([sys.executable, "-c", READER, self.path, id], text=True).split() for _ in range(4)
+            subprocess.check_output([sys.executable, "-c", READER, self.path, str(id)], text=True).split()
+            for _ in range(4)
         ]
         first, again = [float(word) for word in said[0]], [[float(word) for word in line] for line in said[1:]]
         opening, finding = (statistics.median(line[n] for line in again) for n in (0, 2))
-        return [opening, first[1], finding, max(line[3] for line in [first, *again])]
+        show, grep = (self._by_git(*words) for words in (("show", f"{REF}:{path}"), ("grep", "-q", "color 7$", REF)))
+        most = max(line[3] for line in [first, *again])
+        return [(opening, show), (first[1], grep), (finding, grep), (most, python_megabytes())]
+
+    def _by_git(self, *words: str) -> float:
+        """The median of three runs of a git command, in milliseconds."""
+        taken = []
+        for _ in range(3):
+            start = time.perf_counter()
+            subprocess.run(["git", "-C", self.path, *words], check=False, capture_output=True)
+            taken.append((time.perf_counter() - start) * 1000)
+        return statistics.median(taken)
 
     async def close(self) -> None:
         self._objects.close()
         await self._workspace.close()
 
 
-def ratio(found: dict[str, float], way: str, by: str) -> str:
-    return f"{found[way] / found[by]:.2f}" if by in found else "-"
+def compared(where: str, entries: int, one: dict[str, float], count: int, many: dict[str, float]) -> Iterator[Row]:
+    aim = {0: 0.5, 10_000: 0.2}.get(entries)
+
+    def row(what: str, ours: float, beside: str, theirs: float, most: float | None = None) -> Row:
+        return Row("registry", f"{where}: {what}", ours * 1000, "ms", beside, theirs * 1000, most=most)
+
+    yield row("commit of one entry", one["ours"], "git add and commit", one["git"], aim)
+    if pygit2:
+        yield row("commit of one entry", one["ours"], "objects by pygit2", one["pygit2"])
+        yield row(f"{count:,} entries in one commit", many["ours"], "objects by pygit2", many["pygit2"], 6)
+        yield row(
+            f"{count:,} entries in one commit, our objects alone",
+            many["objects"],
+            "objects by pygit2",
+            many["pygit2"],
+            2,
+        )
 
 
-async def main(most: int) -> None:
-    heads = ("one entry, ms", "/ git", "/ pygit2", "1,000 entries, ms", "/ pygit2", "objects / pygit2")
-    reads = ("open + get, ms", "first find, ms", "find, ms", "MB")
-    print(f"{'entries':>8} {'in':16} " + " ".join(f"{head:>{max(8, len(head))}}" for head in heads + reads))
-    grown: dict[tuple[int, bool], float] = {}
-    for size in (size for size in SIZES if size <= most):
-        for crowded in (False, True) if size else (True,):
+READS = (
+    ("open and get", "ms", "git show", 50),
+    ("first find, which makes the index", "ms", "git grep", None),
+    ("find by meta", "ms", "git grep", 25),
+    ("memory at most", "MB", "a bare Python", 150),
+)
+"""What is read, its unit, what stands beside it, and the aim with 100,000 entries."""
+
+
+async def rows(size: Size) -> AsyncIterator[Found]:
+    if not pygit2:
+        yield "registry: pygit2 is not installed (the extra `bench`)"
+    most, grown = MOST[size], dict[tuple[int, bool], float]()
+    for entries in (entries for entries in SIZES if entries <= most):
+        for crowded in (False, True) if entries else (True,):
+            place = "in app.generated" if crowded else "in namespaces of 50"
+            where = f"{entries:,} entries {place}" if entries else "the seed alone"
             with tempfile.TemporaryDirectory() as folder:
-                measured = Measured(Path(folder), size, crowded)
-                one, many = await measured.single(), await measured.many()
-                row = [f"{one['ours'] * 1000:.1f}", ratio(one, "ours", "git"), ratio(one, "ours", "pygit2")]
-                row += [f"{many['ours'] * 1000:.0f}", ratio(many, "ours", "pygit2"), ratio(many, "objects", "pygit2")]
-                row += [f"{value:.1f}" for value in measured.reading()]
+                measured = Measured(Path(folder), entries, crowded)
+                one, many = await measured.single(ROUNDS[size]), await measured.many(CHANGESET[size])
+                for row in compared(where, entries, one, CHANGESET[size], many):
+                    yield row
+                for (what, unit, beside, aim), (ours, theirs) in zip(READS, measured.reading(), strict=True):
+                    limit = aim if entries == 100_000 else None
+                    yield Row("registry", f"{where}: {what}", ours, unit, beside, theirs, limit=limit)
                 await measured.close()
-            where = "the seed" if not size else "app.generated" if crowded else "namespaces of 50"
-            cells = (f"{cell:>{max(8, len(head))}}" for cell, head in zip(row, heads + reads, strict=True))
-            print(f"{size or 'seed':>8} {where:16} " + " ".join(cells), flush=True)
-            grown[size, crowded] = one["ours"]
-    if most > 1_000:
-        growth = (f"{grown[most, crowded] / grown[1_000, crowded]:.1f}" for crowded in (False, True))
-        print(f"\none entry, {most:,} entries against 1,000: {' and '.join(growth)} times")
-    print("aims: one entry 0.5 of git in the seed, 0.2 at 10,000, 3 times from 1,000 to 100,000; 1,000 entries 6 times")
-    print("pygit2, their objects 2 times; at 100,000 open + get 50 ms, find 25 ms, 150 MB")
+            grown[entries, crowded] = one["ours"]
+            if entries > 1_000:
+                ours, theirs = one["ours"] * 1000, grown[1_000, crowded] * 1000
+                aim = 3 if entries == 100_000 else None
+                what = f"{where}: commit of one entry"
+                yield Row("registry", what, ours, "ms", f"1,000 entries {place}", theirs, most=aim)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else 10_000))
+    main(rows, __doc__)

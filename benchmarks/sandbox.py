@@ -1,7 +1,7 @@
-"""Speed of the sandbox: each figure beside its aim and something known. `python benchmarks/sandbox.py [CALLS]`
+"""Speed of the sandbox, beside the start of a bare Python.
 
-Ratios can be compared between machines, milliseconds cannot. A pause between two calls lets the next child
-get ready, as the pauses of a model do; "no pause" shows what is left when there is none.
+A pause between two calls lets the next child get ready, as the pauses of a model do; "no pause" shows what is left when
+there is none.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from _rows import Found, Row, Size, main
 
 from micro_agi_kernel.frontends.jupyter.output import Stream
 from micro_agi_kernel.interfaces import Limits, Program
@@ -23,6 +25,7 @@ from micro_agi_kernel.outputs import Output, Printed
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.values import Value
 
+CALLS: dict[Size, int] = {"quick": 2, "usual": 200, "large": 1_000}
 MODULES = "micro_agi_kernel.lua_modules"
 NO_OP = Program("return { handler = function() return 1 end }", "no_op")
 LOOP = Program("while true do end", "loop", limits=Limits(seconds=0.05))
@@ -131,9 +134,16 @@ def memory(sandbox: JailedSandbox) -> float:
     return sum(int(line.split()[1]) for found in lines for line in found if line.startswith("Pss:")) * 1024 / 1e6
 
 
-async def main(calls: int) -> None:
+def python_megabytes() -> float:
+    """What a bare Python has resident at most."""
+    script = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    return int(subprocess.check_output([sys.executable, "-I", "-c", script])) * 1024 / 1e6
+
+
+async def rows(size: Size) -> AsyncIterator[Found]:
     sandbox = JailedSandbox(MODULES, spares=SPARES)
     unprepared = JailedSandbox(MODULES, spares=0)
+    calls, few, some = CALLS[size], min(CALLS[size], 5), min(CALLS[size], 20)
 
     def run(program: Program, on: JailedSandbox = sandbox) -> Callable[[], Awaitable[object]]:
         return lambda: on.run(program, NoHost(), ignore)
@@ -141,37 +151,40 @@ async def main(calls: int) -> None:
     def at_once() -> Awaitable[object]:
         return asyncio.gather(*(run(NO_OP)() for _ in range(16)))
 
-    python, fork = await median(bare_python, 20), await median(bare_fork, 50)
+    python, fork = await median(bare_python, some), await median(bare_fork, 2 * some)
 
-    def show(name: str, taken: float, aim: float | None = None) -> None:
-        wanted = f"≤ {aim:g}" if aim else ""
-        print(f"{name:44} {taken:9.2f} {wanted:>7} {taken / python:15.2f} {taken / fork:8.1f}", flush=True)
+    def row(what: str, taken: float, aim: float | None = None) -> Row:
+        return Row("sandbox", what, taken, "ms", "start of a bare Python", python, limit=aim)
 
-    print(f"{'':44} {'ms':>9} {'aim':>7} {'/ Python start':>15} {'/ fork':>8}")
-    show("start a bare Python", python)
-    show("fork and wait", fork)
-    show("start the sandbox", await median(sandbox.layers, 1))
-    show("first call", await median(run(NO_OP), 1))
-    show("no-op call, warm", await median(run(NO_OP), calls, pause=0.02), 1)
-    show("no-op call, no pause", await median(run(NO_OP), calls))
+    yield row("start of the sandbox", await median(sandbox.layers, 1))
+    yield row("first call", await median(run(NO_OP), 1))
+    warm = await median(run(NO_OP), calls, pause=0.02)
+    yield row("no-op call, warm", warm, 1)
+    yield Row("sandbox", "no-op call, warm", warm, "ms", "fork and wait", fork)
+    yield row("no-op call, no pause", await median(run(NO_OP), calls))
     await unprepared.start()
-    show("no-op call, child forked for it", await median(run(NO_OP, unprepared), calls, pause=0.01), 5)
-    show("16 calls at once", await median(at_once, 9, pause=0.1), 50)
-    show("1 MB of JSON in and out, an API's answer", await median(run(echo(ISSUES)), 9, pause=0.05), 60)
-    show("1 MB of JSON in and out, small values", await median(run(echo(ROWS)), 9, pause=0.05), 60)
-    show("100,000 printed lines", await median(run(PRINT), 5, pause=0.05))
+    yield row("no-op call, child forked for it", await median(run(NO_OP, unprepared), calls, pause=0.01), 5)
+    yield row("16 calls at once", await median(at_once, few, pause=0.1), 50)
+    yield row("1 MB of JSON in and out, an API's answer", await median(run(echo(ISSUES)), few, pause=0.05), 60)
+    yield row("1 MB of JSON in and out, small values", await median(run(echo(ROWS)), few, pause=0.05), 60)
+    yield row("100,000 printed lines", await median(run(PRINT), few, pause=0.05))
     longest, kept = await printed(sandbox)
-    show("  the event loop's longest pause meanwhile", longest)
-    show("50 ms limit, loop in Lua", await median(run(LOOP), 5, pause=0.05))
-    show("kill to answer", statistics.median([await kill(sandbox) for _ in range(20)]))
-    print(f"\n{kept:,} of {LINES:,} lines reached the notebook's output")
+    yield row("the event loop's longest pause meanwhile", longest)
+    yield row("50 ms limit, loop in Lua", await median(run(LOOP), few, pause=0.05))
+    yield row("kill to answer", statistics.median([await kill(sandbox) for _ in range(some)]))
+    yield f"sandbox: {kept:,} of {LINES:,} printed lines reached the notebook's output"
     await run(NO_OP)()
     await asyncio.sleep(0.5)  # until there are as many spares as there should be
-    with contextlib.suppress(OSError):
-        print(f"{memory(sandbox):.0f} MB for the zygote and {SPARES} waiting children (aim ≤ 100)")
+    try:
+        used = memory(sandbox)
+    except OSError as error:
+        yield f"sandbox: memory was not measured: {error}"
+    else:
+        what = f"zygote and {SPARES} waiting children, what they share counted once"
+        yield Row("sandbox", what, used, "MB", "a bare Python", python_megabytes(), limit=100)
     await sandbox.close()
     await unprepared.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    main(rows, __doc__)

@@ -15,7 +15,7 @@ from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.values import shorten
 
-_APPROVED = re.compile(r"asked \((\S+?)(?: and (\d{1,4}) more)?\), approved by user:\S.*")
+_APPROVED = re.compile(r"asked \((\S+?)(?: and (\d{1,4}) more)?\), approved by (user:\S.*|mcp:[a-z0-9._:-]+)")
 _POLICY_LINE = re.compile(rb"^[ \t]*policy[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _MAX_NAMED = 100
 """Characters of a policy's name in a trailer."""
@@ -54,14 +54,15 @@ def judge(
         yield None, ("registry.apply", "registry"), Refused(ErrorKind.PERMISSION_DENIED, reason)
 
 
-def approval_trailer(policies: Sequence[str], person: str) -> str:
-    """The value of the `Policy:` trailer of what `policies` wanted asked, and `person` approved."""
+def approval_trailer(policies: Sequence[str], approver: str) -> str:
+    """The value of the `Policy:` trailer of what `policies` wanted asked, and `approver` approved: "user:<name>", or
+    "mcp:<client>" where the answer came from a client, whose person nobody here knows."""
     more = f" and {len(policies) - 1} more" if len(policies) > 1 else ""
-    return f"asked ({shorten(policies[0], _MAX_NAMED)}{more}), approved by user:{person}"
+    return f"asked ({shorten(policies[0], _MAX_NAMED)}{more}), approved by {approver}"
 
 
 def says_approved(trailer: str, policies: Sequence[str]) -> bool:
-    """Whether a `Policy:` trailer says that a person approved what `policies`, those of the registry, wanted asked.
+    """Whether a `Policy:` trailer says that somebody approved what `policies`, those of the registry, wanted asked.
 
     It names one of them, and how many there were: at least so many, since a profile may have asked as well. Where it
     names a profile's, which no commit holds, only the number can be checked.
@@ -73,6 +74,12 @@ def says_approved(trailer: str, policies: Sequence[str]) -> bool:
     if named in {str(policy.id) for policy in policies_of("guarded")[AGENT_SCOPE]}:
         return count > len(policies)
     return named in {shorten(policy, _MAX_NAMED) for policy in policies} and count >= len(policies)
+
+
+def approver_of(trailer: str) -> str:
+    """Who approved it, by a `Policy:` trailer; "" when it says nothing of that."""
+    match = _APPROVED.fullmatch(trailer)
+    return match[3] if match is not None else ""
 
 
 def claims_approval(message: bytes) -> bool:

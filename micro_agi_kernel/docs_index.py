@@ -60,6 +60,10 @@ class DocsIndex:
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
 
+    def __del__(self) -> None:
+        if (database := getattr(self, "_database", None)) is not None:
+            database.close()  # from Python 3.13 on, one that is merely dropped is a warning
+
     @property
     def paths(self) -> tuple[str, ...]:
         """Every page, in order."""

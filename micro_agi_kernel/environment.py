@@ -9,10 +9,12 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from micro_agi_kernel.errors import SettingsError
+from micro_agi_kernel.mcp_settings import read_servers
 from micro_agi_kernel.settings import PROJECT_REGISTRY, Settings, path_of, setting_names, with_setting
 
 _PLACES = ("MICRO_AGI_HOME", "MICRO_AGI_CONFIG")
@@ -28,30 +30,51 @@ _OF_A_COMMAND = (
 """What Git sets for a command or hook of one repository, under which we may run: it is not about ours."""
 
 
-def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
-    """The settings in force. `arguments` are settings by name, `model="x"`; None leaves one as it is.
+_OF_ANY_PROGRAM = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
+"""What a program needs that is not ours; no key stands in it."""
 
-    Raises SettingsError with one line that names the setting, what it is and what it may be.
+
+def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
+    """The settings in force.
+
+    `arguments` are settings by name, with `_` for the dot or as it is: `model="x", limits_steps=3`; None leaves one as
+    it is. Raises SettingsError with one line that names the setting, what it is and what it may be.
     """
+    return settings_and_sources(environment, **arguments)[0]
+
+
+def settings_and_sources(
+    environment: Mapping[str, str] | None = None, **arguments: object
+) -> tuple[Settings, dict[str, str]]:
+    """What `load_settings` gives, and by name where each setting that was set comes from."""
     environment = os.environ if environment is None else environment
     settings = Settings(home=_home(environment), config=_config(environment), project=_project())
+    config = _read_config(settings.config, environment)
+    if isinstance(mcp := config.get("mcp"), dict) and "servers" in mcp:
+        settings = replace(settings, mcp_servers=read_servers(mcp.pop("servers"), "config file"))
     given: list[tuple[str, object, str]] = []
-    for name, value in _flatten(_read_config(settings.config, environment)):
+    for name, value in _flatten(config):
         given.append((name, value, f"config file, {name if name.isprintable() else repr(name)}"))
-    variables = {f"MICRO_AGI_{name.upper().replace('.', '_')}": name for name in setting_names()}
+    words = {name.replace(".", "_"): name for name in setting_names()}
+    variables = {f"MICRO_AGI_{word.upper()}": name for word, name in words.items()}
     for variable in sorted(environment):
         if variable in variables and environment[variable]:
             given.append((variables[variable], environment[variable], f"environment, {variable}"))
         elif variable not in variables:
             _check_unknown(variable, (*variables, *_PLACES))
-    given += [(name, value, f"argument {name}") for name, value in arguments.items() if value is not None]
+    for word, value in arguments.items():
+        if value is not None:
+            given.append((words.get(word, word), value, f"argument {word}"))
+    names = {name for name, *_ in given}
+    if environment.get("NO_COLOR") and "render.color" not in names:
+        given.append(("render.color", False, "environment, NO_COLOR"))
     for name, value, source in given:
         settings = with_setting(settings, name, value, source)
-    if environment.get("NO_COLOR") and "render.color" not in [name for name, *_ in given]:
-        settings = with_setting(settings, "render.color", False, "environment, NO_COLOR")
-    if settings.profile == "guarded" and "sandbox.require" not in [name for name, *_ in given]:
+    sources = {name: source for name, _, source in given}
+    if settings.profile == "guarded" and "sandbox.require" not in names:
         settings = with_setting(settings, "sandbox.require", "full", "profile")
-    return settings
+        sources["sandbox.require"] = "profile"
+    return settings, sources
 
 
 def _check_unknown(variable: str, known: Iterable[str]) -> None:
@@ -65,6 +88,16 @@ def _check_unknown(variable: str, known: Iterable[str]) -> None:
 def secret(name: str) -> str | None:
     """A key or an address from the environment, read at use and kept nowhere."""
     return os.environ.get(name) or None
+
+
+def server_environment(names: Iterable[str]) -> dict[str, str]:
+    """The environment for an MCP server's program: what any program needs, and the variables of these names.
+
+    Raises SettingsError for one of them that is not set.
+    """
+    if missing := [name for name in names if name not in os.environ]:
+        raise SettingsError(f"the environment has no {missing[0]}, which its env names")
+    return {name: os.environ[name] for name in (*_OF_ANY_PROGRAM, *names) if name in os.environ}
 
 
 def notebook_path() -> str:

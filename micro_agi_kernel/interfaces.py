@@ -205,7 +205,8 @@ class CallContext:
     """On whose behalf an entry is called, and whom to tell what happens."""
 
     actor: str = AGENT
-    """"service:agent", "user:<name>" or "service:installer". What Lua writes is the agent's, whoever started it."""
+    """"service:agent", "user:<name>", "service:installer" or "mcp:<client>". What Lua writes is the agent's, whoever
+    started it."""
     emit: Callable[[Event], None] = _unheard
     on_output: Callable[[Output], None] = _unheard
     provenance: Provenance = Provenance()
@@ -216,6 +217,8 @@ class CallContext:
     values: Mapping[str, Json] = field(default_factory=dict)
     """What the entry, and whatever it calls, finds in its module ctx: from the agent's entry, never from a model."""
     approver: Approver = field(default_factory=Nobody)
+    answers: str = ""
+    """Who answers what `approver` asks: "mcp:<client>"; empty: the person here."""
     writing: Writing = field(default_factory=Writing)
     """Shared by the outermost call and all below it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from micro_agi_kernel import models
 from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.events import Event, Notice
+from micro_agi_kernel.mcp_client.keys import keys_of
+from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.models.catalog import MODEL_TYPE, ModelSpec, Pricing, read_specs
 from micro_agi_kernel.models.endpoint import OPENAI_KEY
@@ -101,8 +103,8 @@ class ChosenModel:
         return found.choice
 
 
-def known_keys(registry: Registry) -> Iterator[str]:
-    """What must not get into a log: whatever stands in the variables that models take their keys from."""
+def known_keys(registry: Registry, servers: Iterable[McpServer]) -> Iterator[str]:
+    """What must not get into a log: the keys of the models and of the MCP servers that the settings name."""
     names = {OPENAI_KEY}
     with suppress(MicroAgiError):  # the turn says what is wrong
         names |= {
@@ -111,4 +113,6 @@ def known_keys(registry: Registry) -> Iterator[str]:
             for provider in spec.providers
             if provider.api_key_env
         }
-    return ((secret(name) or "").strip() for name in names)
+    yield from ((secret(name) or "").strip() for name in names)
+    for server in servers:
+        yield from keys_of(server)

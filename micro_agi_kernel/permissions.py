@@ -1,9 +1,10 @@
 """Who may do what, now: the scopes of policies, loaded from a snapshot of the registry.
 
-Two scopes exist. `app:agent_security` is asked for what the agent writes; undefined means allowed.
+Three scopes exist. `app:agent_security` is asked for what the agent writes; undefined means allowed.
 `app:tool_security` is asked for what a tool does; undefined means allowed, but for the actions of
-ONLY_ON_ALLOW, which nothing but an allow opens. "ask" is for whoever can ask the person (`approval`); to all others,
-and for an action of ONLY_ON_ALLOW, it is a no.
+ONLY_ON_ALLOW, which nothing but an allow opens. `app:mcp_security` is asked for what a client of `micro-agi mcp`
+calls, and for all that is called on its behalf; undefined means allowed. "ask" is for whoever can ask the person
+(`approval`); to all others, and for an action of ONLY_ON_ALLOW, it is a no.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ Ruling: TypeAlias = tuple[Subject, Decision]
 
 AGENT_SCOPE = "app:agent_security"
 TOOL_SCOPE = "app:tool_security"
+CLIENT_SCOPE = "app:mcp_security"
+
+CLIENT = "mcp:"
+"""How the name of an actor begins that is a client of `micro-agi mcp`; no other's does."""
+UNPROVEN = f"{CLIENT}unproven:"
+"""How that begins where the client named itself; a name that the person gave holds no colon."""
 
 AGENT_ACTOR = Actor(AGENT, {"role": "agent"})
 
@@ -111,6 +118,13 @@ class Permissions:
             return decision
         now = self._decide(tool.newest, action, resource, policies)
         return now if now.effect == "ask" else decision
+
+    def decide_for_client(self, client: str, action: str, resource: str, snapshot: Snapshot) -> Decision:
+        """The decision on what the actor `client` calls, which may be "ask". Raises Refused when it is denied."""
+        decision = self.scope(CLIENT_SCOPE, snapshot).evaluate(Actor(client), action, resource)
+        if decision.effect == "deny":
+            raise denied(action, resource, decision)
+        return decision
 
     def _decide(self, tool: Entry, action: str, resource: str, snapshot: Snapshot) -> Decision:
         scope = self.scope(TOOL_SCOPE, snapshot)

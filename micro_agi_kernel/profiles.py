@@ -31,6 +31,7 @@ def _on_tools() -> Iterator[Policy]:
     generated = f"{GENERATED_NAMESPACE}:*"
     yield _asks("ask_load", "tool.load", generated, expression=_ITSELF)
     yield _asks("ask_call", "tool.call", generated, expression=f'{_ITSELF} and "http_client" in actor.meta.modules')
+    yield _asks("ask_server", "tool.call", "mcp.*")
     yield _asks("ask_host", "http_client.request", "*")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.interfaces import MIB, CallContext, Limits, Program
 from micro_agi_kernel.lua_entries import LuaEntry
-from micro_agi_kernel.permissions import Permissions, Ruling
+from micro_agi_kernel.permissions import CLIENT, Permissions, Ruling
 from micro_agi_kernel.policy import Decision
 from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.reaching import (
@@ -57,7 +57,7 @@ class Programs:
         Raises Refused and EntryError.
         """
         entry = callable_function(id, context.callers[-1].id if context.callers else None, state)
-        asked = self._asked(entry, snapshot, context)
+        asked = self.rulings(entry, snapshot, context)
         program = self.of(entry, input, snapshot, state)
         left, limits = context.allowance, program.limits
         # Tenths of seconds: a child in waiting has its limit already, and would not fit each remainder. What runs
@@ -66,15 +66,21 @@ class Programs:
         limits = replace(limits, seconds=min(limits.seconds, seconds), output=min(limits.output, max(1, left.output)))
         return entry, replace(program, limits=limits), asked
 
-    def _asked(self, entry: Entry, snapshot: Snapshot, context: CallContext) -> list[Ruling]:
-        """What the policies want asked of a call. Its actor is who calls, if that is an entry, then who is called."""
+    def rulings(self, entry: Entry, snapshot: Snapshot, context: CallContext) -> list[Ruling]:
+        """What the policies want asked of a call. Its actor is who calls, if that is an entry, then who is called.
+
+        A client is asked about too, however many entries stand between it and this one.
+        """
         asked: dict[Subject, Decision] = {}
-        for actor in (*context.callers[-1:], entry):
-            for action in CALL_ACTIONS:
-                subject = (action, str(entry.id))
-                decision = self._permissions.decide_for_tool(actor, *subject, snapshot)
-                if decision.effect == "ask":
-                    asked.setdefault(subject, decision)
+        for action in CALL_ACTIONS:
+            subject = (action, str(entry.id))
+            decisions = [
+                self._permissions.decide_for_tool(actor, *subject, snapshot) for actor in (*context.callers[-1:], entry)
+            ]
+            if context.actor.startswith(CLIENT):
+                decisions.append(self._permissions.decide_for_client(context.actor, *subject, snapshot))
+            if asks := [decision for decision in decisions if decision.effect == "ask"]:
+                asked[subject] = asks[0]
         return [*asked.items()]
 
     def _limits_of(self, lua: LuaEntry) -> Limits:

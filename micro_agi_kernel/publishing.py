@@ -99,7 +99,7 @@ class Publishing:
             # In this order: `read` may be older than what the checks see, never newer.
             read = await asyncio.to_thread(self._registry.snapshot, base) if base else None
             checked = await asyncio.to_thread(self._registry.snapshot)
-            verdict = await self.prepare(changeset, context.actor, checked)
+            verdict = await self.prepare(changeset, context, checked)
             if _only_updates(changeset) and await asyncio.to_thread(_stands_already, changeset, checked):
                 return Published(checked.commit, checked.number)
             if verdict.question not in (None, approved):  # what was approved is written, or it is asked again
@@ -163,11 +163,12 @@ class Publishing:
         """
         return await asyncio.to_thread(self._registry.forward, commit, checked)
 
-    async def prepare(self, changeset: Changeset, actor: str, snapshot: Snapshot) -> Verdict:
+    async def prepare(self, changeset: Changeset, context: CallContext, snapshot: Snapshot) -> Verdict:
         """Ask everything that could forbid `changeset`.
 
         Raises Refused, with the line that the model (or the person) reads.
         """
+        actor = context.actor
         entries = [operation.entry for operation in changeset.operations if operation.entry is not None]
         said = await asyncio.to_thread(self._ask_policies, changeset, snapshot) if actor == AGENT else []
         if actor == AGENT and self.tests_required:
@@ -187,7 +188,8 @@ class Publishing:
             policy = max((decision for _, decision in said), key=lambda decision: decision.effect == "undefined")
             return Verdict(policy.trailer, checked.passed, users=users)
         question = await asyncio.to_thread(asks_write, asked, changeset, snapshot, actor, checked.passed)
-        return Verdict(approval_trailer(question.policies, self._person.name), checked.passed, question, users)
+        approver = context.answers or f"user:{self._person.name}"
+        return Verdict(approval_trailer(question.policies, approver), checked.passed, question, users)
 
     async def _users(self, changeset: Changeset, actor: str, snapshot: Snapshot) -> Users:
         """The tools that use what is changed. Raises Refused where an agent would break one; a person is told."""

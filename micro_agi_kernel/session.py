@@ -15,7 +15,7 @@ from micro_agi_kernel.agent.budget import Budget, TimeLimit
 from micro_agi_kernel.agent.compression import Compressed
 from micro_agi_kernel.agent.context import AgentContext
 from micro_agi_kernel.agent.conversation import Conversation
-from micro_agi_kernel.agent.spec import AgentSpec
+from micro_agi_kernel.agent.spec import AgentSpec, ListedTool
 from micro_agi_kernel.agent.turn import Turn, TurnLimits
 from micro_agi_kernel.agent_entry import need_agent
 from micro_agi_kernel.approval import Approvals, Ask, Standing
@@ -216,7 +216,7 @@ class Session:
         return SessionLog(
             self.settings.sessions,
             self.id,
-            lambda: known_keys(self.workspace.registry),
+            lambda: known_keys(self.workspace.registry, self.settings.mcp_servers),
             lambda line: self.workspace.notices.append(line),
             {name: text for name, text in about.items() if text},
         )
@@ -259,6 +259,7 @@ class Session:
     def preload(self) -> None:
         """Start what the first turn needs while nobody waits: the jail, and the model's client."""
         self._preloading = asyncio.create_task(self._preload())
+        self.workspace.servers.start()
         self._sync.start()
 
     async def _preload(self) -> None:
@@ -345,6 +346,8 @@ class Session:
 
     async def _ready(self, emit: Emit) -> tuple[AgentContext, FallbackModel]:
         """The agent and its model, as the registry and the settings have them now."""
+        for line in await self.workspace.servers.ready():
+            emit(Notice(line))
         agent = await self.agent()
         return agent, await self._models.open(self.settings, agent.spec.model, emit)
 
@@ -356,7 +359,8 @@ class Session:
         """The agent with what it has loaded, and `spec` as its instructions."""
         if self._agent is None:
             self._agent = AgentContext(spec, RegistryTools(self.workspace))
-        self._agent.spec = spec
+        of_servers = tuple(ListedTool(f"{namespace}:*") for namespace in self.workspace.servers.offering)
+        self._agent.spec = replace(spec, tools=(*spec.tools, *of_servers))
         return self._agent
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.interfaces import MIB, Bounds, Limits
+from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.values import shorten
 
 FrontEnd = Literal["auto", "notebook", "terminal", "batch"]
@@ -133,6 +134,8 @@ class Settings:
     render: RenderSettings = field(default_factory=RenderSettings)
     signing: SigningSettings = field(default_factory=SigningSettings)
     sync: SyncSettings = field(default_factory=SyncSettings)
+    mcp_servers: tuple[McpServer, ...] = ()
+    """The tables `mcp.servers.NAME` of the config file, which alone can name them."""
     home: Path = Path()
     """The data folder."""
     config: Path = Path()
@@ -186,7 +189,7 @@ def _names(cls: type, prefix: str = "") -> list[str]:
         hint = hints[item.name]
         if hasattr(hint, "__dataclass_fields__"):
             names += _names(hint, f"{prefix}{item.name}.")
-        elif hint is not Path:
+        elif hint is not Path and get_origin(hint) is not tuple:
             names.append(f"{prefix}{item.name}")
     return names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from micro_agi_kernel.entries import Entry, EntryId
@@ -53,6 +54,20 @@ def tool_page(registry: Registry, uses: UseCounter, name: str, at: Snapshot | No
         fenced(entry.source.rstrip(), "lua") if entry.source else "",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def server_tool_page(entry: Entry) -> str:
+    """The page, in Markdown, of a tool of an MCP server: all of it is what the server says."""
+    server, tool = str(entry.data["server"]), str(entry.data["tool"])
+    parts = [
+        f"**{code(str(entry.id))}**",
+        prose(shorten(entry.description, MAX_TEXT)),
+        f"- from: the MCP server {code(server)}, which calls it {code(tool)}",
+        f"- for the model: {code(entry.text('llm_alias'))}",
+        _arguments(entry.meta.get("input_schema")),
+        fenced(json.dumps(entry.meta.get("input_schema"), ensure_ascii=False, indent=2), "json"),
+    ]
+    return "\n\n".join(parts)
 
 
 def _named(registry: Registry, snapshot: Snapshot, name: str) -> Entry:

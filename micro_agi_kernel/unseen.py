@@ -1,8 +1,11 @@
-"""The characters that show nothing and could carry hidden words: one rule for all that is shown or committed."""
+"""The characters that control, or that show nothing and could hide words: one rule for what is shown or committed."""
 
 from __future__ import annotations
 
 import re
+
+CONTROLS = frozenset({*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000)} - {*map(ord, "\t\n")})
+"""Code points of controls (C0 and C1), of Unicode's separators of lines, and of lone surrogates; not of \\t and \\n."""
 
 _IGNORED = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import ipaddress
 import json
 import math
 import re
@@ -114,6 +115,19 @@ def shown_json(value: Value | Json, most: int) -> str:
 def _bytes(value: object) -> str:
     assert isinstance(value, bytes)
     return f"<{len(value):,} bytes>"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without brackets, is this machine for itself alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` can stand in a header as a key: ASCII that shows something."""
+    return all("!" <= character <= "~" for character in text)
 
 
 def short_commit(commit: str) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from pathlib import Path
 
+from micro_agi_kernel.agent_rules import approver_of
 from micro_agi_kernel.checks import NotTested, Rounds
 from micro_agi_kernel.entries import AGENT, GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.environment import git_environment
 from micro_agi_kernel.errors import MicroAgiError, Refused, RegistryError
 from micro_agi_kernel.lua_entries import FUNCTION_KIND, LUA_KINDS
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_specs
-from micro_agi_kernel.permissions import AGENT_SCOPE, HOST_MODULES, TOOL_SCOPE
+from micro_agi_kernel.permissions import AGENT_SCOPE, CLIENT, HOST_MODULES, TOOL_SCOPE, UNPROVEN
 from micro_agi_kernel.registry import Finding, Progress, Snapshot, Step, audit, check_files, check_objects
 from micro_agi_kernel.registry.care.history import silent
 from micro_agi_kernel.registry.sharing.hook import foreign_hook
@@ -25,6 +27,7 @@ from micro_agi_kernel.registry.signing import Unchecked, fingerprint, signature_
 from micro_agi_kernel.replay import refusals
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.trust import TrustedKey, choose_registry, read_trust
+from micro_agi_kernel.values import shorten
 from micro_agi_kernel.workspace import Workspace
 
 BATCH = 500
@@ -126,6 +129,8 @@ class _Replay:
         self._keys = keys
         self._rules: Snapshot | None = None
         self._judged = self._wrong = self._signed = self._forged = self._unchecked = 0
+        self._approved_at = Counter[str]()
+        """Commits, by the client whose answer approved them."""
 
     def judge(self, step: Step) -> Iterator[Finding]:
         """What the rules of the parent forbid of a commit, and whether its signature is good."""
@@ -133,6 +138,9 @@ class _Replay:
             self._rules = step.before
         if step.said.actor == AGENT:
             self._judged += 1
+            approver = approver_of(step.said.trailers.get("Policy", ""))
+            if approver.startswith(CLIENT):
+                self._approved_at[approver] += 1
             try:
                 for id, refusal in refusals(self._workspace, self._rules, step):
                     self._wrong += 1
@@ -167,8 +175,19 @@ class _Replay:
             yield Finding(
                 "ok", "policies", f"commits by the agent that the policies of their time allowed: {self._judged}"
             )
+        yield from self._approvals()
         if (self._signed or self._workspace.registry.signer) and not (self._forged or self._unchecked):
             yield Finding("ok", "signatures", f"{self._signed} of {self._judged} commits by the agent are signed")
+
+    def _approvals(self) -> Iterator[Finding]:
+        """What was approved at clients; those that named themselves together in one line, for they can be many."""
+        named = [client for client in sorted(self._approved_at) if not client.startswith(UNPROVEN)]
+        for client in named:
+            yield Finding("ok", "policies", f"commits approved at {client}: {self._approved_at.pop(client)}")
+        if self._approved_at:
+            clients, count = shorten(", ".join(sorted(self._approved_at))), self._approved_at.total()
+            line = f"commits approved at {clients}, by whatever gave itself that name: {count}"
+            yield Finding("warn", "policies", line)
 
 
 async def _compile(workspace: Workspace, progress: Progress, tests: bool) -> AsyncIterator[Finding]:

@@ -26,7 +26,8 @@ from micro_agi_kernel.host.registry import RegistryService
 from micro_agi_kernel.host.security import SecurityService
 from micro_agi_kernel.host.service import Host, Service
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
-from micro_agi_kernel.permissions import Permissions
+from micro_agi_kernel.mcp_client.servers import McpServers
+from micro_agi_kernel.permissions import Permissions, Ruling
 from micro_agi_kernel.pinning import Pin
 from micro_agi_kernel.profiles import policies_of
 from micro_agi_kernel.programs import Programs
@@ -90,12 +91,18 @@ class Workspace:
             most,
         )
 
+        self.servers = McpServers(settings.mcp_servers, self._rulings, lambda: programs.limits)
+
     def configure(self, settings: Settings) -> None:
         """Use other settings from the next call on, but for those that are read once (settings.AT_START)."""
         limits, most = settings.sandbox.limits(), settings.sandbox.most()
         self._programs.limits, self._programs.most, self._functions.most = limits, most, most
         self.publishing.tests_required = settings.tools.tests_required
         self.docs.remote = settings.docs.remote
+
+    def _rulings(self, entry: Entry, context: CallContext) -> list[Ruling]:
+        """What the policies want asked of a call of `entry`. Blocks. Raises Refused when they forbid it."""
+        return self._programs.rulings(entry, self.registry.snapshot(), context)
 
     def _asks_request(self, tool: Entry, action: str, resource: str, method: str) -> Question | None:
         """What the person must be asked before a request. Raises Refused when the policies forbid it."""
@@ -113,17 +120,20 @@ class Workspace:
             self.notices.append(event.text)
 
     async def call(self, id: EntryId, input: Value, context: CallContext) -> CallOutcome:
-        """Call an entry; see interfaces.Caller."""
+        """Call an entry, or a tool of an MCP server; see interfaces.Caller. Lua reaches no server."""
+        if not context.callers and (tool := self.servers.entry(id)) is not None:
+            return await self.servers.call(tool, input, context)
         return await self._functions.call(id, input, context)
 
     async def close(self) -> None:
+        await self.servers.close()
         await self.sandbox.close()
         await asyncio.to_thread(self.uses.close)
         self.registry.close()
 
 
 class RegistryTools:
-    """The ToolCatalog of an agent: the registry as its notebook sees it, or at `snapshot`."""
+    """The ToolCatalog of an agent: the registry as its notebook sees it, or at `snapshot`, and the servers' tools."""
 
     def __init__(self, workspace: Workspace, snapshot: Snapshot | None = None) -> None:
         self._workspace = workspace
@@ -137,24 +147,28 @@ class RegistryTools:
         return RegistryTools(self._workspace, self._workspace.pin.current())
 
     def get(self, id: EntryId) -> Entry | None:
-        return self._at().get(id)
+        return self._workspace.servers.entry(id) or self._at().get(id)
 
     def tools(self, namespace: str) -> tuple[Entry, ...]:
+        of_server = self._workspace.servers.entries(namespace)
+        if of_server is not None:
+            return of_server
         return tuple(entry for entry in self._at().entries(namespace) if entry.is_tool)
 
     def _at(self) -> Snapshot:
         return self._snapshot or self._workspace.pin.current()
 
-    def asks_load(self, entry: Entry) -> Question | CallError | None:
+    def asks_load(self, entry: Entry, actor: str = AGENT) -> Question | CallError | None:
         subject = ("tool.load", str(entry.id))
         try:
-            entry = self._workspace.pin.as_granted(entry)
+            if self._workspace.servers.entry(entry.id) is None:
+                entry = self._workspace.pin.as_granted(entry)
             decision = self._workspace.permissions.decide_for_tool(entry, *subject)
         except (Refused, EntryError) as refusal:
             return refusal.as_error()
         if decision.effect != "ask":
             return None
-        return asks_tool([(subject, decision)], entry, AGENT, entry.description)
+        return asks_tool([(subject, decision)], entry, actor, entry.description)
 
 
 def open_registry(settings: Settings, notify: Callable[[str], None] = _unheard) -> Registry:

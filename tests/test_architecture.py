@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ VALUES = (
     "events",
     *(
         "interfaces",
+        "mcp_settings",
         "log_lines",
         "session_log",
         "recorder",
@@ -64,6 +66,7 @@ COMPOSITION = (
         "arguments",
         "call_record",
         "functions",
+        "mcp_client",
         "testing",
         "agent_rules",
         "kind_checks",
@@ -110,7 +113,7 @@ COMPOSITION = (
 
 AGENT_SEES = frozenset(VALUES) - {
     *("log_lines", "session_log", "recorder", "log_fields", "session_history"),
-    *("settings", "environment", "resources", "yaml_files"),
+    *("mcp_settings", "settings", "environment", "resources", "yaml_files"),
 }
 """The agent meets everything else through `interfaces`; of the composition only those below import it."""
 
@@ -118,12 +121,17 @@ AGENT_SEEN_BY = frozenset(
     {"agent_entry", "summarizers", "session_reading", "session", "resuming", "commands", "frontends"}
 )
 
-FRONT_ENDS = frozenset({"cli", "jupyter"})
+EVERY_ROOM = frozenset({*VALUES, *ENGINES, *COMPOSITION, "agent"})
+
+FRONT_ENDS = frozenset({"cli", "jupyter", "mcp"})
 """Folders of frontends/, none of which imports another; the files beside them (text, transcript) are for all."""
 
-BORROWED = {("cli", "jupyter.spec"), ("cli", "jupyter.notebook")}
-"""The exceptions: `micro-agi install` and `doctor` write and find the kernelspec that belongs to the kernel, and
-`sessions export` writes a notebook as the kernel would have filled it."""
+BORROWED = {
+    *(("cli", "jupyter.spec"), ("cli", "jupyter.notebook")),
+    *(("cli", "mcp.names"), ("cli", "mcp.transports")),
+}
+"""The exceptions: `micro-agi install` and `doctor` write and find the kernelspec that belongs to the kernel,
+`sessions export` writes a notebook as the kernel would have filled it, and `mcp` starts the server."""
 
 READS_ENVIRONMENT = {
     "environment": "the one reader of what a person sets",
@@ -136,7 +144,7 @@ MAX_LINES = 400
 HEAVY = {
     *("openai", "tiktoken", "jsonschema", "dulwich", "lupa", "httpx", "httpcore"),
     *("yaml", "click", "rich", "sqlite3", "markdown_it", "nh3"),
-    *("re2", "cryptography", "jwt", "ada_url", "diff_match_patch"),
+    *("re2", "cryptography", "jwt", "ada_url", "diff_match_patch", "mcp", "mcp_types"),
 }
 
 
@@ -171,8 +179,8 @@ def allowed(source: str, target: str) -> bool:
     """Whether the room `source` may import the room `target`."""
     if source == target or target == "":  # "": the package itself, which holds its version
         return True
-    if source == "":
-        return False
+    if source == "":  # it names what the library gives, and imports nothing before it is asked for
+        return True
     if source in VALUES:
         return target in VALUES[: VALUES.index(source)]
     if source in ENGINES:
@@ -186,7 +194,26 @@ def allowed(source: str, target: str) -> bool:
 
 def test_every_room_has_its_place() -> None:
     rooms = {room(module) for module in MODULES} - {"__init__", ""}
-    assert rooms == {*VALUES, *ENGINES, *COMPOSITION, "agent"}
+    assert rooms == EVERY_ROOM
+
+
+def test_the_map_shows_every_room_in_its_order() -> None:
+    """A room stands at the beginning of a line of the map, or behind a dot in its middle, as `name.py` or `name/`."""
+    page = (ROOT.parent / "docs/architecture.md").read_text()
+    sections = page.partition("## Rooms")[2].split("```")[1].split("\n  -- ")
+    shown = [re.findall(r"(?:^  |· )(\w+)(?:\.py|/)(?=[ :\n])", section, re.MULTILINE) for section in sections]
+    values, engines, composition = ([name for name in names if name in EVERY_ROOM] for names in shown)
+    assert values == list(VALUES) and set(engines) == ENGINES and len(engines) == len(ENGINES)
+    assert composition.index("agent") < min(map(composition.index, AGENT_SEEN_BY))
+    composition.remove("agent")
+    assert composition == list(COMPOSITION)
+
+
+def test_the_map_names_every_file_of_the_front_ends() -> None:
+    page = (ROOT.parent / "docs/architecture.md").read_text()
+    front_ends = page.partition("\n  frontends/ ")[2].partition("\n  __main__.py")[0]
+    files = {path.stem for path in (ROOT / "frontends").rglob("*.py") if not path.stem.startswith("__")}
+    assert files - {*re.findall(r"\w+", front_ends)} == set()
 
 
 def test_imports_point_down() -> None:

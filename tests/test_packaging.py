@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -12,9 +13,14 @@ import tarfile
 import tomllib
 import venv
 import zipfile
+from collections.abc import Iterable
+from hashlib import sha256
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from micro_agi_kernel import __version__
 
@@ -23,15 +29,20 @@ pytest.importorskip("hatchling", reason="hatchling is not installed")
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"micro_agi_kernel-{__version__}"
+WHEEL = f"{NAME}-py3-none-any.whl"
+
+
+def build(source: Path, folder: Path, **environment: str) -> None:
+    """The wheel and the sdist of `source`, in `folder`."""
+    command = [sys.executable, "-m", "hatchling", "build", "-d", folder]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, env={**os.environ, **environment})
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the sdist of this checkout."""
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", folder], cwd=ROOT, check=True, capture_output=True
-    )
+    build(ROOT, folder)
     return folder
 
 
@@ -42,7 +53,7 @@ def shipped(folder: str, suffixes: str = "") -> set[str]:
 
 
 def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(built: Path) -> None:
-    names = set(zipfile.ZipFile(built / f"{NAME}-py3-none-any.whl").namelist())
+    names = set(zipfile.ZipFile(built / WHEEL).namelist())
     package = shipped("micro_agi_kernel")
     assert {"micro_agi_kernel/py.typed", "micro_agi_kernel/sandbox/boot.lua"} <= package <= names
     assert {f"micro_agi_kernel/_data/{name}" for name in shipped("registry_repo") | shipped("kernelspec")} <= names
@@ -58,23 +69,53 @@ def test_the_sdist_holds_the_tests_the_docs_and_what_builds_it(built: Path) -> N
     with tarfile.open(built / f"{NAME}.tar.gz") as archive:
         names = {name.removeprefix(f"{NAME}/") for name in archive.getnames()}
     wanted = {"pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", ".ci/run"}
+    wanted.add("requirements-dev.txt")
     for folder in ("micro_agi_kernel", "registry_repo", "kernelspec", "examples", "docs"):
         wanted |= shipped(folder)
     assert wanted | shipped("tests", ".py") | shipped("benchmarks", ".py") <= names
 
 
+def test_the_sdist_builds_the_same_wheel_and_itself_at_any_time_and_place(built: Path, tmp_path: Path) -> None:
+    with tarfile.open(built / f"{NAME}.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / NAME / "PKG-INFO").unlink()  # the one file that a checkout has not
+    for path in (tmp_path / NAME).rglob("*"):  # another day, another umask
+        path.chmod(0o700 if path.is_dir() or path.stat().st_mode & 0o100 else 0o600)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    build(tmp_path / NAME, tmp_path / "again", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="1")
+    for name in (WHEEL, f"{NAME}.tar.gz"):
+        hashes = {sha256((folder / name).read_bytes()).hexdigest() for folder in (built, tmp_path / "again")}
+        assert len(hashes) == 1, name
+    shutil.rmtree(tmp_path / NAME)
+
+
+def closure(names: Iterable[str]) -> dict[str, Distribution]:
+    """The distributions of these names and all that they need, without any extra."""
+    found: dict[str, Distribution] = {}
+    queue = [Requirement(name) for name in names]
+    while queue:
+        wanted = queue.pop()
+        name = canonicalize_name(wanted.name)
+        if (wanted.marker is None or wanted.marker.evaluate({"extra": ""})) and name not in found:
+            found[name] = distribution(name)
+            queue += map(Requirement, found[name].requires or ())
+    return found
+
+
 @pytest.fixture(scope="module")
 def environment(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh virtual environment with the wheel; the libraries come from this interpreter's."""
+    """A fresh virtual environment with the wheel and what it asks for, as links to the files of this one."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     python = str(folder / "bin/python")
-    purelib = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
-    wheel = str(built / f"{NAME}-py3-none-any.whl")
+    wheel = built / WHEEL
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--quiet", wheel]
     subprocess.run(install, check=True, capture_output=True)
-    # A path in a .pth file is only looked through: an editable install there has no effect here.
-    Path(purelib, "libraries.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    for library in closure(PROJECT["dependencies"]).values():
+        tops = {file.parts[0] for file in library.files or () if file.parts[0] not in ("..", "__pycache__")}
+        for top in tops:
+            (packages / top).symlink_to(library.locate_file(top))
     return folder
 
 
@@ -98,6 +139,39 @@ def test_the_installed_wheel_works_by_itself(environment: Path, tmp_path: Path) 
     (tmp_path / "hello.lua").write_bytes((ROOT / "examples/hello.lua").read_bytes())
     assert "Hello, world" in run(environment, tmp_path, "micro-agi", "eval", "hello.lua", "--modules", "time")
     assert "Your IP is 203.0.113.42." in run(environment, tmp_path, "micro-agi", "demo")
+
+
+def test_nothing_is_there_but_what_the_wheel_asks_for(environment: Path, tmp_path: Path) -> None:
+    code = "import importlib.util as u; print([n for n in ('pytest', 'jupyterlab', 'mypy', 'mcp') if u.find_spec(n)])"
+    assert run(environment, tmp_path, "python", "-c", code) == "[]\n"
+
+
+CELL = """
+import os, sys
+from jupyter_client.manager import start_new_kernel
+os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+manager, client = start_new_kernel(kernel_name="micro-agi")
+said = []
+reply = client.execute_interactive("what time is it?", timeout=60, output_hook=said.append)
+client.stop_channels()
+manager.shutdown_kernel()
+print(reply["content"]["status"], "The current UTC time is" in str(said))
+"""
+
+
+def test_a_cell_runs_in_the_kernel_that_the_wheel_registers(environment: Path, tmp_path: Path) -> None:
+    assert run(environment, tmp_path, "python", "-c", CELL) == "ok True\n"
+
+
+def test_the_doctor_names_every_library_and_misses_none(environment: Path, tmp_path: Path) -> None:
+    lines = json.loads(run(environment, tmp_path, "micro-agi", "doctor", "--json"))
+    [libraries] = [line for line in lines if line["what"] == "libraries"]
+    assert libraries["status"] == "ok"
+    named = {part.split()[0] for part in libraries["detail"].split(", ")}
+    assert named > {Requirement(line).name for line in PROJECT["dependencies"]}
+    [extra] = [line for line in lines if line["what"] == "mcp"]
+    assert (extra["status"], "is not installed" in extra["detail"]) == ("ok", True)
+    assert [line["what"] for line in lines if line["status"] == "fail"] == []
 
 
 def test_installing_registers_the_kernel(environment: Path, tmp_path: Path) -> None:

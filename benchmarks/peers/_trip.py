@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 URL, PROMPT, TIMES = sys.argv[1], sys.argv[2], int(sys.argv[3])
-WARM_UP = 3
+WARM_UP = min(3, TIMES)
 SETTLING = 0.1  # see benchmarks/agent.py
 
 

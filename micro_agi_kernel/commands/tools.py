@@ -10,12 +10,12 @@ from micro_agi_kernel.agent.calls import LOAD_TOOL
 from micro_agi_kernel.commands.calls import told
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
-from micro_agi_kernel.events import ToolLoaded
+from micro_agi_kernel.events import Notice, ToolLoaded
 from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.markdown_text import code, fenced, prose, table
 from micro_agi_kernel.naming import named, need_there
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.tool_page import tool_page
+from micro_agi_kernel.tool_page import server_tool_page, tool_page
 from micro_agi_kernel.values import Json, as_value, check_json, shorten
 from micro_agi_kernel.workspace import Workspace
 
@@ -27,7 +27,10 @@ MAX_HITS = 10
 
 
 async def tools(session: Session, context: CallContext) -> str:
-    """Show the tools that the agent can call now: its own, and those that were loaded."""
+    """Show the tools that the agent can call now: its own, those that were loaded, and those of MCP servers."""
+    servers = session.workspace.servers
+    for line in await servers.ready():
+        context.emit(Notice(line))
     agent = await session.agent()
     there = await asyncio.to_thread(agent.tools)
     loaded = set(agent.loaded)
@@ -35,16 +38,23 @@ async def tools(session: Session, context: CallContext) -> str:
         (
             code(name),
             code(str(tool.id)),
-            "yes" if tool.id in loaded else "",
+            "yes" if tool.id in loaded else "of a server" if servers.entry(tool.id) else "",
             prose(shorten(tool.spec.description, MAX_TEXT)),
         )
         for name, tool in there.items()
     ]
-    return table(("name", "id", "loaded", "what it does"), rows) if rows else "The agent has no tools."
+    shown = table(("name", "id", "loaded", "what it does"), rows) if rows else "The agent has no tools."
+    states = (f"- {code(name)} {prose(state)}" for name, state in servers.states.items())
+    return "\n".join((shown, "", *states)).rstrip()
 
 
 async def tool(session: Session, context: CallContext, name: str) -> str:
-    """Show what the tool NAME takes, where it comes from, what it cost, how it was used, and its source."""
+    """Show what the tool NAME takes, where it comes from, what it cost, how it was used, and its source.
+
+    Of a tool of an MCP server it shows what the server says of it.
+    """
+    if (entry := session.workspace.servers.named(name)) is not None:
+        return server_tool_page(entry)
     return await asyncio.to_thread(page_of, session.workspace, name)
 
 
@@ -84,6 +94,8 @@ async def call(session: Session, context: CallContext, id: str, *, json: str = "
 
 def _meant(session: Session, said: str, *, tools: bool = False) -> EntryId:
     """The entry of that name or id that the notebook sees. Blocks. Raises Refused and EntryError."""
+    if (entry := session.workspace.servers.named(said)) is not None:
+        return entry.id
     at = session.workspace.pin.current()
     id = named(session.workspace.registry, said, at, tools=tools, cell=True)
     need_there(at, id, tools=tools, cell=True)

@@ -57,7 +57,8 @@ def safe_svg(text: str) -> str:
 
     Ids are renamed, so that they meet no others in a page.
     """
-    return _Writer(f"d{sha256(text.encode()).hexdigest()[:8]}-").write(text)
+    content = text.encode(errors="replace")
+    return _Writer(f"d{sha256(content).hexdigest()[:8]}-").write(content)
 
 
 class _Writer:
@@ -71,14 +72,14 @@ class _Writer:
         self._defining = 0
         self._drawing = Drawing()
 
-    def write(self, text: str) -> str:
+    def write(self, content: bytes) -> str:
         parser = expat.ParserCreate("utf-8", " ")
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
         parser.StartDoctypeDeclHandler = self._doctype
         try:
-            parser.Parse(text.encode(), True)
+            parser.Parse(content, True)
         except expat.ExpatError as error:
             raise UnsafeSvg(f"the SVG is no well-formed XML: {error}") from error
         self._bound(self._drawing.total())

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from micro_agi_kernel.unseen import OPEN_END, UNSEEN
+from micro_agi_kernel.unseen import CONTROLS, OPEN_END, UNSEEN
 
 Tone: TypeAlias = Literal["plain", "ok", "error", "note", "dim"]
 """How a line of ours, or a word of it, is meant. Never the only thing that says it: the words do."""
 
 _CODES = {"ok": "32", "error": "31", "note": "33", "dim": "2"}
 
-_CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
-_UNSHOWN = dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000)], 0xFFFD)
-_LINE_SEPARATORS = {0x2028: 0x2424, 0x2029: 0x2424}
-_PLAIN = _CONTROL_PICTURES | _UNSHOWN | _LINE_SEPARATORS
+_PICTURES = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421, 0x2028: 0x2424, 0x2029: 0x2424}
+_PLAIN = {code: _PICTURES.get(code, 0xFFFD) for code in CONTROLS}
 
 
 def plain(text: str) -> str:

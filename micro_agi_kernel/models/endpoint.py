@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
-from micro_agi_kernel.values import shorten
+from micro_agi_kernel.values import is_key, shorten
 
 Secrets: TypeAlias = Callable[[str], str | None]
 """Looks an environment variable up."""
@@ -94,7 +94,7 @@ def _of_entry(spec: ModelSpec, url: str, key_name: str, trusted: bool, secrets: 
 
 def _key(secrets: Secrets, name: str) -> str | None:
     key = (secrets(name) or "").strip()
-    if not all("!" <= character <= "~" for character in key):
+    if not is_key(key):
         raise ModelError(f"{name} holds characters that no key has: set it again")
     return key or None
 

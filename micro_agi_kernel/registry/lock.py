@@ -2,7 +2,8 @@
 
 The file `micro-agi/lock` in the repository is locked by the operating system, so the lock ends with its
 holder, however that ends. Its first byte is "1" while a commit is being written: a holder that finds it so
-knows that the last one died, and removes the files that it left; the `.lock` files among them would block Git for ever.
+knows that the last one died or failed, and removes the files that it left; the `.lock` files among them would block Git
+for ever.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 
-from micro_agi_kernel.errors import RegistryError
+from micro_agi_kernel.errors import MicroAgiError, RegistryError
 
 FOLDER = "micro-agi"
 STALE_SECONDS = 10.0
@@ -48,24 +49,27 @@ class WriteLock:
         try:
             file.parent.mkdir(mode=0o700, exist_ok=True)
             self._fd = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            try:
+                self._acquire()
+                self._died = os.read(self._fd, 1) == _DIRTY
+                self._mark(_DIRTY)
+                self.sweep()
+            except BaseException:
+                os.close(self._fd)
+                raise
         except OSError as error:
             raise RegistryError(f"cannot write to the registry {self._repository}: {error.strerror}") from error
-        try:
-            self._acquire()
-            self._died = os.read(self._fd, 1) == _DIRTY
-            self._mark(_DIRTY)
-            self.sweep()
-        except BaseException:
-            os.close(self._fd)
-            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # What was refused left nothing; what the disk or a signal broke off may have.
+        broke_off = error is not None and (not isinstance(error, MicroAgiError) or isinstance(error.__cause__, OSError))
         try:
-            if not self._leftovers:
-                self._mark(_CLEAN)
+            if not broke_off and not self._leftovers:
+                with contextlib.suppress(OSError):  # what was written, was; the next holder only looks for leftovers
+                    self._mark(_CLEAN)
         finally:
             os.close(self._fd)  # which unlocks
 
@@ -103,10 +107,14 @@ class WriteLock:
 
 def _removed(file: Path, age: float) -> bool:
     """Remove a file that is older than `age` seconds. Whether it is gone."""
-    with contextlib.suppress(FileNotFoundError):
+    try:
         if time.time() - file.stat().st_mtime <= age:
             return False
         file.unlink()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
     return True
 
 

@@ -162,7 +162,9 @@ class Objects:
                 found, raw = self._store.get_raw(_oid(id))
             except (KeyError, FileNotFoundError, PackFileDisappeared):
                 continue  # a repack beside us may just have moved it from one place to another
-            except (OSError, *_DAMAGED) as error:
+            except OSError as error:
+                raise _unreadable(id, error) from error
+            except _DAMAGED as error:
                 raise _damaged(id, _reason(error)) from error
             if new_object(found, raw).id != id:
                 raise _damaged(id, "its content has another id")
@@ -181,7 +183,9 @@ class Objects:
                 ]
             except (KeyError, FileNotFoundError, PackFileDisappeared):
                 self._forget_packs()
-            except (OSError, *_DAMAGED) as error:
+            except OSError as error:
+                raise _unreadable(prefix, error) from error
+            except _DAMAGED as error:
                 raise _damaged(prefix, _reason(error)) from error
         return []
 
@@ -275,7 +279,12 @@ def _oid(id: str) -> ObjectID:
 
 
 def _reason(error: BaseException) -> str:
-    return clean(str(error)) or type(error).__name__
+    said = error.strerror if isinstance(error, OSError) else str(error)
+    return clean(said or "") or type(error).__name__
+
+
+def _unreadable(id: str, error: OSError) -> RegistryError:
+    return RegistryError(f"cannot read object {id} of the registry: {_reason(error)}")
 
 
 def _damaged(id: str, why: str) -> RegistryError:

@@ -181,7 +181,11 @@ class Lease:
 
     def __init__(self, file: Path) -> None:
         self._fd = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        _lock(self._fd, shared=True)
+        try:
+            _lock(self._fd, shared=True)
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def release(self) -> None:
         os.close(self._fd)

@@ -113,6 +113,11 @@ class Snapshot:
         check_filter(filter)
         return self._ask(lambda state: state.search(query, filter, limit))
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the index's file answers for the commit; else its rows are made in memory, each time."""
+        return self._ask(lambda state: state.whole)
+
     def near(self, name: str) -> list[Head]:
         """Entries with a word in the id that begins as a word of `name` does; of many the newest only."""
         return self._ask(lambda state: state.near(name))

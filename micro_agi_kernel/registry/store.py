@@ -237,9 +237,12 @@ class Registry:
             for attempt in range(TRIES):
                 if self.objects.head() != base.commit:
                     return False
-                with suppress(Busy):
+                try:
                     return self.objects.swap_head(base.commit, commit)
-                _wait(lock, attempt)
+                except Busy:
+                    _wait(lock, attempt)
+                except OSError as error:
+                    raise self._unwritten(error) from error
         raise self._kept()
 
     def shard(self, namespace: str, message: CommitMessage, *, author: Person, committer: Person) -> Version | None:
@@ -312,7 +315,10 @@ class Registry:
         except Busy:
             return None
         except OSError as error:
-            raise RegistryError(f"cannot write to the registry {self.path}: {error.strerror or error}") from error
+            raise self._unwritten(error) from error
+
+    def _unwritten(self, error: OSError) -> RegistryError:
+        return RegistryError(f"cannot write to the registry {self.path}: {error.strerror or error}")
 
 
 def _wait(lock: WriteLock, attempt: int) -> None:

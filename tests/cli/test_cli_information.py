@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 from model_server import ModelServer
 
+from micro_agi_kernel.frontends.cli import doctor, installed
 from micro_agi_kernel.frontends.jupyter.spec import install_kernelspec
 from micro_agi_kernel.sandbox import pool
 from micro_agi_kernel.sandbox.workers import StartedWorkers
@@ -96,8 +97,61 @@ def test_a_healthy_installation(cli: Callable[..., Result], home: Path, jupyter:
     assert found["settings"][0] == "ok" and found["settings"][1].startswith(f"data in {home}, config file ")
     assert found["registry"][0] == "ok" and str(home / "registry.git") in found["registry"][1]
     assert found["model"][0] == "warn" and "set OPENAI_API_KEY" in found["model"][1]
+    assert "dulwich" in found["libraries"][1] and sys.platform in found["system"][1].lower()
+    assert found["git"][1].startswith("git version ") and "/git)" in found["git"][1]
+    assert found["sessions"] == ("ok", f"{home / 'sessions'}, 0 logs, 0.0 MiB")
+    assert found["index"][0] == "ok" and "main at " in found["registry"][1]
+    assert found["keys"] == ("ok", "OPENAI_API_KEY is not set, OPENAI_BASE_URL is not set")
+    assert [what for what in found if what.startswith("setting ")] == []
     layers = {what.removeprefix("sandbox, ") for what in found if what.startswith("sandbox, ")}
     assert layers >= {"landlock", "seccomp", "rlimits"}
+
+
+CONFIG = """
+profile = "guarded"
+model = "planted-in-a-setting"
+docs.remote = "https://me:planted-user@example.com/docs?key=planted-query"
+[mcp.servers.web]
+url = "https://example.com/planted-path?key=planted-too"
+api_key_env = "WEB_KEY"
+"""
+
+
+def test_the_doctor_says_what_is_set_and_where_and_shows_no_key(
+    cli: Callable[..., Result], home: Path, jupyter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG)
+    monkeypatch.setenv("MICRO_AGI_CONFIG", str(config))
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-in-a-setting")
+    monkeypatch.setenv("MICRO_AGI_SANDBOX_TIMEOUT", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(doctor, "_servers", lambda settings: iter(()))  # nobody is asked
+    found = examine(cli, "--registry", str(home / "other.git"))
+    assert {what.removeprefix("setting "): line[1] for what, line in found.items() if what.startswith("setting ")} == {
+        "model": '"***" (config file, model)',
+        "registry": f'"{home / "other.git"}" (argument registry)',
+        "profile": '"guarded" (config file, profile)',
+        "sandbox.require": '"full" (profile)',
+        "sandbox.timeout": "60.0 (environment, MICRO_AGI_SANDBOX_TIMEOUT)",
+        "docs.remote": '"https://example.com/docs" (config file, docs.remote)',
+        "render.color": "false (environment, NO_COLOR)",
+    }
+    assert "web (example.com, WEB_KEY is not set)" in found["mcp"][1]
+    assert found["git"][0] == "warn" and "none on PATH" in found["git"][1]
+    assert found["keys"] == ("ok", "OPENAI_API_KEY is set, OPENAI_BASE_URL is not set")
+    assert "planted" not in str(found)
+
+
+def test_the_doctor_finds_a_library_that_is_too_old_or_gone(
+    cli: Callable[..., Result], jupyter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed.metadata, "requires", lambda name: ["rich>=99", "gone>=1", 'mcp>=99; extra == "mcp"'])
+    whole = cli("doctor").stdout
+    assert "warn libraries: gone is missing: micro-agi-kernel needs gone>=1: run `pip install" in whole
+    assert re.search(r"warn libraries: rich \S+ is installed, and micro-agi-kernel needs rich>=99: run", whole)
+    assert "needs mcp" not in whole
 
 
 def test_a_missing_layer_is_a_warning_or_a_failure_where_all_are_required(

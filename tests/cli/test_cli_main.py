@@ -54,7 +54,7 @@ def test_every_command_says_what_it_does(cli: Callable[..., Result], home: Path,
 
 def test_the_commands_of_the_contract_are_there() -> None:
     assert [" ".join(words) for words in commands()[1:]] == [
-        "demo", "ask", "eval", "call", "registry",
+        "demo", "ask", "eval", "call", "mcp", "registry",
         *(
             f"registry {name}"
             for name in (

@@ -32,6 +32,20 @@ async def test_the_audit_accepts_what_was_approved(house: House, monkeypatch: py
     assert not failed(await found(house, monkeypatch))
 
 
+async def test_the_audit_names_clients_that_answered(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was asked, as the policy wanted; but a client that names itself may have answered without its person."""
+    house.write(*create(WRITES))
+    for number, approver in enumerate(("user:ann", "mcp:claude", "mcp:unproven:evil", "mcp:unproven:evil")):
+        trailer = approval_trailer(["app:asked"], approver)
+        house.write(*create(tool(f"tool{number}", GOOD)), actor=AGENT, policy=trailer)
+    findings = [(each.status, each.message) for each in await found(house, monkeypatch) if each.check == "policies"]
+    assert findings == [
+        ("ok", "commits by the agent that the policies of their time allowed: 4"),
+        ("ok", "commits approved at mcp:claude: 1"),
+        ("warn", "commits approved at mcp:unproven:evil, by whatever gave itself that name: 2"),
+    ]
+
+
 @pytest.mark.parametrize(
     "trailer",
     [
@@ -39,6 +53,8 @@ async def test_the_audit_accepts_what_was_approved(house: House, monkeypatch: py
         "undefined (app:asked)",
         "asked (app:asked)",
         "asked (app:asked), approved by service:agent",
+        "asked (app:asked), approved by mcp:",
+        "asked (app:asked), approved by mcp:some body",
         "approved by user:x",
         "asked (app:other), approved by user:ann",
         "asked (guarded:ask_write), approved by user:ann",
@@ -58,7 +74,7 @@ async def test_the_audit_finds_what_nobody_approved(
 
 
 async def test_an_approval_does_not_lift_a_deny(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.write(*create(tool("app:x")), actor=AGENT, policy=approval_trailer(["app:asked"], "ann"))
+    house.write(*create(tool("app:x")), actor=AGENT, policy=approval_trailer(["app:asked"], "user:ann"))
     assert failed(await found(house, monkeypatch)) == [("policies", "app:x")]
 
 
@@ -73,17 +89,17 @@ async def test_a_profile_judges_no_history(enter: Callable[..., House], monkeypa
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_trailer_is_read_again(count: int) -> None:
     policies = [f"app:{'x' * 190}{number}" for number in range(count)]
-    trailer = approval_trailer(policies, "Ann (of (these), approved by user: names)")
+    trailer = approval_trailer(policies, "user:Ann (of (these), approved by user: names)")
     assert says_approved(trailer, policies) and says_approved(trailer[:199] + "…", policies) and len(trailer) < 200
     assert says_approved(trailer, policies[:1]) and not says_approved(trailer, [*policies, "app:more"])
-    assert says_approved(approval_trailer(["guarded:ask_write", *policies], "ann"), policies)
+    assert says_approved(approval_trailer(["guarded:ask_write", *policies], "user:ann"), policies)
 
 
 async def test_what_comes_from_a_remote_is_no_approval(ann: Sharer, hub: Hub) -> None:
     """It waits for the person here, whatever it says that another one said."""
     ann.house.write(*create(WRITES))
     await ann.push()
-    claim = said("create", "app.generated:new", AGENT) + f"Policy: {approval_trailer(['app:asked'], 'bob')}"
+    claim = said("create", "app.generated:new", AGENT) + f"Policy: {approval_trailer(['app:asked'], 'user:bob')}"
     hub.write(files_of(tool("new", GOOD)), claim)
     done = await ann.pull()
     assert fates(done) == {"app.generated:new": "waiting"}
@@ -97,7 +113,7 @@ async def test_what_comes_from_a_remote_is_no_approval(ann: Sharer, hub: Hub) ->
 async def test_a_forged_approval_stays_off_our_line(ann: Sharer, hub: Hub, key: str, actor: str) -> None:
     """No policy here wants it asked, so that it is taken; but our log does not say that somebody approved it."""
     await ann.push()
-    claim = said("create", "app.generated:new", actor) + f"{key}{approval_trailer(['guarded:ask_write'], 'ann')}"
+    claim = said("create", "app.generated:new", actor) + f"{key}{approval_trailer(['guarded:ask_write'], 'user:ann')}"
     hub.write(files_of(tool("new", GOOD)), claim)
     assert fates(await ann.pull()) == {"app.generated:new": "taken"}
     newest = ann.house.registry.version("main")

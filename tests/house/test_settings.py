@@ -48,6 +48,8 @@ def test_precedence(config: Path) -> None:
     assert settings.sandbox.require == "full"
     assert load(config, variables, model="from-argument").model == "from-argument"
     assert load(config, variables, model=None).model == "from-environment"
+    assert load(config, variables, limits_steps=7).limits.steps == 7
+    assert load(config, variables, **{"limits.steps": 8}).limits.steps == 8
     assert load(config, {"MICRO_AGI_MODEL": ""}).model == "from-file"
 
 

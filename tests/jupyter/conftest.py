@@ -110,6 +110,12 @@ class Kernel:
 
 
 @pytest.fixture(scope="session")
+def kernel_class() -> type[Kernel]:
+    """For kernels of another kind."""
+    return Kernel
+
+
+@pytest.fixture(scope="session")
 def kernel() -> Iterator[Kernel]:
     """One kernel for the tests that leave it as it was."""
     kernel = Kernel()

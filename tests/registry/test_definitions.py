@@ -141,7 +141,7 @@ WRONG = [
     (one("a: file://link"), "link: lies outside of"),
     (one("meta: {deep: [{a: file://link}]}"), "link: lies outside of"),
     (one("a: file://circle"), "circle: "),
-    (one('a: "file://nul\\0"'), "embedded null byte"),
+    (one('a: "file://nul\\0"'), "embedded null"),
     (one(f"a: file://{'x' * 300}"), "File name too long"),
     (one("a: file://latin"), "latin: not UTF-8 text"),
     (one("a: file://large"), "large: larger than"),

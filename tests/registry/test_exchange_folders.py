@@ -128,7 +128,7 @@ def test_a_folder_that_holds_something_is_left_as_it_is(registry: Registry, tmp_
         ("file", "cannot write to .*file: File exists"),
         ("file/below", "cannot write to .*below: Not a directory"),
         ("x" * 300, "File name too long"),
-        ("nul\0", "null byte"),
+        ("nul\0", "embedded null"),
     ):
         with pytest.raises(RegistryError, match=line):
             write_folder(registry.snapshot(), tmp_path / name)

@@ -4,42 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
 import click
 
-from micro_agi_kernel import __version__
 from micro_agi_kernel import models as models_room
-from micro_agi_kernel.environment import load_settings, secret
+from micro_agi_kernel.environment import secret, settings_and_sources
 from micro_agi_kernel.errors import MicroAgiError, ModelError
-from micro_agi_kernel.frontends.cli.information import read_models
+from micro_agi_kernel.frontends.cli import installed
+from micro_agi_kernel.frontends.cli.installed import Line, Status
+from micro_agi_kernel.frontends.cli.models_now import models_now
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
-from micro_agi_kernel.frontends.jupyter.spec import installed_kernelspecs
+from micro_agi_kernel.frontends.text import one_line
+from micro_agi_kernel.interfaces import MIB
+from micro_agi_kernel.log_lines import Keys
+from micro_agi_kernel.mcp_client.servers import McpServers
 from micro_agi_kernel.models import openai
-from micro_agi_kernel.models.endpoint import Endpoint, endpoint_of
+from micro_agi_kernel.models.endpoint import NO_KEY, OPENAI_BASE, OPENAI_KEY, Endpoint, endpoint_of
 from micro_agi_kernel.registry import Registry
+from micro_agi_kernel.registry.lock import FOLDER
+from micro_agi_kernel.registry.sidecar import FILE
 from micro_agi_kernel.sandbox.protocol import Layer
-from micro_agi_kernel.settings import Settings
+from micro_agi_kernel.session_log import SUFFIX
+from micro_agi_kernel.settings import Settings, setting_names, setting_value
 from micro_agi_kernel.values import shorten
 from micro_agi_kernel.workspace import open_registry, open_sandbox
 
 PATIENCE = 5.0
 """Seconds for a model's server to accept a connection, and to begin its answer."""
 
-
-Status: TypeAlias = Literal["ok", "warn", "fail"]
-
-
-class Line(NamedTuple):
-    """One line of the doctor."""
-
-    status: Status
-    what: str
-    detail: str
+LITTLE_SPACE = 200 * MIB
+"""Free bytes in the data folder below which the doctor warns."""
 
 
 @click.command(short_help="Check that everything is in place.")
@@ -48,10 +48,14 @@ class Line(NamedTuple):
 def doctor(registry_path: str | None, as_json: bool) -> None:
     """Check this installation: a line for each part, exit code 1 when one fails.
 
-    The server of the model that would run is asked for its list of models, with your key if it takes one.
+    The server of the model that would run is asked for its list of models, with your key if it takes one. Every
+    MCP server of the config file is asked for its tools: its program is started, and ended again. The lines are made
+    to be copied into a report of a bug: of a key they say whether it is set, and nothing else.
     """
     lines = []
-    for line in _examine(registry_path):
+    keys = Keys()
+    for line in _examine(registry_path, keys):
+        line = line._replace(detail=keys.hidden_in(one_line(line.detail)))
         lines.append(line)
         if not as_json:
             print_text(f"{line.status:4} {line.what}: {line.detail}")
@@ -61,18 +65,24 @@ def doctor(registry_path: str | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _examine(registry_path: str | None) -> Iterator[Line]:
-    yield Line("ok", "version", f"micro-agi {__version__}, Python {sys.version.split()[0]} ({sys.executable})")
-    yield _kernel()
+def _examine(registry_path: str | None, keys: Keys) -> Iterator[Line]:
+    keys.learn([secret(OPENAI_KEY) or ""])
+    yield from installed.lines()
     try:
-        settings = load_settings(registry=registry_path)
+        settings, sources = settings_and_sources(registry=registry_path)
     except MicroAgiError as error:
         yield Line("fail", "settings", str(error))
         return
     found = "" if settings.config.exists() else " (there is none)"
     yield Line("ok", "settings", f"data in {settings.home}, config file {settings.config}{found}")
+    for name in setting_names():
+        if name in sources:
+            yield Line("ok", f"setting {name}", f"{_shown(setting_value(settings, name, ''))} ({sources[name]})")
+    yield _mcp(settings, keys)
+    yield from _guarded("mcp", _servers(settings))
     yield from _guarded("sandbox", _sandbox(settings))
-    yield from _guarded("registry", _registry(settings))
+    yield from _guarded("sessions", _sessions(settings))
+    yield from _guarded("registry", _registry(settings, keys))
 
 
 def _guarded(what: str, lines: Iterator[Line]) -> Iterator[Line]:
@@ -80,19 +90,48 @@ def _guarded(what: str, lines: Iterator[Line]) -> Iterator[Line]:
         yield from lines
     except MicroAgiError as error:
         yield Line("fail", what, str(error))
+    except OSError as error:
+        yield Line("fail", what, f"{error.filename or 'the system refuses'}: {error.strerror or error}")
 
 
-def _kernel() -> Line:
-    folders = installed_kernelspecs()
-    if not folders:
-        return Line("warn", "kernel", "not registered with Jupyter: run `micro-agi install`")
-    try:
-        interpreter = str(json.loads((folders[0] / "kernel.json").read_bytes())["argv"][0])
-    except (OSError, ValueError, LookupError, TypeError):
-        return Line("fail", "kernel", f"{folders[0]}: kernel.json cannot be read: run `micro-agi install`")
-    if Path(interpreter).is_absolute() and not Path(interpreter).exists():
-        return Line("fail", "kernel", f"{folders[0]} names {interpreter}, which is gone: run `micro-agi install`")
-    return Line("ok", "kernel", str(folders[0]))
+def _shown(value: object) -> str:
+    """A setting's value for everybody's eyes: an address is without user name, password and query."""
+    if isinstance(value, str) and "://" in value:
+        try:
+            value = Endpoint(value).shown
+        except ValueError:
+            return "an address that cannot be read"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _mcp(settings: Settings, keys: Keys) -> Line:
+    """The extra, and the servers that the agent may use: no arguments and no paths, which may hold a key."""
+    servers = []
+    for server in settings.mcp_servers:
+        names = [*server.env, *([server.api_key_env] if server.api_key_env else [])]
+        keys.learn(secret(name) or "" for name in names)
+        variables = "".join(f", {_is_set(name)}" for name in names)
+        place = server.command[0] if server.command else urlsplit(server.url).hostname
+        servers.append(f"{server.name} ({place}{variables})")
+    named = f"servers: {', '.join(servers)}" if servers else "no servers are named"
+    if version := installed.version_of("mcp"):
+        return Line("ok", "mcp", f"mcp {version}; {named}")
+    advice = f"the extra is not installed: `pip install '{installed.DISTRIBUTION}[mcp]'`"
+    return Line("warn" if servers else "ok", "mcp", f"{advice}; {named}")
+
+
+def _is_set(name: str) -> str:
+    return f"{name} is {'set' if secret(name) else 'not set'}"
+
+
+def _sessions(settings: Settings) -> Iterator[Line]:
+    """The logs, and the room that is left for more."""
+    logs = [path.stat().st_size for path in settings.sessions.glob(f"*{SUFFIX}") if path.is_file()]
+    yield Line("ok", "sessions", f"{settings.sessions}, {len(logs)} logs, {sum(logs) / MIB:.1f} MiB")
+    with suppress(OSError):  # it is made with the first session
+        free = shutil.disk_usage(settings.home).free
+        if free < LITTLE_SPACE:
+            yield Line("warn", "disk", f"only {free // MIB} MiB are left in {settings.home}")
 
 
 def _sandbox(settings: Settings) -> Iterator[Line]:
@@ -108,21 +147,51 @@ def _sandbox(settings: Settings) -> Iterator[Line]:
         yield Line("ok" if layer.active else missing, f"sandbox, {layer.name}", layer.detail)
 
 
-def _registry(settings: Settings) -> Iterator[Line]:
-    """The registry, and the models in it."""
+def _registry(settings: Settings, keys: Keys) -> Iterator[Line]:
+    """The registry, its index, and the models in it."""
     notices: list[str] = []
     with open_registry(settings, notices.append) as registry:
         yield from (Line("warn", "registry", notice) for notice in notices)
         snapshot = registry.snapshot()
         path = registry.path.absolute()
-        yield Line("ok", "registry", f"{path}, {len(snapshot.ids())} entries, version {snapshot.number}")
+        state = f"{len(snapshot.ids())} entries, version {snapshot.number}, main at {snapshot.commit[:12]}"
+        yield Line("ok", "registry", f"{path}, {state}")
         for problem in snapshot.problems():
             yield Line("warn", "registry", f"{problem.path}: {problem.reason}")
-        yield from _guarded("model", _models(registry, settings))
+        yield _index(path / FOLDER / FILE, snapshot.is_indexed)
+        yield from _guarded("model", _models(registry, settings, keys))
 
 
-def _models(registry: Registry, settings: Settings) -> Iterator[Line]:
-    _, problems, choice = read_models(registry, settings)
+def _index(file: Path, is_indexed: bool) -> Line:
+    import sqlite3
+
+    if is_indexed:
+        return Line("ok", "index", f"up to date, {file.stat().st_size / MIB:.1f} MiB, SQLite {sqlite3.sqlite_version}")
+    return Line("warn", "index", f"{file} is busy, damaged or cannot be written: answers of the registry are slow")
+
+
+def _servers(settings: Settings) -> Iterator[Line]:
+    """The MCP servers that are named; the agent works without them."""
+
+    async def states() -> dict[str, tuple[bool, str]]:
+        servers = McpServers(settings.mcp_servers, lambda entry, context: [], settings.sandbox.limits)
+        try:
+            await servers.ready()
+            return {name: (name in servers.offering, state) for name, state in servers.states.items()}
+        finally:
+            await servers.close()
+
+    if settings.mcp_servers:
+        for name, (is_there, state) in asyncio.run(states()).items():
+            yield Line("ok" if is_there else "warn", name, state)
+
+
+def _models(registry: Registry, settings: Settings, keys: Keys) -> Iterator[Line]:
+    specs, problems, choice = models_now(registry, settings)
+    named = {p.api_key_env or OPENAI_KEY for spec in specs for p in spec.providers if p.id == openai.PROVIDER}
+    names = sorted((named | {OPENAI_BASE}) - {NO_KEY})
+    keys.learn(secret(name) or "" for name in names if name != OPENAI_BASE)
+    yield Line("ok", "keys", ", ".join(map(_is_set, names)))
     for problem in problems:
         yield Line("warn", "model", problem)
     if isinstance(choice, ModelError):

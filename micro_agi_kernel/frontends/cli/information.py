@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import click
 
-from micro_agi_kernel import model_choice
 from micro_agi_kernel import models as models_room
-from micro_agi_kernel.agent_entry import read_agent
 from micro_agi_kernel.docs_index import DocsIndex
 from micro_agi_kernel.environment import load_settings, secret
 from micro_agi_kernel.errors import ModelError
+from micro_agi_kernel.frontends.cli.models_now import models_now
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option, say
 from micro_agi_kernel.host.docs import read_pages
-from micro_agi_kernel.model_choice import Models
-from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json
 from micro_agi_kernel.workspace import open_registry
 
@@ -63,12 +59,6 @@ def show(path: str, registry_path: str | None, as_json: bool) -> None:
         print_text(page.rstrip("\n"))
 
 
-def read_models(registry: Registry, settings: Settings) -> Models:
-    """What `registry` and `settings` say of models now."""
-    agent = read_agent(registry.snapshot())
-    return model_choice.read_models(registry, settings, agent.model if agent is not None else None)
-
-
 @click.command(short_help="List the models, and say which one would run.")
 @registry_option
 @json_option
@@ -76,7 +66,7 @@ def models(registry_path: str | None, as_json: bool) -> None:
     """List the models, and say which one would run and why."""
     settings = load_settings(registry=registry_path)
     with open_registry(settings, say) as registry:
-        specs, problems, choice = read_models(registry, settings)
+        specs, problems, choice = models_now(registry, settings)
     chosen = None if isinstance(choice, ModelError) else choice.spec
     reason = str(choice) if isinstance(choice, ModelError) else choice.reason
     rows = [(spec, spec == chosen, models_room.obstacle(spec, secret)) for spec in specs]

@@ -18,6 +18,7 @@ COMMANDS = {
     "ask": "ask:ask",
     "eval": "lua:evaluate",
     "call": "lua:call",
+    "mcp": "mcp:mcp",
     "registry": "registry.group:registry",
     "docs": "information:docs",
     "models": "information:models",

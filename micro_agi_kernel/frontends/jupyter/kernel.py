@@ -19,13 +19,10 @@ from micro_agi_kernel.frontends.jupyter.prompt import goes_on
 from micro_agi_kernel.frontends.jupyter.stdin import Stdin
 
 if TYPE_CHECKING:  # these load with the first cell, or in the background once the kernel answers
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from micro_agi_kernel.events import Revision, TurnFinished
-    from micro_agi_kernel.frontends.transcript import Fold
-    from micro_agi_kernel.questions import Answer, Question
     from micro_agi_kernel.session import Session
-    from micro_agi_kernel.settings import RenderSettings
 
 _CLOSE_SECONDS = 3.0
 """Time that a shutdown gives to a running turn and to the session; Jupyter kills after 5 s."""
@@ -64,7 +61,7 @@ class MicroAgiKernel(DispatchingKernel):
         Raises MicroAgiError: the next cell tries again.
         """
         import micro_agi_kernel.commands.cell
-        import micro_agi_kernel.frontends.jupyter.notebook_sink  # noqa: F401 (the first cell needs both)
+        import micro_agi_kernel.frontends.jupyter.sinks  # noqa: F401 (the first cell needs both)
         from micro_agi_kernel.environment import load_settings, notebook_path
         from micro_agi_kernel.session import open_session
 
@@ -109,9 +106,11 @@ class MicroAgiKernel(DispatchingKernel):
         session = await self._open()
         self._color = session.settings.render.color
         from micro_agi_kernel.commands.cell import run_cell  # no sooner: the session's own imports ran in a thread
+        from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, way_to_person
 
-        sink = self._choose_sink(session.settings.render, cell_id=cell_id, allow_stdin=stdin is not None)
-        ask = _asking(sink, stdin) if stdin is not None else None
+        render = session.settings.render
+        sink = choose_sink(self._send, render, cell_id=cell_id or "", allow_stdin=stdin is not None)
+        ask = way_to_person(sink, stdin.read) if stdin is not None else None
         finished: TurnFinished | None = None
         try:
             events_of_cell = run_cell(session, code, cell=self.execution_count, cell_id=cell_id or "", ask=ask)
@@ -133,22 +132,6 @@ class MicroAgiKernel(DispatchingKernel):
             opening = self._opening = asyncio.create_task(asyncio.to_thread(self.make_session))
         await asyncio.wait({opening})
         return opening.result()
-
-    def _choose_sink(self, render: RenderSettings, *, cell_id: str | None, allow_stdin: bool) -> Fold:
-        from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
-        from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
-        from micro_agi_kernel.frontends.jupyter.terminal_sink import TerminalSink
-
-        front_end = render.front_end
-        if front_end == "auto":
-            front_end = "notebook" if cell_id else "terminal" if allow_stdin else "batch"
-        match front_end:
-            case "notebook":
-                return NotebookSink(self._send, footer=render.footer)
-            case "terminal":
-                return TerminalSink(self._send, footer=render.footer, color=render.color)
-            case _:
-                return BatchSink(self._send, footer=render.footer)
 
     def _send(self, msg_type: str, content: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
         self.send_response(self.iopub_socket, msg_type, dict(content), metadata=dict(metadata or {}))
@@ -303,14 +286,3 @@ class MicroAgiKernel(DispatchingKernel):
         except Exception:
             # A boundary: the process ends now, whatever the session says.
             self.log.warning("the session did not close cleanly", exc_info=True)
-
-
-def _asking(sink: Fold, stdin: Stdin) -> Callable[[Question], Awaitable[Answer]]:
-    """A way to the person of a cell: what is asked is shown with its output, the answer comes from its input line."""
-    from micro_agi_kernel.frontends.question_text import ask_twice
-
-    async def ask(question: Question) -> Answer:
-        sink.ask(question)
-        return await ask_twice(question, stdin.read)
-
-    return ask

@@ -32,23 +32,23 @@ def outcome(turn: asyncio.Task[TurnFinished], *, color: bool) -> tuple[Failure |
         return Failure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",)), None
     bug = turn.exception()
     if isinstance(bug, MicroAgiError):
-        line = one_line(str(bug))
-        return Failure(type(bug).__name__, line, _block(type(bug).__name__, line, color)), None
+        return failure_of(type(bug).__name__, str(bug), color=color), None
     if bug is not None:
         frames = tuple(plain(frame.rstrip("\n")) for frame in traceback.format_exception(bug))
         return Failure(type(bug).__name__, one_line(str(bug)), frames), None
     finished = turn.result()
     if finished.status == "ok":
         return None, finished.registry
-    name, line = one_line(finished.error_name) or "MicroAgiError", one_line(finished.error)
-    return Failure(name, line, _block(name, line, color)), finished.registry
+    return failure_of(finished.error_name, finished.error, color=color), finished.registry
 
 
-def _block(name: str, line: str, color: bool) -> tuple[str, ...]:
-    """One clear block: what failed, which front ends do not show otherwise, and the line that says what to do."""
-    from micro_agi_kernel.frontends.text import painted
+def failure_of(name: str, line: str, *, color: bool) -> Failure:
+    """The person's failure as one clear block: what failed, which front ends do not show otherwise, and the line that
+    says what to do."""
+    from micro_agi_kernel.frontends.text import one_line, painted
 
-    return (f"{painted(name, 'error') if color else name}: {line}",)
+    name, line = one_line(name) or "MicroAgiError", one_line(line)
+    return Failure(name, line, (f"{painted(name, 'error') if color else name}: {line}",))
 
 
 def metadata_of(revision: Revision | None) -> dict[str, Any]:

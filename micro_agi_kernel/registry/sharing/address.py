@@ -6,7 +6,6 @@ would then stand in a file, in the list of processes and in messages; nor be one
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.registry.message import clean
-from micro_agi_kernel.values import shorten
+from micro_agi_kernel.values import is_loopback, shorten
 
 _SCP = re.compile(r"(?:([\w.+-]+)@)?([\w.-]+|\[[0-9A-Fa-f:.]+\]):([^@:]+)")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
@@ -68,7 +67,7 @@ def _url(text: str) -> Address:
         return Address(text, clean(Path(url.path).name) or "/")
     if not host or host.startswith("-") or (user or "").startswith("-"):
         raise _unknown()
-    if scheme == "http" and not _is_loopback(host):
+    if scheme == "http" and not is_loopback(host):
         raise RegistryError("a remote is not reached by http, which anybody on the way can change: use https")
     return Address(text, f"{host}{f':{port}' if port else ''}{url.path}", is_http=scheme == "http")
 
@@ -77,13 +76,6 @@ def _unknown() -> RegistryError:
     return RegistryError(
         "not the address of a remote: give an absolute path, https://host/path, ssh://user@host/path or user@host:path"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def address_of(repository: Path) -> str | None:

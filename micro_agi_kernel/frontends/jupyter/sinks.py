@@ -1,0 +1,40 @@
+"""Which sink a cell's front end wants, and the way to the person in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from micro_agi_kernel.approval import Ask
+from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
+from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
+from micro_agi_kernel.frontends.jupyter.output import Send
+from micro_agi_kernel.frontends.jupyter.terminal_sink import TerminalSink
+from micro_agi_kernel.frontends.question_text import ask_twice
+from micro_agi_kernel.frontends.transcript import Fold
+from micro_agi_kernel.questions import Answer, Question
+from micro_agi_kernel.settings import RenderSettings
+
+
+def choose_sink(send: Send, render: RenderSettings, *, cell_id: str, allow_stdin: bool) -> Fold:
+    """The sink of a cell that shows with `send`. Front ends differ by what their request has: a cell's id, an input
+    line. Call it on the loop."""
+    front_end = render.front_end
+    if front_end == "auto":
+        front_end = "notebook" if cell_id else "terminal" if allow_stdin else "batch"
+    match front_end:
+        case "notebook":
+            return NotebookSink(send, footer=render.footer)
+        case "terminal":
+            return TerminalSink(send, footer=render.footer, color=render.color)
+        case _:
+            return BatchSink(send, footer=render.footer)
+
+
+def way_to_person(sink: Fold, read: Callable[[str], Awaitable[str | None]]) -> Ask:
+    """What is asked is shown with the cell's output, the answer comes from its input line, which `read` reads."""
+
+    async def ask(question: Question) -> Answer:
+        sink.ask(question)
+        return await ask_twice(question, read)
+
+    return ask

@@ -1,0 +1,117 @@
+"""The way to an MCP server at an address: streamable HTTP, without proxies, compression and answers that do not end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from micro_agi_kernel.mcp_client.keys import key_for, line
+from micro_agi_kernel.mcp_client.watch import MAX_MESSAGE, MAX_SAID, Watch
+from micro_agi_kernel.mcp_settings import McpServer
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from micro_agi_kernel.mcp_client.watch import Streams
+
+MAX_REQUESTS = 20
+"""HTTP requests that the SDK may make for one message of ours: it reconnects as often as a server has it do so."""
+
+
+@asynccontextmanager
+async def address(server: McpServer, watch: Watch) -> AsyncIterator[Streams]:
+    """The transport to `server` for the SDK's client. Raises SettingsError when its key is none."""
+    import anyio
+    import httpx2
+    from mcp.client.streamable_http import streamable_http_client
+    from mcp.shared.message import SessionMessage
+
+    headers = {"accept-encoding": "identity"}
+    if server.api_key_env:
+        headers["authorization"] = f"Bearer {key_for(server)}"
+    timeout = httpx2.Timeout(10.0, read=300.0)
+    transport = _bounded(httpx2.AsyncHTTPTransport(trust_env=False), watch)
+    async with httpx2.AsyncClient(headers=headers, timeout=timeout, transport=transport, trust_env=False) as client:
+        opened = streamable_http_client(server.url, http_client=client, max_sse_event_size=MAX_MESSAGE)
+        async with opened as (said, write_stream):
+            heard, read_stream = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+
+            async def listen() -> None:
+                with heard, contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    async for item in said:
+                        if not watch.heard(0):
+                            return
+                        if not isinstance(item, Exception) and watch.passes(item.message):
+                            await heard.send(item)
+                watch.end("")  # whoever closed it says why
+
+            task = asyncio.create_task(listen())
+            try:
+                yield read_stream, write_stream
+            finally:
+                task.cancel()
+                heard.close()
+                read_stream.close()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+def _wrong_with(headers: Mapping[str, str]) -> str:
+    """Why an answer with these headers is not read; "": it is."""
+    if headers.get("content-encoding", "identity") != "identity":
+        return "sent an answer that is compressed, though none was asked for"
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length[:19]) > MAX_MESSAGE:
+        return f"sent a message of more than {MAX_MESSAGE >> 20} MiB"
+    return ""
+
+
+def _bounded(below: httpx2.AsyncBaseTransport, watch: Watch) -> httpx2.AsyncBaseTransport:
+    """`below`, with an end to what one answer, and all answers to a message of ours, may hold."""
+    import httpx2
+
+    class Body(httpx2.AsyncByteStream):
+        def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in self._stream:
+                size += len(chunk)
+                if size > MAX_SAID or not watch.heard(len(chunk), 0):
+                    watch.end("said too much that nobody asked for")
+                    raise httpx2.ReadError("the answer is too long")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    class Bounded(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.method == "POST":
+                watch.asked()
+            watch.requests += 1
+            if watch.requests > MAX_REQUESTS:
+                return httpx2.Response(405)
+            try:
+                response = await below.handle_async_request(request)
+            except httpx2.TransportError as error:
+                if request.method == "POST":  # the SDK goes on without the stream that a GET would open
+                    watch.end(f"cannot be reached: {line(watch.keys, str(error), 300) or type(error).__name__}")
+                raise
+            if response.status_code >= 400:
+                watch.status = response.status_code
+            if wrong := _wrong_with(response.headers):
+                await response.aclose()
+                watch.end(wrong)
+                raise httpx2.RemoteProtocolError(wrong)
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = Body(response.stream)
+            return response
+
+        async def aclose(self) -> None:
+            await below.aclose()
+
+    return Bounded()

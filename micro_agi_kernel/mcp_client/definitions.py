@@ -1,0 +1,203 @@
+"""The tools that a server lists, as entries that an agent can be offered; or why one is left out.
+
+A server's words stand in every request to the model: they are bounded, what hides or turns text is taken out, and a
+schema that a provider could refuse takes its tool with it, since the provider would refuse the whole request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from micro_agi_kernel.arguments import require_usable
+from micro_agi_kernel.entries import Entry, EntryId
+from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.lua_modules._json_work import BadSchema
+from micro_agi_kernel.mcp_settings import McpServer
+from micro_agi_kernel.unseen import CONTROLS, UNSEEN
+from micro_agi_kernel.values import Json, check_json, many, shorten
+
+MAX_TOOLS = 64
+"""Tools of one server, and of all together: OpenAI takes 128 with a request."""
+
+MAX_DEFINITION = 16_384
+"""Characters of a tool's description and schema as JSON."""
+
+MAX_DEFINITIONS = 65_536
+"""Characters of all of one server, and of all servers together: about 16,000 tokens of each request."""
+
+MAX_SECONDS = 3.0
+"""For checking the schemas of one server, each of which may take a second."""
+
+MAX_TOLD = 5
+"""Tools that are named among those that are left out."""
+
+MAX_DESCRIPTION = 2_000
+MAX_DEPTH = 24
+"""Nesting of a schema."""
+
+MAX_NAME = 64
+"""Characters of a name that providers take."""
+
+_NAME = re.compile(r"[A-Za-z0-9_./-]{1,128}")
+_NO_CONTROLS = dict.fromkeys(CONTROLS, 0xFFFD)
+_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PROSE = frozenset({"description", "title", "$comment"})
+_KIND = "function.mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedByServer:
+    """A tool as a server lists it: nothing of it is checked."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server offers."""
+
+    entries: Mapping[EntryId, Entry]
+    """`data.tool` of each is the server's own name for it."""
+    left_out: tuple[str, ...] = ()
+    """Lines about tools that are not among them: the first few by name."""
+
+
+def namespace_of(server: str) -> str:
+    """The namespace of a server's tools: `mcp.files`."""
+    return f"mcp.{server}"
+
+
+def read_offer(server: McpServer, listed: Iterable[ListedByServer]) -> Offer:
+    """What `server` offers the agent of the tools that it lists. Blocks: it may take seconds for many odd schemas."""
+    until = time.monotonic() + MAX_SECONDS
+    entries: dict[EntryId, Entry] = {}
+    left_out: list[str] = []
+    aliases: set[str] = set()
+    seen: set[str] = set()
+    size = beyond = 0
+    for tool in listed:
+        seen.add(tool.name)
+        if server.tools and tool.name not in server.tools:
+            continue
+        if len(entries) >= MAX_TOOLS or time.monotonic() > until:
+            beyond += 1
+            continue
+        try:
+            entry = _entry(server, tool, aliases)
+            if entry.id in entries:
+                raise EntryError("another tool of that name came first")
+        except (EntryError, BadSchema) as error:
+            left_out.append(f"{readable(tool.name, 60)!r} is left out: {readable(str(error), 200)}")
+            continue
+        length = size_of(entry)
+        if size + length > MAX_DEFINITIONS:
+            beyond += 1
+            continue
+        size += length
+        aliases.add(entry.text("llm_alias"))
+        entries[entry.id] = entry
+    if (more := len(left_out) - MAX_TOLD) > 0:
+        left_out[MAX_TOLD:] = [f"{many(more, 'more tool')} left out for such reasons"]
+    if beyond:
+        left_out.append(beyond_bounds(beyond, server))
+    if missing := [name for name in server.tools if name not in seen]:
+        left_out.append(f"it has no tool {shorten(repr(missing[0]))}, which mcp.servers.{server.name}.tools names")
+    return Offer(entries, tuple(left_out))
+
+
+def beyond_bounds(tools: int, server: McpServer) -> str:
+    """The line for tools of `server` that are too many."""
+    names = f"name those that you want in mcp.servers.{server.name}.tools"
+    return f"{many(tools, 'more tool')}, beyond {MAX_TOOLS} tools or {MAX_DEFINITIONS:,} characters: {names}"
+
+
+def size_of(entry: Entry) -> int:
+    """Characters that a tool takes of each request, about."""
+    return len(json.dumps(entry.meta))
+
+
+def readable(text: str, most: int) -> str:
+    """`text` on one line, cut to `most` characters, without what controls, hides or turns text."""
+    return shorten(" ".join(_clean(text[: most * 4]).split()), most)
+
+
+def _entry(server: McpServer, tool: ListedByServer, aliases: set[str]) -> Entry:
+    if not _NAME.fullmatch(tool.name):
+        raise EntryError("its name is not of letters, digits, _, -, . and /")
+    check_json(dict(tool.schema), "its schema")
+    if len(json.dumps(tool.schema)) > MAX_DEFINITION:
+        raise EntryError(f"its schema is longer than {MAX_DEFINITION:,} characters")
+    name = tool.name.replace("/", "_")
+    id = EntryId.parse(
+        f"{namespace_of(server.name)}:{name if not name[0].isdigit() and name[0] not in '.-' else f'_{name}'}"
+    )
+    schema = _schema(tool.schema)
+    said = shorten(_clean(tool.description[: 4 * MAX_DESCRIPTION]).strip(), MAX_DESCRIPTION)
+    meta: dict[str, Json] = {
+        "type": "tool",
+        "llm_alias": _alias(server.name, name, tool.name, aliases),
+        "llm_description": f"[of the MCP server {server.name}] {said or tool.name}",
+        "input_schema": schema,
+    }
+    return Entry(id, _KIND, meta, {"server": server.name, "tool": tool.name})
+
+
+def _alias(server: str, name: str, whole: str, taken: set[str]) -> str:
+    """What the model calls it: another one for each tool, and the same one whenever the server lists the same.
+
+    Raises EntryError when a tool before it has that one too.
+    """
+    alias = re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp_{server}_{name}")
+    if len(alias) > MAX_NAME or alias in taken:
+        alias = f"{alias[: MAX_NAME - 9]}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+    if alias in taken:
+        raise EntryError("the model would know it by the name of another tool")
+    return alias
+
+
+def _schema(given: Mapping[str, Json]) -> dict[str, Json]:
+    """The schema of the arguments, in a form that providers accept. Raises EntryError and BadSchema."""
+    schema = _walked({key: value for key, value in given.items() if key != "$schema"}, 0)
+    assert isinstance(schema, dict)
+    if schema.get("type", "object") != "object":
+        raise EntryError("its schema is of no object")
+    properties = schema.get("properties", {})
+    if not isinstance(properties, dict):
+        raise EntryError("its schema has properties that are no table")
+    if odd := [name for name in properties if not _PROPERTY.fullmatch(name)]:
+        raise EntryError(f"its argument {shorten(odd[0], 60)!r} has a name that models cannot use")
+    require_usable(json.dumps(schema))
+    return schema
+
+
+def _walked(value: Json, depth: int, key: str = "") -> Json:
+    """A part of a schema: prose made clean; what else holds hidden text, or leads elsewhere, is refused."""
+    if depth > MAX_DEPTH:
+        raise EntryError(f"its schema is nested more than {MAX_DEPTH} deep")
+    match value:
+        case str() if key in _PROSE:
+            return shorten(_clean(value[: 4 * MAX_DESCRIPTION]), MAX_DESCRIPTION)
+        case str():
+            if _clean(value) != value:
+                raise EntryError("its schema has a text with hidden or control characters")
+            if key in ("$ref", "$dynamicRef") and not value.startswith("#"):
+                raise EntryError("its schema refers to another document")
+        case list():
+            return [_walked(item, depth + 1) for item in value]
+        case dict():
+            if any(_clean(name) != name for name in value):
+                raise EntryError("its schema has a name with hidden or control characters")
+            return {name: _walked(item, depth + 1, name) for name, item in value.items()}
+    return value
+
+
+def _clean(text: str) -> str:
+    """`text` with U+FFFD for each character that controls, hides or turns text; line ends and tabs stay."""
+    return UNSEEN.sub("\ufffd", text.translate(_NO_CONTROLS))

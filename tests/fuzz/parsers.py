@@ -1,0 +1,395 @@
+"""The parsers that read what a stranger may have written: what each takes, may raise, and promises."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from parser_words import (
+    CELL_WORDS,
+    GIT_WORDS,
+    HTML_WORDS,
+    JSON_WORDS,
+    LOG_WORDS,
+    LUA_WORDS,
+    MD_WORDS,
+    STREAM_WORDS,
+    TIME_WORDS,
+    TOML_WORDS,
+    URL_WORDS,
+    YAML_WORDS,
+)
+
+from micro_agi_kernel import attachments, log_fields, notebooks, session_history, session_reading, yaml_files
+from micro_agi_kernel.arguments import schema_problems
+from micro_agi_kernel.code_hash import code_hash
+from micro_agi_kernel.commands.cell import command_in
+from micro_agi_kernel.docs_index import DocsIndex
+from micro_agi_kernel.entries import EntryId, from_files, to_files
+from micro_agi_kernel.environment import load_settings
+from micro_agi_kernel.errors import EntryError, Refused, RegistryError, SettingsError
+from micro_agi_kernel.file_forms import form_of
+from micro_agi_kernel.frontends.display_html import safe_html
+from micro_agi_kernel.frontends.display_svg import UnsafeSvg, safe_svg
+from micro_agi_kernel.frontends.display_vega import RefusedChart, safe_vegalite
+from micro_agi_kernel.frontends.jupyter.notebook import notebook
+from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.rendering import last_block, safe_markdown
+from micro_agi_kernel.frontends.text import one_line, plain
+from micro_agi_kernel.go_time.durations import format_duration, parse_duration
+from micro_agi_kernel.go_time.parsing import parse_time
+from micro_agi_kernel.host.http.url import parse_url
+from micro_agi_kernel.lua_modules._json_text import parse as parse_json
+from micro_agi_kernel.lua_modules._json_work import BadSchema
+from micro_agi_kernel.messages import SystemMessage, UserMessage
+from micro_agi_kernel.models.chat_format import Answer
+from micro_agi_kernel.models.thinking import InlineThoughts
+from micro_agi_kernel.parameters import read_parameters, written
+from micro_agi_kernel.patterns import compile_re2
+from micro_agi_kernel.policy.conditions import Condition
+from micro_agi_kernel.registry.commits import parse_commit
+from micro_agi_kernel.registry.cost import Cost
+from micro_agi_kernel.registry.layout import Layout, read_format
+from micro_agi_kernel.registry.message import claims_service, parse_message
+from micro_agi_kernel.registry.sharing.address import Address
+from micro_agi_kernel.registry.trees import read_tree
+from micro_agi_kernel.trust import read_trust
+from micro_agi_kernel.working_folder import MENTION
+
+ID = EntryId("app.generated", "x")
+SCRATCH = Path(tempfile.gettempdir())
+
+
+@dataclass(frozen=True)
+class Parser:
+    """One parser, its property being that `run` raises nothing but `refuses`."""
+
+    name: str
+    module: str
+    """Below micro_agi_kernel, as a path."""
+    run: Callable[[str], Any]
+    """Reads a text (what takes bytes or JSON makes these of it), and asserts what else is promised."""
+    words: tuple[str, ...]
+    """What makes sense to it, so that random texts get far."""
+    refuses: tuple[type[Exception], ...] = ()
+    vectors: str = ""
+    """The conformance file whose texts are read too."""
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape") if _fits(text) else text.encode(errors="replace")
+
+
+def _fits(text: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in text)
+
+
+def _json(text: str) -> Any:
+    """The JSON in a text, or the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _file(name: str, text: str) -> Path:
+    path = Path(tempfile.mkdtemp(dir=SCRATCH)) / name
+    path.write_bytes(_bytes(text))
+    return path
+
+
+def _entry(text: str) -> None:
+    above, _, below = text.partition("\n====\n")
+    entry = from_files(ID, {"x.yaml": _bytes(above), "x.lua": _bytes(below)} if below else {"x.yaml": _bytes(above)})
+    assert from_files(ID, to_files(entry)) == entry
+
+
+def _yaml(text: str) -> None:
+    value = yaml_files.load_yaml(_bytes(text), "x.yaml")
+    assert yaml_files.load_yaml(yaml_files.dump_yaml(value), "again") == value
+
+
+def _message(text: str) -> None:
+    said = parse_message(_bytes(text))
+    shown = [said.subject, *said.files, *said.trailers.values()]
+    assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\u200c\u200d" for c in "".join(shown))
+    assert not (said.actor or "").startswith("service:") or claims_service(_bytes(text))
+
+
+def _answer(text: str) -> None:
+    said = Answer(10_000)
+    for line in text.split("\n"):
+        event = _json(line.removeprefix("data: "))
+        for chunk in said.add(event):
+            json.dumps(chunk.text, ensure_ascii=False).encode()
+    for call in said.calls((SystemMessage("x"), UserMessage("y"))):
+        assert call.id and call.name.isascii() and len(call.name) <= 64
+
+
+def _parameters(text: str) -> None:
+    read = {each.name: each.value for each in read_parameters(text)}
+    assert {each.name: each.value for each in read_parameters(written(read))} == read
+
+
+def _log(text: str) -> None:
+    path = _file("x.jsonl", '{"kind":"Session","format":1,"session":"s"}\n{"kind":"Prompt","text":"x"}\n' + text)
+    json.dumps(notebook([*session_history.read_turns(path)], footer=True)).encode()
+    state = session_reading.read_state(path).state
+    assert [*session_reading.sendable(state.messages)] == [*state.messages]
+
+
+def _notebook(text: str) -> None:
+    sessions = Path(tempfile.mkdtemp(dir=SCRATCH))
+    first = notebooks.Notebook(sessions, "x.ipynb")
+    first.note("s", 1)
+    first.close()
+    [file] = (sessions / notebooks.FOLDER).iterdir()
+    file.write_bytes(_bytes(text))
+    again = notebooks.Notebook(sessions, "x.ipynb")
+    assert [*again.talks()] == []  # none of them has a log
+    again.note("t", 2)
+    again.close()
+
+
+def _config(text: str) -> None:
+    load_settings({"MICRO_AGI_CONFIG": str(_file("config.toml", text)), "HOME": "/nowhere"})
+
+
+def _trust(text: str) -> None:
+    read_trust(_file("trust.toml", text).parent)
+
+
+def _markdown(text: str) -> None:
+    made = safe_markdown(text)
+    assert "\x1b" not in made and "<script" not in made.lower() and "\u202e" not in made
+    assert len(made) <= 100 + 20 * len(text)
+    assert 0 <= last_block(plain(text)) <= len(text)
+    assert "\x1b" not in plain(readable(text))
+
+
+class _Markup(HTMLParser):
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        assert tag not in (
+            "script",
+            "style",
+            "iframe",
+            "object",
+            "embed",
+            "foreignobject",
+            "base",
+            "meta",
+            "link",
+            "form",
+        )
+        for name, value in attributes:
+            assert not name.startswith("on") and name not in ("srcdoc", "action", "formaction"), (tag, name)
+            if name in ("href", "src", "xlink:href"):
+                assert re.match(r"#|https?:|mailto:|data:image/(png|jpeg);", value or ""), value
+
+
+def _check_markup(made: str) -> None:
+    """Nothing in it runs or loads; what only looks so, as escaped text, may stand there."""
+    parser = _Markup()
+    parser.feed(made)
+    parser.close()
+
+
+def _html(text: str) -> None:
+    made = safe_html(text)
+    _check_markup(made)
+    assert len(made) <= 1_000 + 60 * len(text)
+
+
+def _svg(text: str) -> None:
+    _check_markup(safe_svg(text))
+
+
+def _tree(text: str) -> None:
+    tree = read_tree(_bytes(text))
+    for name, node in tree.items():
+        assert isinstance(name, str) and len(node.id) == 40
+
+
+def _format(text: str) -> None:
+    assert isinstance(read_format(_bytes(text)), Layout)
+
+
+def _time(text: str) -> None:
+    layout, _, said = text.partition("|")
+    parse_time(layout, said)
+
+
+def _duration(text: str) -> None:
+    assert parse_duration(format_duration(parse_duration(text))) == parse_duration(text)
+
+
+def _one_line(text: str) -> None:
+    made = one_line(text)
+    assert "\n" not in made and "\x1b" not in made and "\u202e" not in made
+
+
+def _thoughts(text: str) -> None:
+    thoughts = InlineThoughts()
+    chunks = [chunk for letter in text for chunk in thoughts.add(letter)] + thoughts.end()
+    assert sum(len(chunk.text) for chunk in chunks) <= len(text)
+
+
+def _page(text: str) -> None:
+    index = DocsIndex({"x.md": _bytes(text)})
+    index.page("x.md")
+    assert all(len(hit.excerpt) < 2_000 for hit in index.search(text))
+
+
+def _schema(text: str) -> None:
+    schema_problems(text, {"a": [1, "x", None]}, 100_000)
+
+
+def _form(text: str) -> None:
+    for name in ("a.csv", "a.json", "a.tsv", "a"):
+        for size in (0, 10**9):
+            form = form_of(name, _bytes(text), max(size, len(_bytes(text))), 100)
+            assert len(form.text) <= 100
+
+
+def _mentions(text: str) -> None:
+    assert sum(1 for _ in attachments._named_in(text)) <= 200
+    for found in MENTION.finditer(text):
+        assert found[1] or found[2]
+
+
+def _vega(text: str) -> None:
+    made, _ = safe_vegalite(_json(text))
+    assert not any(word in json.dumps(made) for word in ('"signal"', '"url"', '"expr"', '"href"'))
+
+
+NOT_LISTED: dict[str, str] = {
+    "sandbox/frames.py": "tests/sandbox/test_frames.py: both sides, mutilated frames, and two parsers that agree",
+    "sandbox/protocol.py": "tests/sandbox/test_hostile_child.py: whatever a child says, the call ends",
+    "expr/parser.py": "tests/expr/test_expr_fuzz.py: any text, any values for each builtin and operator",
+    "expr/lexer.py": "as expr/parser.py",
+    "agent/spec.py": "tests/agent/test_agent_spec.py: whatever stands in an entry",
+    "kind_checks.py": "tests/test_kind_checks.py: any schema",
+    "registry/files/folders.py": "tests/registry/test_exchange_folders.py: an export reads back as it was",
+    "lua_modules/_yaml_document.py": "tests/lua_modules/test_lua_yaml.py: round trip, and the vectors",
+    "models/openai.py": "tests/models/test_answer_bounds.py and test_openai_answers.py: broken streams over real HTTP",
+    "registry/objects.py": "tests/registry/test_registry_damage.py: packs and objects with bytes flipped and cut",
+    "registry/files/definitions.py": "as registry/files/folders.py: a person's own files, or a package's",
+    "policy/expressions.py": "as expr/parser.py, which reads them",
+    "policy/scope.py": "reads entries by policy/policies.py",
+    "expr/conversion.py": "as expr/parser.py: builtins",
+    "expr/literals.py": "as expr/parser.py",
+    "expr/arrays.py": "as expr/parser.py: builtins",
+    "expr/strings.py": "as expr/parser.py: builtins",
+    "go_time/zones.py": "tests/test_go_time.py: a name of the database, or a ValueError",
+    "host/http/addresses.py": "tests/host/test_http_addresses.py: any text",
+    "host/http/body.py": "read by host/http/request.py, which is in the table",
+    "host/http/tls.py": "as host/http/body.py",
+    "host/docs.py": "asks the registry for pages, which docs_index.py reads",
+    "agent_entry.py": "finds the entry that agent/spec.py reads",
+    "model_choice.py": "finds the entries that models/catalog.py reads",
+    "frontends/cli/information.py": "shows what models/catalog.py read",
+    "frontends/cli/output.py": "an option of the person's own",
+    "frontends/jupyter/extension.py": "of IPython's own, for the person's cell",
+    "questions.py": "one word of the person",
+    "reaching.py": "ids in entries, by entries.py",
+    "sandbox/workers.py": "bytes of a pipe, by sandbox/frames.py",
+    "lua_modules/__init__.py": "our own files",
+    "working_folder.py": "gives the bytes of a file, which file_forms.py reads",
+    "values.py": "base64 within a text, for crypto and http_client: their vectors",
+    "lua_tokens.py": "read by code_hash.py, which is in the table",
+    "lua_modules/_text_markdown.py": "tests/lua_modules/test_lua_splitter.py and test_cost_bombs.py",
+    "completion.py": "tests/fuzz/test_cells.py: it needs a session",
+    "inspection.py": "as completion.py",
+}
+"""Modules with a parser that are held to it elsewhere: where."""
+
+
+PARSERS = (
+    Parser("entry", "entries.py", _entry, YAML_WORDS, (EntryError,), "yaml.jsonl.gz"),
+    Parser("yaml", "yaml_files.py", _yaml, YAML_WORDS, (EntryError,), "yaml.jsonl.gz"),
+    Parser(
+        "entry id", "entries.py", EntryId.parse, ("app", ":", ".", "x", "con", ".lock", "-", "_", "A"), (EntryError,)
+    ),
+    Parser("commit message", "registry/message.py", _message, GIT_WORDS),
+    Parser(
+        "commit", "registry/commits.py", lambda text: parse_commit("c" * 40, _bytes(text)), GIT_WORDS, (RegistryError,)
+    ),
+    Parser(
+        "cost",
+        "registry/cost.py",
+        Cost.parse,
+        ("$", "0.1", " ", "1", "9" * 30, "s", "/", "tokens", "in", "out", ","),
+        (),
+    ),
+    Parser("tree", "registry/trees.py", _tree, GIT_WORDS, (Exception,)),
+    Parser(
+        "registry format",
+        "registry/layout.py",
+        _format,
+        (*YAML_WORDS, "sharded: ", "format: 1"),
+        (EntryError, RegistryError),
+    ),
+    Parser("remote address", "registry/sharing/address.py", Address.parse, URL_WORDS, (RegistryError,)),
+    Parser("model stream", "models/chat_format.py", _answer, STREAM_WORDS),
+    Parser("inline thoughts", "models/thinking.py", _thoughts, ("<think>", "</think>", "<", "/", "x", "\n")),
+    Parser("tool schema", "arguments.py", _schema, JSON_WORDS, (BadSchema,), "json_schema.jsonl.gz"),
+    Parser("json", "lua_modules/_json_text.py", parse_json, JSON_WORDS, (ValueError,), "json_parsing.jsonl.gz"),
+    Parser("cell", "commands/cell.py", command_in, CELL_WORDS, (), "naughty_strings.json"),
+    Parser("parameters", "parameters.py", _parameters, (*CELL_WORDS, *JSON_WORDS), (Refused,)),
+    Parser("mentions", "attachments.py", _mentions, CELL_WORDS),
+    Parser(
+        "file",
+        "file_forms.py",
+        _form,
+        (",", ";", '"', "\n", "\r", "\t", "x", "\udcff", "\x89PNG\r\n\x1a\n", "RIFF1234WEBP"),
+    ),
+    Parser("session log", "session_history.py", _log, LOG_WORDS, (Refused,)),
+    Parser("session state", "session_reading.py", _log, LOG_WORDS, (Refused,)),
+    Parser("log line", "log_fields.py", lambda text: log_fields.object_in(_bytes(text)), (*JSON_WORDS, *LOG_WORDS)),
+    Parser("notebook's file", "notebooks.py", _notebook, (*LOG_WORDS, '{"session":"s","cells":1}', '"time":5')),
+    Parser("settings", "environment.py", _config, TOML_WORDS, (SettingsError,)),
+    Parser("trust", "trust.py", _trust, TOML_WORDS, (SettingsError,)),
+    Parser("markdown", "frontends/rendering.py", _markdown, MD_WORDS, (), "naughty_strings.json"),
+    Parser("plain text", "frontends/text.py", _one_line, MD_WORDS, (), "naughty_strings.json"),
+    Parser("html", "frontends/display_html.py", _html, HTML_WORDS, (), "naughty_strings.json"),
+    Parser("svg", "frontends/display_svg.py", _svg, HTML_WORDS, (UnsafeSvg,)),
+    Parser(
+        "chart",
+        "frontends/display_vega.py",
+        _vega,
+        (*JSON_WORDS, '{"mark":"bar","data":{"values":[]}}', '"url"'),
+        (RefusedChart,),
+    ),
+    Parser("layout of a time", "go_time/parsing.py", _time, TIME_WORDS, (ValueError,), "go_time.jsonl"),
+    Parser("duration", "go_time/durations.py", _duration, TIME_WORDS, (ValueError,)),
+    Parser("lua", "code_hash.py", lambda text: code_hash(text), LUA_WORDS),
+    Parser("url", "host/http/url.py", parse_url, URL_WORDS, (Refused, ValueError), "ssrf_urls.jsonl"),
+    Parser("page", "docs_index.py", _page, MD_WORDS, (Refused, ValueError)),
+    Parser(
+        "condition", "policy/conditions.py", lambda text: Condition.parse(_json(text), "x"), JSON_WORDS, (EntryError,)
+    ),
+    Parser(
+        "pattern",
+        "patterns.py",
+        lambda text: compile_re2(text, 1 << 20),
+        ("(", ")", "[", "]", "*", "+", "{9999}", "\\", "?P<a>", "|"),
+        (ValueError,),
+        "go_regexp.jsonl.gz",
+    ),
+)
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts within a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(each)

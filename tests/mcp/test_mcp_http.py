@@ -1,0 +1,211 @@
+"""`micro-agi mcp --http` and the SDK's client: listing, calling, changes, cancelling, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+from mcp.shared.exceptions import MCPError
+from mcp_kit import MODES, SECONDS, TOKEN, HttpServer, client, text_of, tool, with_log, workspace, write
+from mcp_types import EmbeddedResource, TextContent, ToolListChangedNotification
+
+from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.interfaces import CallContext
+from micro_agi_kernel.rollback import revert
+
+both = pytest.mark.parametrize("mode", MODES)
+
+
+@both
+async def test_tools_are_listed_and_called(server: HttpServer, mode: str) -> None:
+    logs, steps = list[Any](), list[Any]()
+
+    async def log(said: Any) -> None:
+        logs.append(said.data)
+
+    async def step(*said: Any) -> None:
+        steps.append(said)
+
+    async with client(server.url, mode, logging_callback=log) as it:
+        assert it.server_capabilities.tools is not None and it.server_capabilities.tools.list_changed
+        tools = {tool.name: tool for tool in (await it.list_tools()).tools}
+        assert {"list_tools", "call_tool", "create_tool", "echo", "app_t_echo2"} <= {*tools}
+        assert tools["echo"].title == "Echo␛[31m �ohce"
+        assert tools["sums"].input_schema["required"] == ["a", "b"]
+
+        assert json.loads(text_of(await it.call_tool("sums", {"a": 1, "b": 2}))) == 3
+        said = await it.call_tool("says", {}, progress_callback=step, meta=with_log())  # type: ignore[arg-type]
+        assert (text_of(said), said.is_error) == ('{"ok":true}', False)
+        assert "".join(each["text"] for each in logs) == "one\ntwo\n" and steps == [(1, 2, "half")]
+        value, plain, data = (await it.call_tool("shows", {})).content
+        assert isinstance(value, TextContent) and value.text == "text␛"
+        assert isinstance(plain, TextContent) and plain.text == "seen"
+        assert isinstance(data, EmbeddedResource) and data.resource.mime_type == "application/json"
+        assert 60_000 < len(text_of(await it.call_tool("long", {}))) < 70_000
+
+        for name, arguments, kind in (
+            ("fails", {}, "UNKNOWN"),
+            ("sums", {"a": 1}, "INVALID"),
+            ("sums", {"a": 1, "b": 2, "c": 3}, "INVALID"),
+            ("sums", {"a": 1 << 70, "b": 2}, "INVALID"),
+            ("echo", {"x": "y" * 3_900_000, "z": ["y" * 10] * 8}, None),
+            ("call_tool", {"name": "nothing"}, "NOT_FOUND"),
+            ("call_tool", {"name": "call_tool"}, "NOT_FOUND"),
+            ("call_tool", {}, "INVALID"),
+            ("list_tools", {"limit": 0}, "INVALID"),
+        ):
+            result = await it.call_tool(name, arguments)
+            assert result.is_error == (kind is not None), text_of(result)
+            if kind is not None:
+                assert json.loads(text_of(result))["error"]["kind"] == kind
+        with pytest.raises(MCPError, match="Unknown tool: nothing"):
+            await it.call_tool("nothing", {})
+        with pytest.raises(MCPError):  # 413, before anything reads it
+            await it.call_tool("echo", {"x": "y" * 5_000_000})
+
+    async with client(server.url, mode) as it:
+        found = json.loads(text_of(await it.call_tool("list_tools", {"query": "SUMS", "limit": 20.0, "offset": 0.0})))
+        assert [each["name"] for each in found["tools"]] == ["sums"] and found["total"] == 1
+        assert text_of(await it.call_tool("call_tool", {"name": "sums", "arguments": {"a": 2, "b": 2}})) == "4"
+
+
+async def test_changes_by_another_process_are_told(server: HttpServer, home: Path) -> None:
+    older, newer = asyncio.Event(), asyncio.Event()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            older.set()
+
+    async def names(it: Any) -> set[str]:
+        return {tool.name for tool in (await it.list_tools()).tools}
+
+    async def told() -> None:
+        async with asyncio.timeout(20):
+            await older.wait()
+            await newer.wait()
+        older.clear()
+        newer.clear()
+
+    async with (
+        client(server.url, "legacy", message_handler=hear) as first,
+        client(server.url, "auto") as second,
+        second.listen(tools_list_changed=True) as changes,
+        workspace(home) as house,
+    ):
+
+        async def listen() -> None:
+            async for _ in changes:
+                newer.set()
+
+        listening = asyncio.create_task(listen())
+        await first.list_tools()  # it is heard as connected
+        made = {"name": "made", "description": "Says yes", "source": "return {handler = function() return 'yes' end}"}
+        made["input_schema"] = {"type": "object"}  # type: ignore[assignment]
+        outcome = await house.call(EntryId.parse("app.tools:create_tool"), made, CallContext())  # type: ignore[arg-type]
+        assert outcome.ok, outcome
+        await told()
+        assert "made" in await names(first) and "made" in await names(second)
+        assert text_of(await first.call_tool("made", {})) == "yes"
+        await write(house, "create", tool("app.t:helper", "return 1", type="helper"))  # no tool: nobody is told
+        await asyncio.sleep(1.2)  # it looks twice a second
+        assert not older.is_set() and not newer.is_set()
+        await revert(house.registry, house.publishing, CallContext("user:ada"), "main~1")
+        await told()
+        assert "made" not in await names(first) and "made" not in await names(second)
+        listening.cancel()
+
+
+@both
+async def test_a_call_that_is_cancelled_leaves_no_process(server: HttpServer, mode: str) -> None:
+    started = asyncio.Event()
+
+    async def log(_: Any) -> None:
+        started.set()
+
+    async with client(server.url, mode, logging_callback=log) as it:
+        call = asyncio.create_task(it.call_tool("spins", {}, meta=with_log()))  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            await started.wait()
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        async with asyncio.timeout(20):  # its own limit would be 30 seconds
+            while all(child.is_running() for child in children):  # noqa: ASYNC110 (of another process)
+                await asyncio.sleep(0.02)
+        assert text_of(await it.call_tool("sums", {"a": 1, "b": 1})) == "2"
+
+
+async def test_who_is_let_in(server: HttpServer) -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
+    body["params"] = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    good = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json, text/event-stream"}
+    async with httpx2.AsyncClient(timeout=20) as http:
+        for change, status in (
+            ({}, 200),
+            ({"Authorization": ""}, 401),
+            ({"Authorization": "Bearer wrong"}, 401),
+            ({"Authorization": f"Bearer {TOKEN}x"}, 401),
+            ({"Authorization": f"Basic {TOKEN}"}, 401),
+            ({"Authorization": "Bearer \u00e9".encode("latin-1")}, 401),
+            ({"Origin": "http://localhost:1234"}, 200),
+            ({"Origin": "https://evil.example"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Origin": "http://localhost.evil.example"}, 403),
+            ({"Origin": "http://[1"}, 403),
+            ({"Host": "evil.example"}, 421),
+            ({"Host": "evil.example", "MCP-Protocol-Version": "2026-07-28"}, 421),
+            ({"Host": "evil.example:80", "Origin": "http://evil.example:80"}, 403),
+        ):
+            answer = await http.post(server.url, json=body, headers={**good, **change})  # type: ignore[dict-item]
+            assert answer.status_code == status, (change, answer.text)
+        answer = await http.get(server.url.replace("/mcp", "/"), headers=good)
+        assert answer.status_code == 404
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine")
+async def test_another_address_of_this_machine_is_guarded_as_its_first(home: Path) -> None:
+    server = HttpServer(home, "--host", "127.0.0.2")
+    try:
+        async with client(server.url, "legacy") as it:
+            assert text_of(await it.call_tool("sums", {"a": 1, "b": 1})) == "2"
+        async with httpx2.AsyncClient(timeout=20) as http:
+            for change, status in (
+                ({"Host": "evil.example"}, 421),
+                ({"Host": "127.0.0.2.evil.example:80"}, 421),
+                ({"Origin": "http://evil.example"}, 403),
+            ):
+                answer = await http.post(server.url, json={}, headers=change)
+                assert answer.status_code == status, (change, answer.text)
+    finally:
+        server.end()
+
+
+async def test_a_server_that_is_told_to_end_leaves_nothing(home: Path) -> None:
+    server = HttpServer(home)  # on this machine only, no token is needed
+    children = list[psutil.Process]()
+    started = asyncio.Event()
+
+    async def log(_: Any) -> None:
+        started.set()
+
+    with contextlib.suppress(MCPError, BaseExceptionGroup):  # its client is cut off
+        async with client(server.url, "auto", logging_callback=log) as it:
+            call = asyncio.create_task(it.call_tool("spins", {}, meta=with_log()))  # type: ignore[arg-type]
+            async with asyncio.timeout(20):
+                await started.wait()
+            children += psutil.Process(server.process.pid).children(recursive=True)
+            server.process.send_signal(signal.SIGINT)
+            await asyncio.to_thread(server.process.wait, SECONDS)
+            call.cancel()
+    said = server.end()
+    assert server.process.returncode == 130 and "Traceback" not in said and said.endswith("interrupted\n")
+    assert not psutil.wait_procs(children, SECONDS)[1]

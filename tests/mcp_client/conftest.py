@@ -1,0 +1,47 @@
+"""A house of each test's own, with the servers that it names; no jail is ever started in it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+sys.path.append(str(Path(__file__).parents[1] / "house"))
+
+from house_kit import House, git, open_house
+
+from micro_agi_kernel import lua_modules
+from micro_agi_kernel.sandbox.pool import JailedSandbox
+from micro_agi_kernel.settings import Settings
+from micro_agi_kernel.workspace import open_registry
+
+
+@pytest.fixture(scope="session")
+def seeded_for_servers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry as it is on first use, in one pack."""
+    home = tmp_path_factory.mktemp("seeded")
+    open_registry(Settings(home=home)).close()
+    git(home / "registry.git", "repack", "-a", "-d", "-q")
+    git(home / "registry.git", "prune-packed", "-q")
+    return home / "registry.git"
+
+
+@pytest_asyncio.fixture
+async def enter(seeded_for_servers: Path, tmp_path: Path) -> AsyncIterator[Callable[..., House]]:
+    """Opens a house with settings; all are closed in the end."""
+    houses: list[House] = []
+
+    def enter(**settings: Any) -> House:
+        home = tmp_path / f"home{len(houses)}"
+        shutil.copytree(seeded_for_servers, home / "registry.git")
+        houses.append(open_house(home, JailedSandbox(lua_modules.__name__), **settings))
+        return houses[-1]
+
+    yield enter
+    for house in houses:
+        await house.close()
