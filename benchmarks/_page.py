@@ -71,7 +71,7 @@ def _run(seconds: float) -> str:
         "commit": _said("git", "describe", "--always", "--dirty"),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
-        "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {platform.release()}",
+        "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release().partition('-')[0]}",
         "Python": platform.python_version(),
         "beside ours": ", ".join([*map(_library, LIBRARIES), *(_said(name, "--version") for name in PROGRAMS)]),
     }

@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from house_kit import House, SharedSandbox, git, open_house
+from house_kit import House, SharedSandbox, make_seeded, open_house
 
 from micro_agi_kernel import lua_modules
-from micro_agi_kernel.settings import Settings
-from micro_agi_kernel.workspace import open_registry
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,12 +29,7 @@ async def sandbox() -> AsyncIterator[SharedSandbox]:
 
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry as it is on first use, in one pack, so that a copy is a few files."""
-    home = tmp_path_factory.mktemp("seeded")
-    open_registry(Settings(home=home)).close()
-    git(home / "registry.git", "repack", "-a", "-d", "-q")
-    git(home / "registry.git", "prune-packed", "-q")
-    return home / "registry.git"
+    return make_seeded(tmp_path_factory.mktemp("seeded"))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json, Value
-from micro_agi_kernel.workspace import Workspace
+from micro_agi_kernel.workspace import Workspace, open_registry
 
 GOOD = "return { handler = function() return 1 end }"
 """The source of a tool that gives 1."""
@@ -295,6 +295,14 @@ def git(folder: Path, *args: str, stdin: bytes = b"") -> str:
     done = subprocess.run(["git", *args], cwd=folder, env=env, input=stdin, capture_output=True, check=False)
     assert done.returncode == 0, (args, done.stdout, done.stderr)
     return done.stdout.decode().strip()
+
+
+def make_seeded(home: Path) -> Path:
+    """A registry in `home` as it is on first use, in one pack, so that a copy is a few files; its path."""
+    open_registry(Settings(home=home)).close()
+    git(home / "registry.git", "repack", "-a", "-d", "-q")
+    git(home / "registry.git", "prune-packed", "-q")
+    return home / "registry.git"
 
 
 class Loopback:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_kit import Cells
+from command_kit import Cells, stop_while_it_looks
 from house_kit import House, create, talking, tool
 from model_server import text
 
 from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.frontends.readable import readable
-from micro_agi_kernel.pinning import own_revision
 from micro_agi_kernel.questions import Question
-from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.session_log import FORMAT
 
 
@@ -72,25 +68,8 @@ async def test_a_resume_that_is_stopped_while_it_reads_pins_nothing(
 ) -> None:
     then = house.head
     house.write(*create(tool("later")))
-    began, ended, go_on = asyncio.Event(), asyncio.Event(), threading.Event()
-    loop = asyncio.get_running_loop()
-
-    def slow(registry: Registry, rev: str) -> Snapshot:
-        loop.call_soon_threadsafe(began.set)
-        go_on.wait(30)
-        try:
-            return own_revision(registry, rev)
-        finally:
-            loop.call_soon_threadsafe(loop.call_later, 0.05, ended.set)
-
-    monkeypatch.setattr("micro_agi_kernel.resuming.own_revision", slow)
     cells = Cells(house)
     was = cells.session.id
-    task = asyncio.create_task(cells.run(f"%resume {log(tmp_path / 'a.jsonl', pinned=then)}"))
-    await asyncio.wait_for(began.wait(), 30)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    go_on.set()
-    await asyncio.wait_for(ended.wait(), 30)
+    resume = cells.run(f"%resume {log(tmp_path / 'a.jsonl', pinned=then)}")
+    await stop_while_it_looks(resume, monkeypatch, "micro_agi_kernel.resuming.own_revision")
     assert house.pin.commit == "" and cells.session.id == was and not cells.session.resumed

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 
 import pytest
-from command_kit import Cells
+from command_kit import Cells, stop_while_it_looks
 from conversation_kit import CLOCK, load
 from house_kit import House, Talk, create, delete, git, policy, talking, tool, update, words
 from model_server import calls, failure, text
@@ -18,8 +16,6 @@ from micro_agi_kernel.entries import EntryId, FileChange
 from micro_agi_kernel.errors import Refused
 from micro_agi_kernel.events import EntryPublished, Event, Notice, TurnFinished
 from micro_agi_kernel.inspection import inspect
-from micro_agi_kernel.pinning import own_revision
-from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.values import short_commit
 
@@ -228,24 +224,6 @@ async def test_what_shows_tools_shows_those_of_the_pin(house: House) -> None:
 
 async def test_a_pin_that_is_stopped_pins_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     then = two_states(house)
-    began, go_on = asyncio.Event(), threading.Event()
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-
-    def slow(registry: Registry, rev: str) -> Snapshot:
-        loop.call_soon_threadsafe(began.set)
-        go_on.wait(30)
-        try:
-            return own_revision(registry, rev)
-        finally:
-            loop.call_soon_threadsafe(loop.call_later, 0.05, ended.set)
-
-    monkeypatch.setattr("micro_agi_kernel.commands.notebook.own_revision", slow)
-    task = asyncio.create_task(cell(Session(house, house.settings), f"%pin {then}"))
-    await asyncio.wait_for(began.wait(), 30)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    go_on.set()
-    await asyncio.wait_for(ended.wait(), 30)
+    pin = cell(Session(house, house.settings), f"%pin {then}")
+    await stop_while_it_looks(pin, monkeypatch, "micro_agi_kernel.commands.notebook.own_revision")
     assert house.pin.commit == ""

@@ -13,22 +13,15 @@ import pytest_asyncio
 
 sys.path.append(str(Path(__file__).parents[1] / "house"))
 
-from house_kit import House, git, open_house
+from house_kit import House, make_seeded, open_house
 
 from micro_agi_kernel import lua_modules
 from micro_agi_kernel.sandbox.pool import JailedSandbox
-from micro_agi_kernel.settings import Settings
-from micro_agi_kernel.workspace import open_registry
 
 
 @pytest.fixture(scope="session")
 def seeded_for_servers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry as it is on first use, in one pack."""
-    home = tmp_path_factory.mktemp("seeded")
-    open_registry(Settings(home=home)).close()
-    git(home / "registry.git", "repack", "-a", "-d", "-q")
-    git(home / "registry.git", "prune-packed", "-q")
-    return home / "registry.git"
+    return make_seeded(tmp_path_factory.mktemp("seeded"))
 
 
 @pytest_asyncio.fixture
