@@ -26,7 +26,7 @@ LAST_LONG = 0.8
 SHARES = {
     "test_a_task_becomes_a_right_tool_in_one_turn": 3,
     "test_a_faulty_tool_is_refused_with_the_reason": 3,
-    "test_wrong_arguments_give_the_error_that_the_page_promises": 8,
+    "test_wrong_arguments_give_the_error_that_the_page_promises": 12,
     "test_a_bomb_ends_in_an_error_that_names_the_limit": 4,
     "test_a_cost_bomb_ends_at_the_limit_that_it_reached": 4,
     "test_schema_bombs_end_in_a_named_limit": 4,
@@ -91,6 +91,9 @@ SHARES = {
     "test_each_layer_holds_by_itself": 2,
     "TestInABatch": 0,
     "test_notebooks_as_pages": 0,
+    "test_a_person_uses_notebook_7": 0,
+    "test_a_conversation_and_its_history": 0,
+    "test_random_lines": 0,
     "test_parameters_are_text_that_a_person_reads_and_the_agent_knows": 0,
 }
 """Tests, or classes of them, with many cases of one kind: how many stand for one in the quick suite; 0: all are left to
