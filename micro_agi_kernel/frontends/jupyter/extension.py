@@ -7,7 +7,6 @@ Python goes into a prompt: `{name}` and `$name` stay as they stand.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from micro_agi_kernel.commands.cell import command_in, run_cell
@@ -15,7 +14,7 @@ from micro_agi_kernel.environment import load_settings, notebook_path
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import TurnFinished
 from micro_agi_kernel.frontends.jupyter.outcome import Failure, failure_of, outcome
-from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, way_to_person
+from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, show, way_to_person
 from micro_agi_kernel.frontends.session_thread import Running, SessionThread
 from micro_agi_kernel.session import open_session
 
@@ -113,18 +112,7 @@ class _Cell:
         sink = choose_sink(send, render, cell_id=self._id, allow_stdin=self._allow_stdin)
         ask = way_to_person(sink, read) if self._allow_stdin else None
         number = self._shell.execution_count
-        finished: TurnFinished | None = None
-        try:
-            async with aclosing(run_cell(self._session, self._text, cell=number, cell_id=self._id, ask=ask)) as events:
-                async for event in events:
-                    sink.handle(event)
-                    if isinstance(event, TurnFinished):
-                        finished = event
-        finally:
-            sink.close()  # also when the turn was cancelled: what was said so far stays
-        if finished is None:
-            raise RuntimeError("the turn ended without its last event")
-        return finished
+        return await show(run_cell(self._session, self._text, cell=number, cell_id=self._id, ask=ask), sink)
 
     def show(self, message: Message) -> None:
         """Have the shell show a message; in the thread of the cell, to which its output belongs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from fnmatch import fnmatchcase
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -101,29 +100,16 @@ class MicroAgiKernel(DispatchingKernel):
         return {"status": "error", "execution_count": self.execution_count, **error}
 
     async def _run_turn(self, code: str, *, cell_id: str | None, stdin: Stdin | None) -> TurnFinished:
-        from micro_agi_kernel.events import TurnFinished
-
         session = await self._open()
         self._color = session.settings.render.color
         from micro_agi_kernel.commands.cell import run_cell  # no sooner: the session's own imports ran in a thread
-        from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, way_to_person
+        from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, show, way_to_person
 
         render = session.settings.render
         sink = choose_sink(self._send, render, cell_id=cell_id or "", allow_stdin=stdin is not None)
         ask = way_to_person(sink, stdin.read) if stdin is not None else None
-        finished: TurnFinished | None = None
-        try:
-            events_of_cell = run_cell(session, code, cell=self.execution_count, cell_id=cell_id or "", ask=ask)
-            async with aclosing(events_of_cell) as events:
-                async for event in events:
-                    sink.handle(event)
-                    if isinstance(event, TurnFinished):
-                        finished = event
-        finally:
-            sink.close()  # also when the turn was cancelled: what was said so far stays
-        if finished is None:
-            raise RuntimeError("the turn ended without its last event")
-        return finished
+        events = run_cell(session, code, cell=self.execution_count, cell_id=cell_id or "", ask=ask)
+        return await show(events, sink)
 
     async def _open(self) -> Session:
         """The session, opened anew if that failed before; a cell that is stopped meanwhile leaves it to the next."""

@@ -1,10 +1,12 @@
-"""Which sink a cell's front end wants, and the way to the person in front of it."""
+"""A cell, shown: which sink its front end wants, the way to its person, and what comes until its end."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 from micro_agi_kernel.approval import Ask
+from micro_agi_kernel.events import Event, TurnFinished
 from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
 from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
 from micro_agi_kernel.frontends.jupyter.output import Send
@@ -38,3 +40,19 @@ def way_to_person(sink: Fold, read: Callable[[str], Awaitable[str | None]]) -> A
         return await ask_twice(question, read)
 
     return ask
+
+
+async def show(events: AsyncGenerator[Event, None], sink: Fold) -> TurnFinished:
+    """Have `sink` show the events of a cell; the last of them."""
+    finished: TurnFinished | None = None
+    try:
+        async with aclosing(events):
+            async for event in events:
+                sink.handle(event)
+                if isinstance(event, TurnFinished):
+                    finished = event
+    finally:
+        sink.close()  # also when the turn was cancelled: what was said so far stays
+    if finished is None:
+        raise RuntimeError("the turn ended without its last event")
+    return finished
