@@ -120,14 +120,18 @@ class Objects:
                     yield parse_commit(id, raw)
 
     def swap_head(self, old: str | None, new: str) -> bool:
-        """Move the branch from `old` to `new`; False when it is no longer at `old`. Raises Busy."""
+        """Move the branch from `old` to `new`; False when it is no longer at `old`.
+
+        Raises Busy, or OSError when it could not be moved.
+        """
         try:
             # To dulwich None means "whatever it is"; the zero id means "there is none".
             moved = self._refs.set_if_equals(_BRANCH, _oid(old) if old else ZERO_SHA, _oid(new))
         except (FileLocked, FileNotFoundError) as error:
             raise Busy from error
         if moved:
-            sync_folders([self._folder / "refs" / "heads"])
+            with suppress(OSError):  # it has moved, whatever the disk says of a power cut: nobody shall write it again
+                sync_folders([self._folder / "refs" / "heads"])
         return moved
 
     def _commit(self, id: str) -> CommitObject:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +31,8 @@ from micro_agi_kernel.registry.sidecar_file import (
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+    from micro_agi_kernel.entries import Entry
+    from micro_agi_kernel.registry.commits import CommitObject
     from micro_agi_kernel.registry.sidecar_query import CommitRows
     from micro_agi_kernel.registry.sidecar_update import Progress, Update, Written
     from micro_agi_kernel.registry.tree_entries import TreeEntries
@@ -112,8 +114,8 @@ class Sidecar:
         finally:
             self._lock.release()
 
-    def follow(self, commit: str, written: Written) -> None:
-        """Add the rows of `commit`, which was just written, if the file is up to date but for a few commits.
+    def follow(self, commit: CommitObject, entries: Iterable[Entry]) -> None:
+        """Add the rows of `commit`, which just wrote `entries`, if the file is up to date but for a few commits.
 
         Never fails, and never keeps a writer waiting: what is not done here is done for whoever asks.
         """
@@ -125,7 +127,8 @@ class Sidecar:
             connection = self._file()
             connection.execute(f"PRAGMA busy_timeout = {round(_WRITER_WAITS * 1_000)}")
             try:
-                self._update(connection, written).run(commit, FOLLOWED)
+                written = {self._tree_entries.files(commit.tree, entry.id): entry for entry in entries}
+                self._update(connection, written).run(commit.id, FOLLOWED)
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1_000)}")
         except (sqlite3.DatabaseError, Damaged, OSError, RegistryError) as error:

@@ -33,6 +33,7 @@ from micro_agi_kernel.registry.versions import History, Person, Version
 from micro_agi_kernel.values import shorten
 
 if TYPE_CHECKING:
+    from micro_agi_kernel.registry.commits import CommitObject
     from micro_agi_kernel.registry.objects import Written
     from micro_agi_kernel.registry.sidecar_update import Progress
     from micro_agi_kernel.registry.signing import Signer
@@ -266,6 +267,7 @@ class Registry:
         entries: Iterable[Entry] = (),
     ) -> Version:
         """One commit of what `written`, called under the lock with what is there, says is to be written."""
+        _ = self.snapshot().number  # found without the lock; once the commit is there, no read may make it seem refused
         with WriteLock(self.path) as lock:
             for attempt in range(TRIES):
                 head = self.snapshot()  # the branch is read here and nowhere else in this attempt
@@ -276,9 +278,8 @@ class Registry:
             else:
                 raise self._kept()
         # Not under the lock: another writer need not wait for rows that the index can also get later.
-        tree = self.objects.commit(commit).tree
-        self.history.sidecar.follow(commit, {self.tree_entries.files(tree, entry.id): entry for entry in entries})
-        return self.history.version(self.objects.commit(commit))
+        self.history.sidecar.follow(commit, entries)
+        return self.history.version(commit, head.number + 1)
 
     def _kept(self) -> RegistryError:
         held = f"{self.path}/refs/heads/main.lock"
@@ -294,9 +295,9 @@ class Registry:
         committer: Person,
         merging: str | None,
         sign: Callable[[bytes], bytes] | None,
-    ) -> str | None:
+    ) -> CommitObject | None:
         """Write the objects on top of `head` and move the branch; None when someone was in the way."""
-        from micro_agi_kernel.registry.commits import new_commit
+        from micro_agi_kernel.registry.commits import new_commit, parse_commit
         from micro_agi_kernel.registry.objects import Busy
 
         made: list[NewObject] = []
@@ -308,14 +309,14 @@ class Registry:
         parents = [parent for parent in (head.commit, merging) if parent]
         commit = new_commit(tree, parents, author.line(), committer.line(), text, sign)
         made.append(commit)
-        id = commit.id
         try:
             self.objects.write(made)
-            return id if self.objects.swap_head(head.commit or None, id) else None
+            moved = self.objects.swap_head(head.commit or None, commit.id)
         except Busy:
             return None
         except OSError as error:
             raise self._unwritten(error) from error
+        return parse_commit(commit.id, commit.raw) if moved else None
 
     def _unwritten(self, error: OSError) -> RegistryError:
         return RegistryError(f"cannot write to the registry {self.path}: {error.strerror or error}")

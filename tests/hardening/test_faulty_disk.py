@@ -1,5 +1,7 @@
 """Each system call of the write path fails once, in several ways: a commit is whole or not there, and the next works.
 
+The write path is that of a commit, and that of a turn, which publishes a tool and logs what it does.
+
 The faults come from below Python, so that what SQLite and dulwich do is met too: `faults.c` stands before libc.
 """
 
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 from faulty_writer import FAULTS
 
+from micro_agi_kernel import Agent
 from micro_agi_kernel.values import many as how_many
 
 HERE = Path(__file__).parent
@@ -35,11 +38,33 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_call_of_the_write_path_fails(library: Path, tmp_path: Path, fault: str, entries: int) -> None:
     stride = (1 if entries == 1 else 7) if FULL else 23
-    command = [sys.executable, HERE / "faulty_writer.py", library, tmp_path, fault, str(stride), str(entries)]
-    environment = {**os.environ, "LD_PRELOAD": os.fspath(library)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    seen = run(library, "faulty_writer.py", tmp_path, fault, str(stride), str(entries))
     assert seen["written"] > 0  # the last round met no fault
     if FULL and FAULTS[fault][1]:
         assert seen["refused"] > 0
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("seed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MICRO_AGI_HOME", str(home))
+        Agent().close()
+    return home
+
+
+@pytest.mark.parametrize("fault", FAULTS if FULL else ["disk full", "disk broken for a moment"])
+def test_a_call_of_a_turn_fails(library: Path, seed: Path, tmp_path: Path, fault: str) -> None:
+    home = shutil.copytree(seed, tmp_path / "home")
+    seen = run(library, "faulty_turns.py", home, fault, str(3 if FULL else 29))
+    assert seen["log whole"] > 0 and seen["written"] > 0
+
+
+def run(library: Path, program: str, folder: Path, *arguments: str) -> dict[str, int]:
+    """What a program of this folder saw under the faults."""
+    command = [sys.executable, HERE / program, library, folder, *arguments]
+    environment = {**os.environ, "LD_PRELOAD": os.fspath(library)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, int] = json.loads(done.stdout)
+    return found

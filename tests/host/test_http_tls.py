@@ -123,9 +123,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
         subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=folder)
 
     new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    own = ("-x509", "-days", "2", "-addext", "keyUsage=critical,keyCertSign")  # Python 3.13 is strict
     for name in ("ca", "other"):
-        openssl(*new, "-x509", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
-    (folder / "names").write_text("subjectAltName=DNS:a.example,DNS:b.example")
+        openssl(*new, *own, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+    (folder / "names").write_text("subjectAltName=DNS:a.example,DNS:b.example\nauthorityKeyIdentifier=keyid")
     for name in ("server", "client"):
         openssl(*new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")

@@ -12,6 +12,8 @@ import pytest_asyncio
 from house_kit import House, SharedSandbox, make_seeded, open_house
 
 from micro_agi_kernel import lua_modules
+from micro_agi_kernel.session import Session
+from micro_agi_kernel.workspace import Workspace
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,7 +47,21 @@ def enter(seeded: Path, sandbox: SharedSandbox, tmp_path: Path) -> Iterator[Call
 
     yield enter
     for house in houses:
+        house.end_logs()
         house.registry.close()
+
+
+@pytest.fixture(autouse=True)
+def logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each house knows the logs of its sessions: their threads read its registry as long as they live."""
+    begin = Session.__init__
+
+    def begun(session: Session, workspace: Workspace, *arguments: Any) -> None:
+        begin(session, workspace, *arguments)
+        if isinstance(workspace, House):
+            workspace.logs.append(session._log)
+
+    monkeypatch.setattr(Session, "__init__", begun)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -26,6 +27,7 @@ from micro_agi_kernel.outputs import Output, Printed
 from micro_agi_kernel.registry import CommitMessage, Person, Version
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.session import Session
+from micro_agi_kernel.session_log import SessionLog
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json, Value
 from micro_agi_kernel.workspace import Workspace, open_registry
@@ -130,6 +132,15 @@ class House(Workspace):
         self.settings = settings
         self.events: list[Event] = []
         self.output = ""
+        self.logs: list[SessionLog] = []
+
+    def end_logs(self) -> None:
+        for log in self.logs:
+            log.close()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.end_logs)
+        await super().close()
 
     @property
     def head(self) -> str:
