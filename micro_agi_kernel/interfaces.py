@@ -1,7 +1,7 @@
 """The seams between the rooms, on one page.
 
-Engines do not know one another; they meet here. Composition (`functions`, `publishing`, `session`)
-holds one implementation of each and hands it to the rest.
+Engines do not know one another; they meet here. Composition holds one implementation
+of each: `workspace` puts them together and hands them to the rest.
 """
 
 from __future__ import annotations
