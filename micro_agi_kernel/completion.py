@@ -17,14 +17,14 @@ from micro_agi_kernel.commands.notebook import first_prompt
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE
 from micro_agi_kernel.errors import EntryError, Refused
 from micro_agi_kernel.evaluation import evaluation_modules
+from micro_agi_kernel.logs.turns import find_log, read_header
+from micro_agi_kernel.logs.writer import SUFFIX
 from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.model_choice import models_in
 from micro_agi_kernel.naming import TOOLS, named
 from micro_agi_kernel.notebooks import minute
 from micro_agi_kernel.registry import Head
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.session_history import find_log, read_header
-from micro_agi_kernel.session_log import SUFFIX
 from micro_agi_kernel.settings import AT_START, choices_of, setting_names
 from micro_agi_kernel.tool_tests import read_tests
 from micro_agi_kernel.values import Json, short_commit

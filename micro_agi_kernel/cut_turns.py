@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from micro_agi_kernel.events import EntryPublished, Notice
+from micro_agi_kernel.logs.turns import Turn
 from micro_agi_kernel.registry import Registry, Version
-from micro_agi_kernel.session_history import Turn
 from micro_agi_kernel.values import short_commit
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from micro_agi_kernel.log_fields import commit_of, count_of, object_in, text_of
-from micro_agi_kernel.session_history import log_of
+from micro_agi_kernel.logs.fields import commit_of, count_of, object_in, text_of
+from micro_agi_kernel.logs.turns import log_of
 from micro_agi_kernel.values import many
 
 FOLDER = "notebooks"

@@ -15,13 +15,13 @@ from micro_agi_kernel.agent_entry import need_agent
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import CallError, ErrorKind, MicroAgiError, Refused
 from micro_agi_kernel.interfaces import Approver, CallContext
+from micro_agi_kernel.logs.state import SessionState
+from micro_agi_kernel.logs.turns import find_log
 from micro_agi_kernel.messages import SystemMessage
 from micro_agi_kernel.pinning import own_revision
 from micro_agi_kernel.questions import Question
+from micro_agi_kernel.resumable import Stood, read_state
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.session_history import find_log
-from micro_agi_kernel.session_log import SessionState
-from micro_agi_kernel.session_reading import Stood, read_state
 from micro_agi_kernel.values import shorten
 from micro_agi_kernel.workspace import RegistryTools
 

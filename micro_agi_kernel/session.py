@@ -26,14 +26,15 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
 from micro_agi_kernel.interfaces import Approver, CallContext, Nobody, Provenance
+from micro_agi_kernel.logs.recorder import Recorder
+from micro_agi_kernel.logs.state import SessionState
+from micro_agi_kernel.logs.writer import SessionLog
 from micro_agi_kernel.messages import ModelRequest
 from micro_agi_kernel.model_choice import ChosenModel, Models, known_keys
 from micro_agi_kernel.models.fallback import FallbackModel
 from micro_agi_kernel.notebooks import Notebook, Ran
 from micro_agi_kernel.pinning import rerun_line
 from micro_agi_kernel.questions import Subject
-from micro_agi_kernel.recorder import Recorder
-from micro_agi_kernel.session_log import SessionLog, SessionState
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.summarizers import Summarizers
 from micro_agi_kernel.working_folder import working_folder

@@ -15,11 +15,11 @@ from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.events import Notice
 from micro_agi_kernel.interfaces import CallContext, Model
+from micro_agi_kernel.logs.recorder import Recorder
+from micro_agi_kernel.logs.writer import SessionLog
 from micro_agi_kernel.models import demo, replay
 from micro_agi_kernel.models.catalog import ModelSpec, find, unknown
 from micro_agi_kernel.models.fallback import FallbackModel
-from micro_agi_kernel.recorder import Recorder
-from micro_agi_kernel.session_log import SessionLog
 from micro_agi_kernel.settings import CompressionSettings
 
 _PLAYERS = frozenset({demo.PROVIDER, replay.PROVIDER})

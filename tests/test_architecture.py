@@ -24,11 +24,7 @@ VALUES = (
     *(
         "interfaces",
         "mcp_settings",
-        "log_lines",
-        "session_log",
-        "recorder",
-        "log_fields",
-        "session_history",
+        "logs",
         "settings",
         "environment",
         "resources",
@@ -92,7 +88,7 @@ COMPOSITION = (
         "file_forms",
         "working_folder",
         "attachments",
-        "session_reading",
+        "resumable",
         "notebooks",
         "session",
         "resuming",
@@ -112,14 +108,11 @@ COMPOSITION = (
 """Lowest first; each imports engines, values and what stands before it."""
 
 AGENT_SEES = frozenset(VALUES) - {
-    *("log_lines", "session_log", "recorder", "log_fields", "session_history"),
-    *("mcp_settings", "settings", "environment", "resources", "yaml_files"),
+    *("mcp_settings", "logs", "settings", "environment", "resources", "yaml_files"),
 }
 """The agent meets everything else through `interfaces`; of the composition only those below import it."""
 
-AGENT_SEEN_BY = frozenset(
-    {"agent_entry", "summarizers", "session_reading", "session", "resuming", "commands", "frontends"}
-)
+AGENT_SEEN_BY = frozenset({"agent_entry", "summarizers", "resumable", "session", "resuming", "commands", "frontends"})
 
 EVERY_ROOM = frozenset({*VALUES, *ENGINES, *COMPOSITION, "agent"})
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from micro_agi_kernel import __version__
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
 from micro_agi_kernel.imports import importing
-from micro_agi_kernel.log_lines import Keys
+from micro_agi_kernel.logs.keys import Keys
 from micro_agi_kernel.mcp_client.by_address import address
 from micro_agi_kernel.mcp_client.by_program import program
 from micro_agi_kernel.mcp_client.definitions import ListedByServer, Offer, namespace_of, read_offer

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import SettingsError
-from micro_agi_kernel.log_lines import Keys
+from micro_agi_kernel.logs.keys import Keys
 from micro_agi_kernel.mcp_client.definitions import readable
 from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.values import is_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from micro_agi_kernel.log_lines import Keys
+from micro_agi_kernel.logs.keys import Keys
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream

@@ -20,6 +20,7 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.events import FileRead, ToolFinished
 from micro_agi_kernel.interfaces import Model
+from micro_agi_kernel.logs.turns import Step, Turn, find_log, read_header, read_turns
 from micro_agi_kernel.messages import (
     DIGEST,
     AssistantMessage,
@@ -37,7 +38,6 @@ from micro_agi_kernel.messages import (
 from micro_agi_kernel.models.catalog import MOST, ModelSpec, Provider
 from micro_agi_kernel.models.chat_format import valid_calls
 from micro_agi_kernel.models.endpoint import Secrets
-from micro_agi_kernel.session_history import Step, Turn, find_log, read_header, read_turns
 from micro_agi_kernel.values import Json, shorten
 
 PROVIDER = "micro_agi.replay:provider"

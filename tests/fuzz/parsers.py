@@ -27,7 +27,7 @@ from parser_words import (
     YAML_WORDS,
 )
 
-from micro_agi_kernel import attachments, log_fields, notebooks, session_history, session_reading, yaml_files
+from micro_agi_kernel import attachments, notebooks, resumable, yaml_files
 from micro_agi_kernel.arguments import schema_problems
 from micro_agi_kernel.code_hash import code_hash
 from micro_agi_kernel.commands.cell import command_in
@@ -46,6 +46,8 @@ from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.go_time.durations import format_duration, parse_duration
 from micro_agi_kernel.go_time.parsing import parse_time
 from micro_agi_kernel.host.http.url import parse_url
+from micro_agi_kernel.logs.fields import object_in
+from micro_agi_kernel.logs.turns import read_turns
 from micro_agi_kernel.lua_modules._json_text import parse as parse_json
 from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.messages import SystemMessage, UserMessage
@@ -140,9 +142,9 @@ def _parameters(text: str) -> None:
 
 def _log(text: str) -> None:
     path = _file("x.jsonl", '{"kind":"Session","format":1,"session":"s"}\n{"kind":"Prompt","text":"x"}\n' + text)
-    json.dumps(notebook([*session_history.read_turns(path)], footer=True)).encode()
-    state = session_reading.read_state(path).state
-    assert [*session_reading.sendable(state.messages)] == [*state.messages]
+    json.dumps(notebook([*read_turns(path)], footer=True)).encode()
+    state = resumable.read_state(path).state
+    assert [*resumable.sendable(state.messages)] == [*state.messages]
 
 
 def _notebook(text: str) -> None:
@@ -350,9 +352,9 @@ PARSERS = (
         _form,
         (",", ";", '"', "\n", "\r", "\t", "x", "\udcff", "\x89PNG\r\n\x1a\n", "RIFF1234WEBP"),
     ),
-    Parser("session log", "session_history.py", _log, LOG_WORDS, (Refused,)),
-    Parser("session state", "session_reading.py", _log, LOG_WORDS, (Refused,)),
-    Parser("log line", "log_fields.py", lambda text: log_fields.object_in(_bytes(text)), (*JSON_WORDS, *LOG_WORDS)),
+    Parser("session log", "logs/turns.py", _log, LOG_WORDS, (Refused,)),
+    Parser("session state", "resumable.py", _log, LOG_WORDS, (Refused,)),
+    Parser("log line", "logs/fields.py", lambda text: object_in(_bytes(text)), (*JSON_WORDS, *LOG_WORDS)),
     Parser("notebook's file", "notebooks.py", _notebook, (*LOG_WORDS, '{"session":"s","cells":1}', '"time":5')),
     Parser("settings", "environment.py", _config, TOML_WORDS, (SettingsError,)),
     Parser("trust", "trust.py", _trust, TOML_WORDS, (SettingsError,)),

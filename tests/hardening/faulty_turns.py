@@ -23,10 +23,10 @@ from faulty_writer import FAULTS
 from model_server import ModelServer, Reply, calls, text
 
 from micro_agi_kernel import Agent, EntryPublished, Event, Notice, ToolFinished, TurnFinished
-from micro_agi_kernel.log_fields import object_in
+from micro_agi_kernel.logs.fields import object_in
+from micro_agi_kernel.logs.turns import read_turns
 from micro_agi_kernel.registry import lock
-from micro_agi_kernel.session_history import read_turns
-from micro_agi_kernel.session_reading import read_state
+from micro_agi_kernel.resumable import read_state
 
 
 def script(body: dict[str, Any]) -> Reply:

@@ -23,11 +23,11 @@ from micro_agi_kernel.entries import AGENT, INSTALLER, Changeset, Entry, EntryId
 from micro_agi_kernel.events import CommandAnswered, Event, TextDelta, ToolFinished, ToolStarted, TurnFinished
 from micro_agi_kernel.host.service import Grant
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Provenance
+from micro_agi_kernel.logs.writer import SessionLog
 from micro_agi_kernel.outputs import Output, Printed
 from micro_agi_kernel.registry import CommitMessage, Person, Version
 from micro_agi_kernel.sandbox.pool import JailedSandbox
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.session_log import SessionLog
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json, Value
 from micro_agi_kernel.workspace import Workspace, open_registry

@@ -10,9 +10,9 @@ from house_kit import House, Talk, talking
 from model_server import Hold, Reply
 
 from micro_agi_kernel.events import Event, Notice, TextDelta, TurnFinished
+from micro_agi_kernel.logs.turns import Turn, read_turns
 from micro_agi_kernel.models.replay import PREFIX
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.session_history import Turn, read_turns
 from micro_agi_kernel.settings import Settings
 
 

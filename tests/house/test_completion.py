@@ -18,10 +18,10 @@ from micro_agi_kernel.completion import AROUND, MOST, complete
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.frontends.jupyter.lookup import completion as completion_reply
 from micro_agi_kernel.inspection import inspect
+from micro_agi_kernel.logs.writer import SUFFIX
 from micro_agi_kernel.markdown_text import prose
 from micro_agi_kernel.notebooks import Notebook
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.session_log import SUFFIX
 from micro_agi_kernel.settings import setting_names
 from micro_agi_kernel.values import Json
 

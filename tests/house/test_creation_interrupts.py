@@ -16,9 +16,9 @@ from nursery_kit import all_end, nursery
 
 from micro_agi_kernel.cut_turns import told
 from micro_agi_kernel.events import EntryPublished, Notice
+from micro_agi_kernel.logs.turns import read_turns
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry.care.history import audit
-from micro_agi_kernel.session_history import read_turns
 
 ROUNDS = 300 if os.environ.get("MICRO_AGI_FULL") == "1" else 8
 KILLS = 150 if os.environ.get("MICRO_AGI_FULL") == "1" else 2

@@ -21,7 +21,7 @@ from micro_agi_kernel.agent.conversation import Conversation
 from micro_agi_kernel.agent.tokens import PER_IMAGE, TokenCounter
 from micro_agi_kernel.events import FileRead, TurnFinished
 from micro_agi_kernel.messages import Image, ModelRequest, UserMessage
-from micro_agi_kernel.session_reading import read_state
+from micro_agi_kernel.resumable import read_state
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 URL = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"

@@ -16,10 +16,10 @@ from model_server import Hold, Reply, calls, delta, end, reply, text
 
 from micro_agi_kernel import publishing
 from micro_agi_kernel.events import EntryPublished, Event, TextDelta, ToolFinished, ToolOutput, ToolStarted
+from micro_agi_kernel.logs.turns import read_turns
 from micro_agi_kernel.messages import AssistantMessage, ToolResult
 from micro_agi_kernel.registry.lock import WriteLock
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.session_history import read_turns
 
 WAYS = ("cancel", "close")
 INTERRUPTED = {

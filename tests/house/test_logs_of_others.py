@@ -13,8 +13,8 @@ from model_server import text
 
 from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.logs.writer import FORMAT
 from micro_agi_kernel.questions import Question
-from micro_agi_kernel.session_log import FORMAT
 
 
 def log(path: Path, *messages: str, session: str = "20260101T000000Z-abcd", **more: object) -> Path:

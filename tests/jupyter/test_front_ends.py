@@ -18,7 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
 from micro_agi_kernel.frontends.jupyter.notebook import notebook as exported_notebook
-from micro_agi_kernel.session_history import read_turns
+from micro_agi_kernel.logs.turns import read_turns
 
 NAME = "micro-agi-scripted"
 HOSTILE = base64.b64encode(b"Look: <img src=x onerror=alert(1)>\n\n```html\n<script>alert(1)</script>\n```\n").decode()

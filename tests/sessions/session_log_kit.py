@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from micro_agi_kernel.events import Event
-from micro_agi_kernel.session_log import SessionLog
+from micro_agi_kernel.logs.writer import SessionLog
 
 
 class Log(SessionLog):

@@ -13,7 +13,7 @@ import pytest
 from sendable_kit import check_sendable
 from session_log_kit import Log
 
-from micro_agi_kernel import notebooks, session_reading
+from micro_agi_kernel import notebooks, resumable
 from micro_agi_kernel.agent.compression import RECORD, SUMMARY
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.environment import notebook_path
@@ -27,6 +27,8 @@ from micro_agi_kernel.events import (
     ToolStarted,
     UsageReport,
 )
+from micro_agi_kernel.logs.state import SessionState
+from micro_agi_kernel.logs.turns import find_log
 from micro_agi_kernel.messages import (
     AssistantMessage,
     Message,
@@ -40,9 +42,7 @@ from micro_agi_kernel.messages import (
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
 from micro_agi_kernel.models.chat_format import request_body
 from micro_agi_kernel.notebooks import Notebook, Ran
-from micro_agi_kernel.session_history import find_log
-from micro_agi_kernel.session_log import SessionState
-from micro_agi_kernel.session_reading import FOREIGN, STOPPED, Stood, read_state, sendable
+from micro_agi_kernel.resumable import FOREIGN, STOPPED, Stood, read_state, sendable
 
 TOLD = SystemMessage("Be helpful.")
 COMMIT = "a" * 40
@@ -207,10 +207,10 @@ def test_no_log_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     log = Log(tmp_path)
     turn(log, steps=12)
     log.close()
-    monkeypatch.setattr(session_reading, "MOST_CHARACTERS", 30)
+    monkeypatch.setattr(resumable, "MOST_CHARACTERS", 30)
     with pytest.raises(Refused, match="longer conversation than any model"):
         read_state(log.path)
-    monkeypatch.setattr(session_reading, "LARGEST", 100)
+    monkeypatch.setattr(resumable, "LARGEST", 100)
     with pytest.raises(Refused, match="larger than"):
         read_state(log.path)
     (tmp_path / "other").write_text('{"kind": "Prompt"}\n')
@@ -312,8 +312,8 @@ def test_what_a_log_says_of_money_and_cells_has_bounds(tmp_path: Path) -> None:
     log.path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
     state = read_state(log.path).state
     spent = state.spent["m"]
-    assert state.cells == session_reading.MOST_CELLS and spent.cost == session_reading.MOST_MONEY
-    assert spent.steps == spent.usage.prompt == session_reading.MOST_COUNTED - 1, "as much as a log may say again"
+    assert state.cells == resumable.MOST_CELLS and spent.cost == resumable.MOST_MONEY
+    assert spent.steps == spent.usage.prompt == resumable.MOST_COUNTED - 1, "as much as a log may say again"
 
 
 @pytest.mark.parametrize(

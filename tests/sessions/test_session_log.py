@@ -40,7 +40,9 @@ from micro_agi_kernel.events import (
 )
 from micro_agi_kernel.frontends.cli.sessions import _show, _turn_json
 from micro_agi_kernel.frontends.jupyter.notebook import notebook
-from micro_agi_kernel.log_lines import LINE
+from micro_agi_kernel.logs.lines import LINE
+from micro_agi_kernel.logs.turns import Turn, find_log, read_header, read_turns
+from micro_agi_kernel.logs.writer import OUTPUT
 from micro_agi_kernel.messages import (
     AssistantMessage,
     ModelRequest,
@@ -52,8 +54,6 @@ from micro_agi_kernel.messages import (
     UserMessage,
 )
 from micro_agi_kernel.panels import Change, Excerpt, PanelTool, ToolCommit
-from micro_agi_kernel.session_history import Turn, find_log, read_header, read_turns
-from micro_agi_kernel.session_log import OUTPUT
 
 TOOL = PanelTool(
     *(EntryId("app.generated", "x"), "X", "Does x", ("time",), ("app:lib",), ("app.tools:y",), 2, 3, 1),
@@ -104,7 +104,7 @@ def written(path: Path, *lines: object) -> Path:
 
 
 def test_every_event_comes_back(tmp_path: Path) -> None:
-    """A new event is written by itself; `session_history` must be told how to read it, and each field of it."""
+    """A new event is written by itself; `logs.turns` must be told how to read it, and each field of it."""
     assert {type(event) for event in EVENTS} == {*get_args(Event)}
     usual = {
         f"{kind.__name__}.{each.name}"

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from session_log_kit import Log
 
-from micro_agi_kernel import session_log
 from micro_agi_kernel.events import (
     Notice,
     ReasoningDelta,
@@ -23,10 +22,12 @@ from micro_agi_kernel.events import (
     ToolStarted,
     TurnFinished,
 )
-from micro_agi_kernel.log_lines import LINE, PLACEHOLDERS, Keys, weight
+from micro_agi_kernel.logs import writer
+from micro_agi_kernel.logs.keys import PLACEHOLDERS, Keys
+from micro_agi_kernel.logs.lines import LINE, weight
+from micro_agi_kernel.logs.turns import read_turns
+from micro_agi_kernel.logs.writer import SessionLog
 from micro_agi_kernel.messages import AssistantMessage, ModelRequest, ToolCall, UserMessage
-from micro_agi_kernel.session_history import read_turns
-from micro_agi_kernel.session_log import SessionLog
 
 KEY = 'sk-"planted\\0123456789abcdef'
 
@@ -138,7 +139,7 @@ class SlowDisk:
     """A log whose thread does not come to write until it may."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, room: int) -> None:
-        monkeypatch.setattr(session_log, "QUEUE", room)
+        monkeypatch.setattr(writer, "QUEUE", room)
         self.go = threading.Event()
         self.notices: list[str] = []
         self.log = SessionLog(folder, "s1", self._keys, self.notices.append)

@@ -19,7 +19,7 @@ from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json
 from micro_agi_kernel.frontends.cli.registry.place import watched
 from micro_agi_kernel.frontends.text import PlainPieces
 from micro_agi_kernel.frontends.transcript import Transcript
-from micro_agi_kernel.log_lines import as_fields
+from micro_agi_kernel.logs.lines import as_fields
 from micro_agi_kernel.session import open_session
 from micro_agi_kernel.settings import Settings
 

@@ -22,7 +22,8 @@ from micro_agi_kernel.frontends.cli.models_now import models_now
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.text import one_line
 from micro_agi_kernel.interfaces import MIB
-from micro_agi_kernel.log_lines import Keys
+from micro_agi_kernel.logs.keys import Keys
+from micro_agi_kernel.logs.writer import SUFFIX
 from micro_agi_kernel.mcp_client.servers import McpServers
 from micro_agi_kernel.models import openai
 from micro_agi_kernel.models.endpoint import NO_KEY, OPENAI_BASE, OPENAI_KEY, Endpoint, endpoint_of
@@ -30,7 +31,6 @@ from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry.lock import FOLDER
 from micro_agi_kernel.registry.sidecar import FILE
 from micro_agi_kernel.sandbox.protocol import Layer
-from micro_agi_kernel.session_log import SUFFIX
 from micro_agi_kernel.settings import Settings, setting_names, setting_value
 from micro_agi_kernel.values import shorten
 from micro_agi_kernel.workspace import open_registry, open_sandbox

@@ -13,10 +13,10 @@ from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused, RegistryError
 from micro_agi_kernel.frontends.cli.ask import ConsoleTranscript
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, say
-from micro_agi_kernel.log_lines import as_fields
+from micro_agi_kernel.logs.lines import as_fields
+from micro_agi_kernel.logs.turns import Header, Turn, find_log, read_header, read_turns
+from micro_agi_kernel.logs.writer import SUFFIX
 from micro_agi_kernel.messages import Usage
-from micro_agi_kernel.session_history import Header, Turn, find_log, read_header, read_turns
-from micro_agi_kernel.session_log import SUFFIX
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json, shorten
 

@@ -9,8 +9,8 @@ from typing import Any
 from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
 from micro_agi_kernel.frontends.jupyter.spec import KERNEL_NAME
 from micro_agi_kernel.frontends.text import one_line, plain
+from micro_agi_kernel.logs.turns import Turn
 from micro_agi_kernel.resources import resource
-from micro_agi_kernel.session_history import Turn
 
 
 def notebook(turns: Iterable[Turn], *, footer: bool) -> dict[str, Any]:

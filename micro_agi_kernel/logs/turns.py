@@ -1,7 +1,7 @@
 """Session logs, read: the turns of a session with what was asked and answered, and what its front end was told.
 
 A log may be cut, may be written by another version, and may come from somebody else: whatever is not as
-`session_log` writes it is passed over, field by field.
+`logs.writer` writes it is passed over, field by field.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from micro_agi_kernel.events import (
     TurnFinished,
     UsageReport,
 )
-from micro_agi_kernel.log_fields import (
+from micro_agi_kernel.logs.fields import (
     Line,
     calls_of,
     commit_of,
@@ -51,11 +51,11 @@ from micro_agi_kernel.log_fields import (
     text_of,
     usage_of,
 )
+from micro_agi_kernel.logs.writer import FORMAT, SUFFIX
 from micro_agi_kernel.messages import ToolCall, Usage
 from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS
 from micro_agi_kernel.panels import Change, Excerpt, PanelTool, ToolCommit
 from micro_agi_kernel.questions import Answer
-from micro_agi_kernel.session_log import FORMAT, SUFFIX
 from micro_agi_kernel.values import Value, decode_base64, shorten
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

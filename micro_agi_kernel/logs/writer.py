@@ -9,7 +9,7 @@
     {"kind": "Missing", "lines": 3}                                      the disk was too slow for that many
 
 and every event of a turn under its class's name, with its fields. Each line has a `time`. What stands in a key never
-gets in; `log_lines` sees to that. `session_history` reads the file back.
+gets in; `logs.keys` sees to that. `logs.turns` reads the file back.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias, cast
 
 from micro_agi_kernel import __version__
-from micro_agi_kernel.entries import EntryId
-from micro_agi_kernel.events import Event, ReasoningDelta, Spent, TextDelta, ToolFinished, ToolOutput
+from micro_agi_kernel.events import Event, ReasoningDelta, TextDelta, ToolFinished, ToolOutput
 from micro_agi_kernel.interfaces import MIB
-from micro_agi_kernel.log_lines import Keys, line_of, weight
+from micro_agi_kernel.logs.keys import Keys
+from micro_agi_kernel.logs.lines import line_of, weight
+from micro_agi_kernel.logs.state import SessionState
 from micro_agi_kernel.messages import (
     AssistantMessage,
     Message,
@@ -61,23 +61,6 @@ _GATHERING = 0.05
 
 _Work: TypeAlias = "tuple[int, str, datetime, tuple[object, ...]] | None"
 """A line: about its bytes, its kind, its time and what it says; or None: learn the keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionState:
-    """Where a session stands between two cells: all that another one needs to go on from there."""
-
-    messages: tuple[Message, ...] = ()
-    """The conversation, without the agent's own instructions."""
-    cells: int = 0
-    """Prompts of the conversation."""
-    loaded: tuple[EntryId, ...] = ()
-    pinned: str = ""
-    """The commit that the notebook is pinned to."""
-    registry: str = ""
-    """The commit that the last cell saw in the end."""
-    spent: Mapping[str, Spent] = field(default_factory=dict)
-    """What it took of each model, by its name."""
 
 
 class SessionLog:

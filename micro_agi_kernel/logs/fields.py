@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.events import Spent
-from micro_agi_kernel.log_lines import LINE
+from micro_agi_kernel.logs.lines import LINE
 from micro_agi_kernel.messages import ToolCall, Usage
 from micro_agi_kernel.values import Json, check_json
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.interfaces import Model
+from micro_agi_kernel.logs.writer import SessionLog
 from micro_agi_kernel.messages import (
     CallChunk,
     FinishChunk,
@@ -18,7 +19,6 @@ from micro_agi_kernel.messages import (
     TextChunk,
     ToolCall,
 )
-from micro_agi_kernel.session_log import SessionLog
 
 
 class Recorder:

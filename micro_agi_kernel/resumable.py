@@ -1,7 +1,7 @@
 """Where a session stood when its log ended: the conversation as its model had it, and what belongs to it.
 
 A line `State` says it after each cell. What came after the last one, of a cell that was killed, is put together from
-what was sent, answered and called. As in `session_history`, nothing in a log is believed: what is broken is passed
+what was sent, answered and called. As in `logs.turns`, nothing in a log is believed: what is broken is passed
 over, and what comes out can be sent to a model.
 """
 
@@ -20,7 +20,7 @@ from micro_agi_kernel.agent.results import error_json, to_text
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
 from micro_agi_kernel.events import Spent
-from micro_agi_kernel.log_fields import (
+from micro_agi_kernel.logs.fields import (
     Line,
     calls_of,
     commit_of,
@@ -34,6 +34,8 @@ from micro_agi_kernel.log_fields import (
     text_of,
     usage_of,
 )
+from micro_agi_kernel.logs.state import SessionState
+from micro_agi_kernel.logs.turns import Header, read_header
 from micro_agi_kernel.messages import (
     AssistantMessage,
     Image,
@@ -45,8 +47,6 @@ from micro_agi_kernel.messages import (
     UserMessage,
 )
 from micro_agi_kernel.models.chat_format import valid_calls
-from micro_agi_kernel.session_history import Header, read_header
-from micro_agi_kernel.session_log import SessionState
 
 LARGEST = 1 << 30
 """Bytes of a log that is read for this."""
