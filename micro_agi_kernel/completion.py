@@ -22,7 +22,7 @@ from micro_agi_kernel.logs.writer import SUFFIX
 from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.model_choice import models_in
 from micro_agi_kernel.naming import TOOLS, named
-from micro_agi_kernel.notebooks import minute
+from micro_agi_kernel.notebook_memory import minute
 from micro_agi_kernel.registry import Head
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.settings import AT_START, choices_of, setting_names

@@ -32,7 +32,7 @@ from micro_agi_kernel.logs.writer import SessionLog
 from micro_agi_kernel.messages import ModelRequest
 from micro_agi_kernel.model_choice import ChosenModel, Models, known_keys
 from micro_agi_kernel.models.fallback import FallbackModel
-from micro_agi_kernel.notebooks import Notebook, Ran
+from micro_agi_kernel.notebook_memory import NotebookMemory, Ran
 from micro_agi_kernel.pinning import rerun_line
 from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.settings import Settings
@@ -68,10 +68,10 @@ class About:
 class Session:
     """A conversation. One turn at a time; `run` waits for the one before."""
 
-    def __init__(self, workspace: Workspace, settings: Settings, notebook: Notebook | None = None) -> None:
+    def __init__(self, workspace: Workspace, settings: Settings, notebook: NotebookMemory | None = None) -> None:
         """`notebook` is where its cells stand, if somebody knows."""
         self.id = _new_id()
-        self.notebook = notebook or Notebook(settings.sessions, "")
+        self.notebook = notebook or NotebookMemory(settings.sessions, "")
         self.resumed = ""
         """The id of the session with whose conversation it goes on."""
         self._counted: set[str] = set()
@@ -388,4 +388,4 @@ def _new_id() -> str:
 
 def open_session(settings: Settings, notebook: str = "") -> Session:
     """A new conversation on the registry of the settings, in the notebook at that path. Raises MicroAgiError."""
-    return Session(Workspace(settings), settings, Notebook(settings.sessions, notebook))
+    return Session(Workspace(settings), settings, NotebookMemory(settings.sessions, notebook))

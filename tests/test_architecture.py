@@ -89,7 +89,7 @@ COMPOSITION = (
         "working_folder",
         "attachments",
         "resumable",
-        "notebooks",
+        "notebook_memory",
         "session",
         "resuming",
         "cut_turns",
@@ -120,7 +120,7 @@ FRONT_ENDS = frozenset({"cli", "jupyter", "mcp"})
 """Folders of frontends/, none of which imports another; the files beside them (text, transcript) are for all."""
 
 BORROWED = {
-    *(("cli", "jupyter.spec"), ("cli", "jupyter.notebook")),
+    *(("cli", "jupyter.spec"), ("cli", "jupyter.ipynb")),
     *(("cli", "mcp.names"), ("cli", "mcp.transports")),
 }
 """The exceptions: `micro-agi install` and `doctor` write and find the kernelspec that belongs to the kernel,

@@ -9,7 +9,7 @@ from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.logs.turns import find_log, read_turns
 from micro_agi_kernel.markdown_text import code, prose, table
-from micro_agi_kernel.notebooks import minute
+from micro_agi_kernel.notebook_memory import minute
 from micro_agi_kernel.pinning import NEWEST, own_revision, shown
 from micro_agi_kernel.resuming import Resumed, newest
 from micro_agi_kernel.resuming import resume as resume_session

@@ -27,7 +27,7 @@ from parser_words import (
     YAML_WORDS,
 )
 
-from micro_agi_kernel import attachments, notebooks, resumable, yaml_files
+from micro_agi_kernel import attachments, notebook_memory, resumable, yaml_files
 from micro_agi_kernel.arguments import schema_problems
 from micro_agi_kernel.code_hash import code_hash
 from micro_agi_kernel.commands.cell import command_in
@@ -39,7 +39,7 @@ from micro_agi_kernel.file_forms import form_of
 from micro_agi_kernel.frontends.display_html import safe_html
 from micro_agi_kernel.frontends.display_svg import UnsafeSvg, safe_svg
 from micro_agi_kernel.frontends.display_vega import RefusedChart, safe_vegalite
-from micro_agi_kernel.frontends.jupyter.notebook import notebook
+from micro_agi_kernel.frontends.jupyter.ipynb import as_ipynb
 from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.frontends.rendering import last_block, safe_markdown
 from micro_agi_kernel.frontends.text import one_line, plain
@@ -142,19 +142,19 @@ def _parameters(text: str) -> None:
 
 def _log(text: str) -> None:
     path = _file("x.jsonl", '{"kind":"Session","format":1,"session":"s"}\n{"kind":"Prompt","text":"x"}\n' + text)
-    json.dumps(notebook([*read_turns(path)], footer=True)).encode()
+    json.dumps(as_ipynb([*read_turns(path)], footer=True)).encode()
     state = resumable.read_state(path).state
     assert [*resumable.sendable(state.messages)] == [*state.messages]
 
 
 def _notebook(text: str) -> None:
     sessions = Path(tempfile.mkdtemp(dir=SCRATCH))
-    first = notebooks.Notebook(sessions, "x.ipynb")
+    first = notebook_memory.NotebookMemory(sessions, "x.ipynb")
     first.note("s", 1)
     first.close()
-    [file] = (sessions / notebooks.FOLDER).iterdir()
+    [file] = (sessions / notebook_memory.FOLDER).iterdir()
     file.write_bytes(_bytes(text))
-    again = notebooks.Notebook(sessions, "x.ipynb")
+    again = notebook_memory.NotebookMemory(sessions, "x.ipynb")
     assert [*again.talks()] == []  # none of them has a log
     again.note("t", 2)
     again.close()
@@ -355,7 +355,7 @@ PARSERS = (
     Parser("session log", "logs/turns.py", _log, LOG_WORDS, (Refused,)),
     Parser("session state", "resumable.py", _log, LOG_WORDS, (Refused,)),
     Parser("log line", "logs/fields.py", lambda text: object_in(_bytes(text)), (*JSON_WORDS, *LOG_WORDS)),
-    Parser("notebook's file", "notebooks.py", _notebook, (*LOG_WORDS, '{"session":"s","cells":1}', '"time":5')),
+    Parser("notebook's file", "notebook_memory.py", _notebook, (*LOG_WORDS, '{"session":"s","cells":1}', '"time":5')),
     Parser("settings", "environment.py", _config, TOML_WORDS, (SettingsError,)),
     Parser("trust", "trust.py", _trust, TOML_WORDS, (SettingsError,)),
     Parser("markdown", "frontends/rendering.py", _markdown, MD_WORDS, (), "naughty_strings.json"),

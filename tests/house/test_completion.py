@@ -20,7 +20,7 @@ from micro_agi_kernel.frontends.jupyter.lookup import completion as completion_r
 from micro_agi_kernel.inspection import inspect
 from micro_agi_kernel.logs.writer import SUFFIX
 from micro_agi_kernel.markdown_text import prose
-from micro_agi_kernel.notebooks import Notebook
+from micro_agi_kernel.notebook_memory import NotebookMemory
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.settings import setting_names
 from micro_agi_kernel.values import Json
@@ -110,7 +110,7 @@ async def test_values_of_settings(house: House) -> None:
 
 async def test_sessions_to_resume(house: House) -> None:
     sessions = house.settings.sessions
-    notebook = Notebook(sessions, "/home/ann/a.ipynb")
+    notebook = NotebookMemory(sessions, "/home/ann/a.ipynb")
     session = Session(house, house.settings, notebook)
     own, other = ("20260101T000000Z-aaaa", "20260102T000000Z-bbbb")
     sessions.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.events import Event, Notice, TurnFinished
 from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.interfaces import Bounds
-from micro_agi_kernel.notebooks import Notebook
+from micro_agi_kernel.notebook_memory import NotebookMemory
 from micro_agi_kernel.session import Session
 
 BOOK = "/home/ann/times.ipynb"
@@ -39,7 +39,7 @@ async def restarted(house: House, talk: Talk, book: str = BOOK) -> Session:
     """What a new kernel of a notebook has: a session, and a pin of its own, which follows the newest."""
     house.pin.to("")
     await ended(talk.session)
-    talk.session = Session(house, talk.session.settings, Notebook(house.settings.sessions, book))
+    talk.session = Session(house, talk.session.settings, NotebookMemory(house.settings.sessions, book))
     return talk.session
 
 
@@ -54,7 +54,9 @@ async def ended(session: Session) -> None:
 @asynccontextmanager
 async def in_notebook(house: House, script: object, **settings: object) -> AsyncIterator[Talk]:
     async with talking(house, script) as talk:  # type: ignore[arg-type]
-        talk.session = Session(house, replace(house.settings, **settings), Notebook(house.settings.sessions, BOOK))
+        talk.session = Session(
+            house, replace(house.settings, **settings), NotebookMemory(house.settings.sessions, BOOK)
+        )
         try:
             yield talk
         finally:

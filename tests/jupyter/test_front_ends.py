@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 
-from micro_agi_kernel.frontends.jupyter.notebook import notebook as exported_notebook
+from micro_agi_kernel.frontends.jupyter.ipynb import as_ipynb
 from micro_agi_kernel.logs.turns import read_turns
 
 NAME = "micro-agi-scripted"
@@ -109,7 +109,7 @@ def test_an_exported_session_runs_again_to_its_end_though_cells_failed_in_it(
     ]
     log = tmp_path / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, lines)))
-    exported = nbformat.from_dict(exported_notebook(read_turns(log), footer=True))
+    exported = nbformat.from_dict(as_ipynb(read_turns(log), footer=True))
     ship(tmp_path, monkeypatch, f"replay:{log}")
     NotebookClient(exported, kernel_name=NAME, timeout=60).execute()
     nbformat.validate(exported)

@@ -13,7 +13,7 @@ import pytest
 from sendable_kit import check_sendable
 from session_log_kit import Log
 
-from micro_agi_kernel import notebooks, resumable
+from micro_agi_kernel import notebook_memory, resumable
 from micro_agi_kernel.agent.compression import RECORD, SUMMARY
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.environment import notebook_path
@@ -41,7 +41,7 @@ from micro_agi_kernel.messages import (
 )
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
 from micro_agi_kernel.models.chat_format import request_body
-from micro_agi_kernel.notebooks import Notebook, Ran
+from micro_agi_kernel.notebook_memory import NotebookMemory, Ran
 from micro_agi_kernel.resumable import FOREIGN, STOPPED, Stood, read_state, sendable
 
 TOLD = SystemMessage("Be helpful.")
@@ -230,7 +230,7 @@ def test_a_log_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
 
 
 def test_a_notebook_knows_its_newest_conversations_and_cells(tmp_path: Path) -> None:
-    book, other = Notebook(tmp_path, "/home/ann/a.ipynb"), Notebook(tmp_path, "/home/ann/b.ipynb")
+    book, other = NotebookMemory(tmp_path, "/home/ann/a.ipynb"), NotebookMemory(tmp_path, "/home/ann/b.ipynb")
     ran = Ran("a" * 40, "b" * 40)
     for session, cells in (("s1", 1), ("s2", 4), ("s3", 1), ("s3", 0), ("gone", 2), ("../s1", 7)):
         book.note(session, cells, cell_id="c1", prompt=f"of {session}", ran=ran)
@@ -239,16 +239,16 @@ def test_a_notebook_knows_its_newest_conversations_and_cells(tmp_path: Path) -> 
     other.note("s4", 1)
     book.close()
     other.close()
-    again = Notebook(tmp_path, "/home/ann/a.ipynb")
+    again = NotebookMemory(tmp_path, "/home/ann/a.ipynb")
     assert [(talk.session, talk.cells) for talk in again.talks()] == [("s2", 4), ("s1", 1)]
     assert again.offer.startswith("this notebook has a conversation of 4 cells, of 20")
     assert again.ran("c1", "of s2") == ran and again.ran("c1", "of s9") is None and again.ran("c2", "of s2") is None
     assert [path.stat().st_mode & 0o777 for path in (tmp_path / "notebooks").iterdir()] == [0o600, 0o600]
-    assert not Notebook(tmp_path, "").offer and not Notebook(tmp_path, "/home/ann/c.ipynb").offer
+    assert not NotebookMemory(tmp_path, "").offer and not NotebookMemory(tmp_path, "/home/ann/c.ipynb").offer
 
 
 def test_what_is_read_of_a_notebook_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = Notebook(tmp_path, "/home/ann/a.ipynb")
+    book = NotebookMemory(tmp_path, "/home/ann/a.ipynb")
     (tmp_path / "s1.jsonl").write_text("{}")
     book.note("s1", 1, cell_id="first", prompt="x", ran=Ran("a" * 40, "a" * 40))
     for number in range(100):
@@ -256,25 +256,25 @@ def test_what_is_read_of_a_notebook_has_a_bound(tmp_path: Path, monkeypatch: pyt
     book.close()
     [file] = (tmp_path / "notebooks").iterdir()
     file.write_bytes(file.read_bytes() + b'\xff\n[1]\n{"session": 3, "cells": "x"}\n{"cut')
-    monkeypatch.setattr(notebooks, "TAIL", 2_000)
-    short = Notebook(tmp_path, "/home/ann/a.ipynb")
+    monkeypatch.setattr(notebook_memory, "TAIL", 2_000)
+    short = NotebookMemory(tmp_path, "/home/ann/a.ipynb")
     assert file.stat().st_size <= 2_000
     assert short.ran("c99", "x") and not short.ran("first", "x") and [talk.cells for talk in short.talks()] == [99]
     file.unlink()
     file.mkdir()
-    assert not Notebook(tmp_path, "/home/ann/a.ipynb").offer
+    assert not NotebookMemory(tmp_path, "/home/ann/a.ipynb").offer
 
 
 def test_half_a_line_of_a_kernel_that_was_killed_costs_no_other(tmp_path: Path) -> None:
     ran = Ran("a" * 40, "b" * 40)
     for cell_id in ("c1", "c2"):
-        book = Notebook(tmp_path, "/home/ann/a.ipynb")
+        book = NotebookMemory(tmp_path, "/home/ann/a.ipynb")
         book.note("s1", 1, cell_id=cell_id, prompt="x", ran=ran)
         book.close()
         [file] = (tmp_path / "notebooks").iterdir()
         if cell_id == "c1":
             file.write_bytes(file.read_bytes() + b'{"session": "s0", "ce')
-    again = Notebook(tmp_path, "/home/ann/a.ipynb")
+    again = NotebookMemory(tmp_path, "/home/ann/a.ipynb")
     assert again.ran("c1", "x") == ran and again.ran("c2", "x") == ran
     assert len(file.read_bytes().splitlines()) == 3, "a whole file gets no empty lines"
 

@@ -39,7 +39,7 @@ from micro_agi_kernel.events import (
     UsageReport,
 )
 from micro_agi_kernel.frontends.cli.sessions import _show, _turn_json
-from micro_agi_kernel.frontends.jupyter.notebook import notebook
+from micro_agi_kernel.frontends.jupyter.ipynb import as_ipynb
 from micro_agi_kernel.logs.lines import LINE
 from micro_agi_kernel.logs.turns import Turn, find_log, read_header, read_turns
 from micro_agi_kernel.logs.writer import OUTPUT
@@ -263,7 +263,7 @@ def test_deeply_nested_lines_are_passed_over(tmp_path: Path) -> None:
 
 def check_shown(turns: list[Turn]) -> None:
     """Whatever a log holds, it can be printed and exported."""
-    json.dumps(notebook(turns, footer=True)).encode()
+    json.dumps(as_ipynb(turns, footer=True)).encode()
     for turn in turns:
         _show(turn, footer=True)
         json.dumps(_turn_json(turn)).encode()

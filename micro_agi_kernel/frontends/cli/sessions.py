@@ -150,9 +150,9 @@ def export(id: str, file: Path) -> None:
                 with path.open("rb") as source:
                     shutil.copyfileobj(source, target)
             else:
-                from micro_agi_kernel.frontends.jupyter.notebook import notebook
+                from micro_agi_kernel.frontends.jupyter.ipynb import as_ipynb
 
-                document = notebook(_told(path, header.session, settings), footer=settings.render.footer)
+                document = as_ipynb(_told(path, header.session, settings), footer=settings.render.footer)
                 target.write(f"{json.dumps(document, ensure_ascii=False, indent=1)}\n".encode())
     except FileExistsError as error:
         raise Refused(ErrorKind.ALREADY_EXISTS, f"{file} is there already: name another file") from error

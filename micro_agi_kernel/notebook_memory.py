@@ -47,8 +47,8 @@ class Ran:
     after: str
 
 
-class Notebook:
-    """One notebook, or a front end that does not say which: then nothing outlives the kernel."""
+class NotebookMemory:
+    """Of one notebook, or of a front end that does not say which: then nothing outlives the kernel."""
 
     def __init__(self, sessions: Path, path: str) -> None:
         """Reads what is known of the notebook at `path`, and so blocks; empty: nobody knows which it is."""

@@ -13,7 +13,7 @@ from micro_agi_kernel.logs.turns import Turn
 from micro_agi_kernel.resources import resource
 
 
-def notebook(turns: Iterable[Turn], *, footer: bool) -> dict[str, Any]:
+def as_ipynb(turns: Iterable[Turn], *, footer: bool) -> dict[str, Any]:
     """The notebook as JSON, nbformat 4.5; `footer` is as in Transcript."""
     spec = json.loads((resource("kernelspec") / "kernel.json").read_bytes())
     return {
