@@ -65,7 +65,7 @@ async def with_files(prompt: str, folder: Path, model: ModelSpec, context: CallC
     `context.emit` is told a line for each file, and for each name that leads nowhere. Raises Refused when the person
     does not want a file read that lies outside.
     """
-    reading = _Reading(folder, model, context.approver)
+    reading = _FilesRead(folder, model, context.approver)
     for named in _named_in(prompt):
         await reading.add(named)
     for event in reading.events:
@@ -88,7 +88,7 @@ def _named_in(prompt: str) -> Iterator[_Named]:
         yield _Named(tuple(candidates), is_meant)
 
 
-class _Reading:
+class _FilesRead:
     """The files of one prompt, as far as they are read."""
 
     def __init__(self, folder: Path, model: ModelSpec, approver: Approver) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.lua_entries import FUNCTION_KIND
-from micro_agi_kernel.reaching import Step, reached_by, steps_of
+from micro_agi_kernel.reaching import ChangeOfReach, reached_by, steps_of
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.tool_tests import read_tests
 from micro_agi_kernel.values import Json
@@ -25,36 +25,36 @@ MOST_STEPS = 1_000
 class Broken:
     """What was found."""
 
-    bad: Step
+    bad: ChangeOfReach
     """The oldest commit that fails, of those in a row up to the newest."""
-    good: Step
+    good: ChangeOfReach
     """The one before it, of those that changed what the tool reaches."""
     why: str
     """What failed in `bad`."""
 
 
-async def bisect(house: Workspace, id: EntryId, wanted: str) -> Broken | None:
+async def bisect(workspace: Workspace, id: EntryId, wanted: str) -> Broken | None:
     """The commit since which `id` fails its tests, or one: `wanted` is the name of a test, its JSON, or "" for all.
 
     None: it passes. Older ones are asked by doubling and halving, so one that failed and was mended in between may
     hide. Raises Refused with a line when it never passed, or when there is nothing to run.
     """
-    now = await asyncio.to_thread(house.registry.snapshot)
+    now = await asyncio.to_thread(workspace.registry.snapshot)
     entry = await asyncio.to_thread(now.get, id)
     if entry is None:
         raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}")
     if entry.kind != FUNCTION_KIND:
         raise Refused(ErrorKind.INVALID, f"{id} is no function: only these have tests")
-    trial = _Trial(house, id, now, _tests(entry, wanted))
+    trial = _Trial(workspace, id, now, _tests(entry, wanted))
     why = await trial.problem(now)
     if why is None:
         return None
-    steps, is_all = await asyncio.to_thread(_since_made, house, entry, now)
+    steps, is_all = await asyncio.to_thread(_since_made, workspace, entry, now)
     found = await _newest_broken(trial, steps, why)
     if found is None:
         oldest = "its oldest version" if is_all else f"the oldest of {len(steps)} commits that are looked at"
         raise Refused(ErrorKind.INVALID, f"{id} fails since {steps[-1].short}, {oldest}: {why}")
-    while between := await asyncio.to_thread(_between, house, id, found):  # what it used before may have broken it
+    while between := await asyncio.to_thread(_between, workspace, id, found):  # what it used before may have broken it
         narrower = await _newest_broken(trial, [found.bad, *between, found.good], found.why)
         assert narrower is not None  # the last passed
         found = narrower
@@ -86,7 +86,7 @@ def _tests(entry: Entry, wanted: str) -> Sequence[Json]:
 class _Trial:
     """Runs tests of today, by the policies of today, on a tool of the past."""
 
-    house: Workspace
+    workspace: Workspace
     id: EntryId
     now: Snapshot
     tests: Sequence[Json]
@@ -100,35 +100,35 @@ class _Trial:
         if entry is None:
             return f"{self.id} was deleted"
         entry = replace(entry, data={**entry.data, "tests": list(self.tests)})
-        checked = await self.house.checks.all([entry], self.now, then.get)
+        checked = await self.workspace.checks.all([entry], self.now, then.get)
         return next((str(refusal) for refusal in checked.refusals.values()), None)
 
 
-def _since_made(house: Workspace, entry: Entry, now: Snapshot) -> tuple[list[Step], bool]:
+def _since_made(workspace: Workspace, entry: Entry, now: Snapshot) -> tuple[list[ChangeOfReach], bool]:
     """The commits that may have broken `entry`, newest first, and whether they go back to the one that made it."""
-    steps = steps_of(house.registry, reached_by(entry, now.get), MOST_STEPS)
+    steps = steps_of(workspace.registry, reached_by(entry, now.get), MOST_STEPS)
     if len(steps) == MOST_STEPS:
         return steps, False
     made = max((index for index, step in enumerate(steps) if entry.id in step.changed), default=len(steps))
     return steps[: made + 1], True
 
 
-def _between(house: Workspace, id: EntryId, found: Broken) -> list[Step]:
+def _between(workspace: Workspace, id: EntryId, found: Broken) -> list[ChangeOfReach]:
     """The commits after the one that passes that changed what the tool used there, before the one that fails."""
-    then = house.registry.snapshot(found.good.version.commit)
+    then = workspace.registry.snapshot(found.good.version.commit)
     entry = then.get(id)
     assert entry is not None  # it passed
     first, last = found.good.version.number, found.bad.version.number
-    steps = steps_of(house.registry, reached_by(entry, then.get), MOST_STEPS)
+    steps = steps_of(workspace.registry, reached_by(entry, then.get), MOST_STEPS)
     return [step for step in steps if first < step.version.number < last]
 
 
-async def _newest_broken(trial: _Trial, steps: Sequence[Step], why: str) -> Broken | None:
+async def _newest_broken(trial: _Trial, steps: Sequence[ChangeOfReach], why: str) -> Broken | None:
     """The nearest of `steps`, newest first, that fails after one that passes; None when none passes that was asked.
 
     The state as of the first of them fails with `why`.
     """
-    registry = trial.house.registry
+    registry = trial.workspace.registry
 
     async def problem(index: int) -> str | None:
         return await trial.problem(await asyncio.to_thread(registry.snapshot, steps[index].version.commit))

@@ -12,7 +12,7 @@ from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, RegistryError
 from micro_agi_kernel.events import Notice
 from micro_agi_kernel.interfaces import CallContext, CallOutcome
-from micro_agi_kernel.reaching import EntryLookup, Step, reached_by, steps_of
+from micro_agi_kernel.reaching import ChangeOfReach, EntryLookup, reached_by, steps_of
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.registry.uses import UseCounter, Uses
 
@@ -73,7 +73,7 @@ class CallRecord:
         undo = f"`{found.undo()}` undoes that"
         return f"{entry.id} fails since commit {found.short} changed {what}, and worked before: {undo}"
 
-    def _changed(self, id: EntryId, version: str, reached: Mapping[EntryId, Entry | None]) -> Step | None:
+    def _changed(self, id: EntryId, version: str, reached: Mapping[EntryId, Entry | None]) -> ChangeOfReach | None:
         """The commit that brought what a call of `id` runs now."""
         changed = None
         for step in steps_of(self._registry, (id, *reached), MOST_WALKED):

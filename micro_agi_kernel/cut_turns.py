@@ -15,7 +15,7 @@ from micro_agi_kernel.registry import Registry, Version
 from micro_agi_kernel.values import short_commit
 
 
-def told(turns: Iterable[Turn], session: str, registry: Registry) -> Iterator[Turn]:
+def with_what_was_written(turns: Iterable[Turn], session: str, registry: Registry) -> Iterator[Turn]:
     """The turns of `session`; those that are cut end with a Notice of what they wrote to `registry`.
 
     Raises RegistryError when that cannot be read.

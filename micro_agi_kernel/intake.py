@@ -30,7 +30,7 @@ from micro_agi_kernel.registry import Snapshot, operation_between
 from micro_agi_kernel.registry.changes import check_twins
 from micro_agi_kernel.registry.layout import check_file_path
 from micro_agi_kernel.registry.message import MAX_PATH, clean
-from micro_agi_kernel.registry.sharing.merging import Incoming, Subject, incoming
+from micro_agi_kernel.registry.sharing.merging import Changed, Incoming, incoming
 from micro_agi_kernel.values import short_commit
 from micro_agi_kernel.workspace import Workspace
 
@@ -49,7 +49,7 @@ Change = Operation | FileChange
 class Item:
     """One thing that the remote changed, and what becomes of it."""
 
-    subject: Subject
+    subject: Changed
     action: Action
     fate: Fate
     why: str = ""
@@ -60,7 +60,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Wishes:
     """What the person says to names (entry ids, paths, or "all"): take the remote's, or leave it."""
 
     accept: frozenset[str] = frozenset()
@@ -107,7 +107,7 @@ class Plan:
 async def examine(
     workspace: Workspace,
     theirs: Snapshot,
-    decision: Decision,
+    wishes: Wishes,
     left: Mapping[str, str],
     is_trusted: Callable[[str], bool],
     tried: Sequence[str] = (),
@@ -120,8 +120,8 @@ async def examine(
     """
     ours = await asyncio.to_thread(workspace.registry.snapshot)
     found = await asyncio.to_thread(incoming, workspace.registry, ours, theirs)
-    changes: dict[Subject, Change] = {}
-    refused: dict[Subject, str] = {}
+    changes: dict[Changed, Change] = {}
+    refused: dict[Changed, str] = {}
     for each in found:
         try:
             changes[each.subject] = await asyncio.to_thread(_change, ours, theirs, each.subject)
@@ -130,8 +130,8 @@ async def examine(
     rounds = Rounds(PULL_TEST_SECONDS)
     turns = {name: turn for turn, name in enumerate(tried, 1)}
     changes = dict(sorted(changes.items(), key=lambda item: turns.get(str(item[0]), 0)))
-    aside = {each.subject for each in found if _is_left(each, decision, left)}
-    untested: dict[Subject, str] = {}
+    aside = {each.subject for each in found if _is_left(each, wishes, left)}
+    untested: dict[Changed, str] = {}
     for id, refusal in (await _faults(workspace, ours, changes.values(), rounds, aside)).items():
         (untested if isinstance(refusal, NotTested) else refused)[id] = _why(refusal)
         del changes[id]
@@ -146,7 +146,7 @@ async def examine(
             fate, why, plan.left[name] = "left", "", each.state
         elif each.subject in untested:  # whatever the person says: it may be broken
             fate, why = "waiting", untested[each.subject]
-        elif fate in ("waiting", "conflict") and decision.accepts(name):
+        elif fate in ("waiting", "conflict") and wishes.accepts(name):
             fate, why = "taken", ""
         if fate == "taken":
             try:
@@ -159,7 +159,7 @@ async def examine(
     if len(plan.changes) < len(changes):
         await _hold_back(workspace, plan, rounds)
     for_users = time_for_users()
-    while await _spare_users(workspace, plan, decision, for_users):
+    while await _spare_users(workspace, plan, wishes, for_users):
         await _hold_back(workspace, plan, rounds)
     if untested:
         plan.tried = _turns_had(plan, tried, [*map(str, rounds.begun)])
@@ -178,7 +178,7 @@ async def _hold_back(workspace: Workspace, plan: Plan, rounds: Rounds) -> None:
         _let_wait(plan, {id: _why(refusal) for id, refusal in faults.items()})
 
 
-async def _spare_users(workspace: Workspace, plan: Plan, decision: Decision, rounds: Rounds) -> bool:
+async def _spare_users(workspace: Workspace, plan: Plan, wishes: Wishes, rounds: Rounds) -> bool:
     """Let those wait that would break a tool of ours which uses them, or may, unless the person accepts them.
 
     Gives whether there was any; else `plan` has the users.
@@ -194,10 +194,10 @@ async def _spare_users(workspace: Workspace, plan: Plan, decision: Decision, rou
         entry = await asyncio.to_thread(plan.ours.get, user)
         reached = await asyncio.to_thread(reached_by, entry, after) if entry is not None else None
         for id in changed:
-            if (reached is None or id in reached) and not decision.accepts(str(id)):
+            if (reached is None or id in reached) and not wishes.accepts(str(id)):
                 found.setdefault(id, line)
     for id in await asyncio.to_thread(with_more_users, users, changed, plan.ours):
-        if not decision.accepts(str(id)):
+        if not wishes.accepts(str(id)):
             found.setdefault(id, users.left)
     _let_wait(plan, found)
     return bool(found)
@@ -215,7 +215,7 @@ def _let_wait(plan: Plan, why: Mapping[EntryId, str]) -> None:
 
 
 async def _faults(
-    workspace: Workspace, ours: Snapshot, changes: Iterable[Change], rounds: Rounds, aside: Collection[Subject] = ()
+    workspace: Workspace, ours: Snapshot, changes: Iterable[Change], rounds: Rounds, aside: Collection[Changed] = ()
 ) -> dict[EntryId, Refused]:
     """What is wrong with the entries that `changes`, all of them on top of ours, would write, but for those `aside`."""
     operations = [change for change in changes if isinstance(change, Operation)]
@@ -230,13 +230,13 @@ def _why(refusal: Refused) -> str:
     return str(refusal)
 
 
-def _is_left(each: Incoming, decision: Decision, left: Mapping[str, str]) -> bool:
+def _is_left(each: Incoming, wishes: Wishes, left: Mapping[str, str]) -> bool:
     """Whether the person leaves it, by what they say now or said before of the same."""
     name = str(each.subject)
-    return decision.rejects(name) or (left.get(name) == each.state and not decision.accepts(name))
+    return wishes.rejects(name) or (left.get(name) == each.state and not wishes.accepts(name))
 
 
-def _change(ours: Snapshot, theirs: Snapshot, subject: Subject) -> Change:
+def _change(ours: Snapshot, theirs: Snapshot, subject: Changed) -> Change:
     """What makes ours as theirs is. Raises Refused or EntryError where that can be nobody's wish."""
     if isinstance(subject, str):
         return _file(theirs, subject)
@@ -259,11 +259,11 @@ def _waiting(
     workspace: Workspace,
     ours: Snapshot,
     found: Iterable[Incoming],
-    changes: Mapping[Subject, Change],
+    changes: Mapping[Changed, Change],
     is_trusted: Callable[[str], bool],
-) -> dict[Subject, str]:
+) -> dict[Changed, str]:
     """Why each of those waits that do."""
-    waiting: dict[Subject, str] = {}
+    waiting: dict[Changed, str] = {}
     asked: list[Operation] = []
     for subject, change in changes.items():
         if isinstance(change, Operation) and change.id.namespace == GENERATED_NAMESPACE:
@@ -283,7 +283,7 @@ def _waiting(
 
 
 def _judged(
-    each: Incoming, last: str, refused: Mapping[Subject, str], waiting: Mapping[Subject, str]
+    each: Incoming, last: str, refused: Mapping[Changed, str], waiting: Mapping[Changed, str]
 ) -> tuple[Fate, str]:
     if each.subject in refused:
         return "refused", refused[each.subject]
@@ -302,7 +302,7 @@ def _paths(change: Change, head: Snapshot) -> list[str]:
     return [head.layout.entry_path(change.id), head.layout.source_path(change.id)] if change.entry is not None else []
 
 
-def _action(ours: Snapshot, theirs: Snapshot, subject: Subject) -> Action:
+def _action(ours: Snapshot, theirs: Snapshot, subject: Changed) -> Action:
     is_here, is_there = (
         at.is_folder(subject) is not None if isinstance(subject, str) else at.has(subject) for at in (ours, theirs)
     )

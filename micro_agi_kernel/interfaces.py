@@ -266,8 +266,8 @@ class ToolCatalog(Protocol):
     def pinned_at(self) -> str:
         """The older revision that it shows, "v12"; empty: the newest."""
 
-    def pinned(self) -> ToolCatalog:
-        """This catalog at the commit that is the newest now."""
+    def at_one_commit(self) -> ToolCatalog:
+        """This catalog at the commit that it shows now: the pinned one, or the newest."""
 
     def get(self, id: EntryId) -> Entry | None:
         """The entry, or None. Raises EntryError when its files are broken."""

@@ -30,7 +30,7 @@ EntryLookup = Callable[[EntryId], Entry | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChangeOfReach:
     """A commit that changed some of what an entry reaches, itself among that."""
 
     version: Version
@@ -118,18 +118,20 @@ def reached_by(entry: Entry, state: EntryLookup) -> dict[EntryId, Entry | None] 
     return found
 
 
-def steps_of(registry: Registry, ids: Iterable[EntryId] | None, most: int) -> list[Step]:
+def steps_of(registry: Registry, ids: Iterable[EntryId] | None, most: int) -> list[ChangeOfReach]:
     """The newest commits of the first-parent line that changed one of `ids`, at most so many, the newest first.
 
     Of None, which is what nobody can say, all commits. Blocks.
     """
     if ids is None:
-        return [Step(version, tuple(id for _, id in version.operations)) for version in registry.versions(most)]
-    found: dict[str, Step] = {}
+        return [
+            ChangeOfReach(version, tuple(id for _, id in version.operations)) for version in registry.versions(most)
+        ]
+    found: dict[str, ChangeOfReach] = {}
     for id in ids:
         for version in registry.versions(most, id=id):
             before = found.get(version.commit)
-            found[version.commit] = Step(version, (*(before.changed if before else ()), id))
+            found[version.commit] = ChangeOfReach(version, (*(before.changed if before else ()), id))
     return sorted(found.values(), key=lambda step: -step.version.number)[:most]
 
 

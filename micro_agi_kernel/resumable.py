@@ -106,7 +106,7 @@ def read_state(path: Path) -> Stood:
     header = read_header(path)
     if path.stat().st_size > LARGEST:
         raise Refused(ErrorKind.INVALID, f"{path} is larger than {LARGEST >> 30} GiB: it is not read")
-    reading = _Reading()
+    reading = _StateRead()
     for line in lines_of(path):
         reading.add(line)
         if reading.is_too_long:
@@ -152,7 +152,7 @@ def _stopped(calls: dict[str, ToolCall]) -> Iterator[ToolResult]:
     return (ToolResult(call.id, call.name, STOPPED, ok=False) for call in calls.values())
 
 
-class _Reading:
+class _StateRead:
     """A log as far as it is read."""
 
     def __init__(self) -> None:

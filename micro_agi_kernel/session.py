@@ -311,10 +311,10 @@ class Session:
 
     async def _begins(self, text: str, cell_id: str, emit: Emit) -> None:
         """Remember that a cell is asked, and say so when it saw another revision before."""
-        house, ran = self.workspace, self.notebook.ran(cell_id, text)
-        if ran and not house.pin.commit:  # else its person chose what it sees
-            now = await asyncio.to_thread(house.pin.head)
-            if line := await asyncio.to_thread(rerun_line, house.registry, ran.before, ran.after, now):
+        workspace, ran = self.workspace, self.notebook.ran(cell_id, text)
+        if ran and not workspace.pin.commit:  # else its person chose what it sees
+            now = await asyncio.to_thread(workspace.pin.head)
+            if line := await asyncio.to_thread(rerun_line, workspace.registry, ran.before, ran.after, now):
                 emit(Notice(line))
         self._asked += 1
         self.notebook.note(self.id, self._asked)

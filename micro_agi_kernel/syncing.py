@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeVar
 from micro_agi_kernel.entries import Changeset
 from micro_agi_kernel.environment import git_environment
 from micro_agi_kernel.errors import Conflict, ErrorKind, Refused, RegistryError
-from micro_agi_kernel.intake import SETTLED, Decision, Fate, Item, Plan, examine
+from micro_agi_kernel.intake import SETTLED, Fate, Item, Plan, Wishes, examine
 from micro_agi_kernel.registry.care.history import step_between
 from micro_agi_kernel.registry.lock import FOLDER
 from micro_agi_kernel.registry.message import clean
@@ -77,23 +77,23 @@ class Syncing:
         self._home = home
         self.remote = Remote(workspace.registry.path, git_environment(), at_terminal=at_terminal)
 
-    async def pull(self, decision: Decision | None = None, *, shows: bool = True) -> Pulled:
+    async def pull(self, wishes: Wishes | None = None, *, shows: bool = True) -> Pulled:
         """Fetch, and merge what may be merged. Raises RegistryError when nothing can be fetched or written.
 
-        `shows`: the person will read the result. A decision is about what they were last shown, so for it nothing
-        is fetched. Raises Refused when it names what is not there to be decided.
+        `shows`: the person will read the result. Wishes are about what they were last shown, so for them nothing
+        is fetched. Raises Refused when they name what is not there to be decided.
         """
         name = self.remote.address.name
-        theirs = await self._talk(self.remote.fetch if decision is None else self._shown)
+        theirs = await self._talk(self.remote.fetch if wishes is None else self._shown)
         if theirs is None:
             return Pulled(name, None, self._registry.head())
-        decision = decision or Decision()
+        wishes = wishes or Wishes()
         for _ in range(MAX_TRIES):
-            plan = await self._plan(theirs, decision)
-            if unknown := sorted(decision.names - {str(item.subject) for item in plan.items}):
+            plan = await self._plan(theirs, wishes)
+            if unknown := sorted(wishes.names - {str(item.subject) for item in plan.items}):
                 raise Refused(ErrorKind.NOT_FOUND, f"nothing to decide about {clean(unknown[0])}")
             for item in plan.items:
-                if item.fate == "refused" and str(item.subject) in decision.accept:
+                if item.fate == "refused" and str(item.subject) in wishes.accept:
                     raise Refused(ErrorKind.INVALID, f"{clean(str(item.subject))} cannot be taken: {item.why}")
             commit = await self._carry_out(plan, name)
             if commit is not None:
@@ -112,7 +112,7 @@ class Syncing:
             theirs = await self._talk(self.remote.fetch)
             if theirs is not None and await asyncio.to_thread(is_ancestor, self._registry, head, theirs):
                 return theirs  # it has all of ours; what it has beside that, a pull brings
-            plan = await self._plan(theirs, Decision()) if theirs is not None else None
+            plan = await self._plan(theirs, Wishes()) if theirs is not None else None
             if plan is None or not plan.open:
                 raise
             raise Behind(
@@ -135,13 +135,13 @@ class Syncing:
             raise Refused(ErrorKind.INVALID, "nothing to decide yet: `micro-agi registry pull` shows what there is")
         return shown
 
-    async def _plan(self, commit: str, decision: Decision) -> Plan:
+    async def _plan(self, commit: str, wishes: Wishes) -> Plan:
         left, tried, keys = await asyncio.to_thread(lambda: (self._decisions(), self._tried(), self._keys()))
         is_trusted = lru_cache(maxsize=None)(lambda commit: signer_of(self._registry, commit, keys) is not None)
         try:
             theirs = await asyncio.to_thread(self._registry.snapshot, commit)
             theirs.check_format_once(set())
-            return await examine(self._workspace, theirs, decision, left, is_trusted, tried)
+            return await examine(self._workspace, theirs, wishes, left, is_trusted, tried)
         except RegistryError as error:
             what = f"{short_commit(commit)} of {self.remote.address.name}"
             raise RegistryError(f"cannot merge {what}: {error}") from error

@@ -143,7 +143,7 @@ class RegistryTools:
     def pinned_at(self) -> str:
         return f"v{self._at().number}" if self._workspace.pin.commit else ""
 
-    def pinned(self) -> RegistryTools:
+    def at_one_commit(self) -> RegistryTools:
         return RegistryTools(self._workspace, self._workspace.pin.current())
 
     def get(self, id: EntryId) -> Entry | None:

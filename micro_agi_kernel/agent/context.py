@@ -58,7 +58,7 @@ class AgentContext:
 
     async def load(self, id: EntryId, approver: Approver) -> BoundTool | CallError:
         """Add a tool to the agent, or say why not; `approver` is asked when a policy wants it."""
-        catalog = self._catalog.pinned()
+        catalog = self._catalog.at_one_commit()
         entry = catalog.get(id)
         if entry is None:
             return CallError(ErrorKind.NOT_FOUND, f"not found: {id}")
@@ -90,7 +90,7 @@ class AgentContext:
 
     def tools(self) -> Toolset:
         """The tools callable now. Unlike `refresh` it forgets nothing, so that the model is still told what is gone."""
-        return _toolset(self._entries(self._catalog.pinned()))
+        return _toolset(self._entries(self._catalog.at_one_commit()))
 
     def refresh(self) -> tuple[Toolset, tuple[EntryId, ...]]:
         """The tools callable now, all as of one commit, and the loaded tools that are gone.
@@ -98,7 +98,7 @@ class AgentContext:
         Loaded tools that the registry no longer has (or that are broken now) are forgotten, but for those that only a
         pinned revision does not have.
         """
-        catalog = self._catalog.pinned()
+        catalog = self._catalog.at_one_commit()
         entries, pinned = self._entries(catalog), catalog.pinned_at
         found = {entry.id for entry, _ in entries}
         missing = frozenset(self._loaded) - found

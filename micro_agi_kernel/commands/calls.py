@@ -20,11 +20,11 @@ from micro_agi_kernel.values import Json, head_and_tail, shown_json
 SHOWN = 32_768
 """Characters of a value that are shown, head and tail; the session's log has all of it."""
 
-Running: TypeAlias = Callable[[Callable[[Output], None]], Awaitable[CallOutcome]]
+RunsProgram: TypeAlias = Callable[[Callable[[Output], None]], Awaitable[CallOutcome]]
 """Runs a program; it is given what takes the output."""
 
 
-async def told(context: CallContext, name: str, arguments: str, run: Running) -> str:
+async def told_call(context: CallContext, name: str, arguments: str, run: RunsProgram) -> str:
     """What the call gave, in Markdown. `arguments` is JSON text. Raises ToolError when it failed."""
     call, started = f"cell-{secrets.token_hex(8)}", time.monotonic()  # no model's call has that id
     context.emit(ToolStarted(call, name, arguments, by_person=True))

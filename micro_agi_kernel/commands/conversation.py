@@ -67,8 +67,8 @@ async def compact(session: Session, context: CallContext) -> str:
 
 async def cost(session: Session, context: CallContext) -> str:
     """Show what this session took of each model, and what the tools used or made last cost against their use."""
-    house = session.workspace
-    made = await asyncio.to_thread(tool_costs, house.registry, house.uses, TOOLS_SHOWN)
+    workspace = session.workspace
+    made = await asyncio.to_thread(tool_costs, workspace.registry, workspace.uses, TOOLS_SHOWN)
     parts = [_models_taken(session)]
     if made:
         header = ("tool", "commits", "tokens", "money", "used", "failed", "money per use")
@@ -136,9 +136,9 @@ def _subject(subject: Subject) -> str:
 
 def _asking(session: Session) -> str:
     """The policies that ask the person, of the registry and of the profile. Blocks."""
-    house = session.workspace
-    snapshot = house.registry.snapshot()
-    scopes = (house.permissions.scope(name, snapshot) for name in (AGENT_SCOPE, TOOL_SCOPE))
+    workspace = session.workspace
+    snapshot = workspace.registry.snapshot()
+    scopes = (workspace.permissions.scope(name, snapshot) for name in (AGENT_SCOPE, TOOL_SCOPE))
     rows = [
         (code(str(policy.id)), _listed(policy.actions), _listed(policy.resources))
         for scope in scopes

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from micro_agi_kernel.commands.calls import told
+from micro_agi_kernel.commands.calls import told_call
 from micro_agi_kernel.entries import MAX_FILE_BYTES
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.evaluation import evaluate_in, evaluation_modules
@@ -42,7 +42,7 @@ async def lua(session: Session, context: CallContext, source: str, *, modules: s
     async def run(on_output: Callable[[Output], None]) -> CallOutcome:
         return _advised(await evaluate_in(session.workspace.sandbox, program, on_output), names)
 
-    return await told(context, "lua", arguments, run)
+    return await told_call(context, "lua", arguments, run)
 
 
 def _advised(outcome: CallOutcome, names: frozenset[str]) -> CallOutcome:

@@ -37,12 +37,13 @@ async def pin(session: Session, context: CallContext, rev: str = "") -> str:
 
 def _looked_up(session: Session, rev: str) -> tuple[str, str]:
     """The commit to pin, and what to say then. Blocks."""
-    house = session.workspace
-    newest, wanted = house.registry.snapshot(), house.registry.snapshot(house.pin.commit) if house.pin.commit else None
+    workspace = session.workspace
+    newest = workspace.registry.snapshot()
+    wanted = workspace.registry.snapshot(workspace.pin.commit) if workspace.pin.commit else None
     if rev in NEWEST:
         wanted = None
     elif rev:
-        wanted = own_revision(house.registry, rev)
+        wanted = own_revision(workspace.registry, rev)
         need_agent(wanted)
     if wanted is None:
         return "", f"This notebook follows the newest commit, {shown(newest)}."
@@ -103,12 +104,12 @@ def _said(session: Session, done: Resumed, left: str) -> str:
 
 def _registry(session: Session, then: str) -> str:
     """What the registry's revision was and is."""
-    house = session.workspace
-    now = f"{shown(house.pin.current())}{', pinned' * bool(house.pin.commit)}"
-    if not then or then == house.pin.head():
+    workspace = session.workspace
+    now = f"{shown(workspace.pin.current())}{', pinned' * bool(workspace.pin.commit)}"
+    if not then or then == workspace.pin.head():
         return f"the registry is at {now}" + ", as it was" * bool(then)
     try:
-        was = shown(own_revision(house.registry, then))
+        was = shown(own_revision(workspace.registry, then))
     except MicroAgiError:
         was = f"{short_commit(then)}, which this registry does not have"
     return f"the registry was at {was}; it is at {now}"

@@ -40,9 +40,11 @@ async def registry(session: Session, context: CallContext, *, query: str = "") -
 
     In a notebook each opens to its source and its history, with what every commit changed and the line that undoes it.
     """
-    house = session.workspace
-    shown = await asyncio.to_thread(lambda: registry_panel(house.registry, house.pin.current(), house.uses, query))
-    where = await asyncio.to_thread(house.pin.said_of, "the registry")
+    workspace = session.workspace
+    shown = await asyncio.to_thread(
+        lambda: registry_panel(workspace.registry, workspace.pin.current(), workspace.uses, query)
+    )
+    where = await asyncio.to_thread(workspace.pin.said_of, "the registry")
     if shown.tools:
         context.emit(shown)
         return where
@@ -104,17 +106,19 @@ def _differences(registry: Registry, a: str, b: str) -> DiffShown:
 
 async def revert(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
     """Undo what the commit REV did, or what it did to the entry ID."""
-    house = session.workspace
+    workspace = session.workspace
     return _listed(
-        await revert_commit(house.registry, house.publishing, context, rev, await _meant(session, id)), house.pin
+        await revert_commit(workspace.registry, workspace.publishing, context, rev, await _meant(session, id)),
+        workspace.pin,
     )
 
 
 async def restore(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
     """Bring back the registry, or the entry ID, as it was at REV."""
-    house = session.workspace
+    workspace = session.workspace
     return _listed(
-        await restore_state(house.registry, house.publishing, context, rev, await _meant(session, id)), house.pin
+        await restore_state(workspace.registry, workspace.publishing, context, rev, await _meant(session, id)),
+        workspace.pin,
     )
 
 

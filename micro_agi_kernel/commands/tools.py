@@ -7,7 +7,7 @@ import json as json_format
 from dataclasses import replace
 
 from micro_agi_kernel.agent.calls import LOAD_TOOL
-from micro_agi_kernel.commands.calls import told
+from micro_agi_kernel.commands.calls import told_call
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
 from micro_agi_kernel.events import Notice, ToolLoaded
@@ -58,10 +58,10 @@ async def tool(session: Session, context: CallContext, name: str) -> str:
     return await asyncio.to_thread(page_of, session.workspace, name)
 
 
-def page_of(house: Workspace, name: str) -> str:
+def page_of(workspace: Workspace, name: str) -> str:
     """All that is known of a tool, as the notebook sees it. Blocks. Raises Refused and EntryError for what is none."""
-    page = tool_page(house.registry, house.uses, name, house.pin.current())
-    return f"{page}\n\n{house.pin.said_of('the tool')}".rstrip()
+    page = tool_page(workspace.registry, workspace.uses, name, workspace.pin.current())
+    return f"{page}\n\n{workspace.pin.said_of('the tool')}".rstrip()
 
 
 async def load(session: Session, context: CallContext, id: str) -> str:
@@ -84,7 +84,7 @@ async def call(session: Session, context: CallContext, id: str, *, json: str = "
     if entry == LOAD_TOOL:
         raise Refused(ErrorKind.INVALID, "a call of yours loads nothing into the agent: write it as %load ID")
     input = as_value(_read_json(id, json))
-    return await told(
+    return await told_call(
         context,
         str(entry),
         json,

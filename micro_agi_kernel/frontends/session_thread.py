@@ -28,7 +28,7 @@ _EXIT_SECONDS = 5.0
 """Time that a session nobody closed gets when the process ends."""
 
 
-class _Step:
+class _Errand:
     """Something that the asking thread is to do."""
 
     def __init__(self, do: Callable[[], None]) -> None:
@@ -41,7 +41,7 @@ class Running(Generic[T, R]):
     def __init__(self, loop: asyncio.AbstractEventLoop, work: Work[T, R]) -> None:
         self._loop = loop
         self._process = os.getpid()
-        self._queue: SimpleQueue[T | _Step | None] = SimpleQueue()
+        self._queue: SimpleQueue[T | _Errand | None] = SimpleQueue()
         """None: nothing more comes."""
         self.task: asyncio.Task[R] | None = None
         self.ended = threading.Event()
@@ -51,7 +51,7 @@ class Running(Generic[T, R]):
 
     def __iter__(self) -> Iterator[T]:
         while (item := self._next()) is not None:
-            if isinstance(item, _Step):
+            if isinstance(item, _Errand):
                 item.do()
             else:
                 yield item
@@ -64,7 +64,7 @@ class Running(Generic[T, R]):
         if not self.ended.is_set():
             self._loop.call_soon_threadsafe(self.cancel)
         while (item := self._queue.get()) is not None:
-            if not isinstance(item, _Step):
+            if not isinstance(item, _Errand):
                 yield item
         self._queue.put(None)
 
@@ -75,7 +75,7 @@ class Running(Generic[T, R]):
             raise Refused(ErrorKind.CANCELED, "this was stopped: the agent is closed")
         return self.task.result()
 
-    def _next(self) -> T | _Step | None:
+    def _next(self) -> T | _Errand | None:
         _check_process(self._process)  # in another one nothing would come
         return self._queue.get()
 
@@ -96,7 +96,7 @@ class Running(Generic[T, R]):
             if not answer.done():
                 answer.set_result(value)
 
-        self._queue.put(_Step(lambda: self._tell(settle, function())))
+        self._queue.put(_Errand(lambda: self._tell(settle, function())))
         return await answer
 
     def cancel(self) -> None:

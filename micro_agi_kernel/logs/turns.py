@@ -161,7 +161,7 @@ def read_header(path: Path) -> Header:
 def read_turns(path: Path) -> Iterator[Turn]:
     """The turns in order, each as soon as it is read. Raises Refused like `read_header`."""
     read_header(path)
-    reading = _Reading()
+    reading = _TurnsRead()
     for line in lines_of(path):
         if (done := reading.add(line)) is not None:
             yield done
@@ -169,7 +169,7 @@ def read_turns(path: Path) -> Iterator[Turn]:
         yield reading.turn
 
 
-class _Reading:
+class _TurnsRead:
     """A log as far as it is read."""
 
     def __init__(self) -> None:

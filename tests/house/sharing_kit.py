@@ -9,7 +9,7 @@ from pathlib import Path
 from house_kit import House, Operation, git
 
 from micro_agi_kernel.entries import Changeset, Entry, to_files
-from micro_agi_kernel.intake import Decision
+from micro_agi_kernel.intake import Wishes
 from micro_agi_kernel.syncing import Pulled, Syncing
 
 Enter = Callable[..., House]
@@ -62,8 +62,8 @@ class Sharer:
         await self.house.publishing.publish(Changeset(operations), self.house.context("user:ada"))
 
     async def pull(self, *, accept: str = "", reject: str = "") -> Pulled:
-        decision = Decision(frozenset(accept.split()), frozenset(reject.split())) if accept or reject else None
-        return await self.syncing.pull(decision)
+        wishes = Wishes(frozenset(accept.split()), frozenset(reject.split())) if accept or reject else None
+        return await self.syncing.pull(wishes)
 
     async def push(self) -> str:
         return await self.syncing.push()

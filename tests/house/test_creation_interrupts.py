@@ -14,7 +14,7 @@ from house_kit import GOOD, House, Talk, finished, git, id_of, talking, words
 from model_server import Reply, calls, text
 from nursery_kit import all_end, nursery
 
-from micro_agi_kernel.cut_turns import told
+from micro_agi_kernel.cut_turns import with_what_was_written
 from micro_agi_kernel.events import EntryPublished, Notice
 from micro_agi_kernel.logs.turns import read_turns
 from micro_agi_kernel.registry import Registry
@@ -161,7 +161,7 @@ def whole_or_absent(house: House, number: int, head: str) -> bool:
 def the_log_says(house: House, session: str) -> bool:
     """Whether the tool was written, as the log of a session that was killed has it."""
     log = house.settings.sessions / f"{session}.jsonl"
-    *_, turn = told(read_turns(log), session, house.registry)
+    *_, turn = with_what_was_written(read_turns(log), session, house.registry)
     notices = [event.text for event in turn.events if isinstance(event, Notice)]
     assert len(notices) == (turn.status == "cut"), notices
     published = any(isinstance(event, EntryPublished) for event in turn.events)

@@ -120,13 +120,13 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
             shown.end_line()
             print_text(event.text, to_stderr=True)
 
-    async def work(house: Workspace) -> CallOutcome:
-        entry = await asyncio.to_thread(named, house.registry, id)
+    async def work(workspace: Workspace) -> CallOutcome:
+        entry = await asyncio.to_thread(named, workspace.registry, id)
         context = CallContext(emit=tell, on_output=shown, provenance=Provenance(prompt=f"micro-agi call {id}"))
         if as_json:
-            return await house.call(entry, given, context)
+            return await workspace.call(entry, given, context)
         async with approver(show) as asking:
-            return await house.call(entry, given, replace(context, approver=asking))
+            return await workspace.call(entry, given, replace(context, approver=asking))
 
     _show(in_workspace(settings, work), shown, as_json, of_tool=True)
 

@@ -57,15 +57,15 @@ def mcp(
     if by_http and token is None and not is_loopback(address):
         raise click.UsageError(f"others can reach {address}: give the server a token with --token-env")
 
-    async def work(house: Workspace) -> None:
+    async def work(workspace: Workspace) -> None:
         if rev is not None and rev not in NEWEST:
-            seen = await asyncio.to_thread(own_revision, house.registry, rev)
-            house.pin.to(seen.commit)
+            seen = await asyncio.to_thread(own_revision, workspace.registry, rev)
+            workspace.pin.to(seen.commit)
             say(f"serving the tools of {shown(seen)}")
         if by_http:
-            await serve_http(house, name, address, PORT if port is None else port, token, say)
+            await serve_http(workspace, name, address, PORT if port is None else port, token, say)
         else:
-            await serve_stdio(house, name, say)
+            await serve_stdio(workspace, name, say)
 
     asyncio.run(in_workspace(load_settings(registry=registry_path), work))
 

@@ -92,7 +92,7 @@ def show(id: str, as_json: bool) -> None:
 
 def _told(path: Path, session: str, settings: Settings) -> Iterator[Turn]:
     """The turns of a log; one that is cut says what it wrote, where there is a registry to ask."""
-    from micro_agi_kernel.cut_turns import told
+    from micro_agi_kernel.cut_turns import with_what_was_written
     from micro_agi_kernel.registry import Registry
     from micro_agi_kernel.trust import choose_registry
 
@@ -102,7 +102,7 @@ def _told(path: Path, session: str, settings: Settings) -> Iterator[Turn]:
         yield from read_turns(path)
         return
     with registry:
-        yield from told(read_turns(path), session, registry)
+        yield from with_what_was_written(read_turns(path), session, registry)
 
 
 def _show(turn: Turn, *, footer: bool, color: bool = False) -> None:

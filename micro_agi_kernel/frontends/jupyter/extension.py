@@ -13,7 +13,7 @@ from micro_agi_kernel.commands.cell import command_in, run_cell
 from micro_agi_kernel.environment import load_settings, notebook_path
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import TurnFinished
-from micro_agi_kernel.frontends.jupyter.outcome import Failure, failure_of, outcome
+from micro_agi_kernel.frontends.jupyter.outcome import CellFailure, failure_of, outcome
 from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, show, way_to_person
 from micro_agi_kernel.frontends.session_thread import Running, SessionThread
 from micro_agi_kernel.session import open_session
@@ -66,7 +66,7 @@ class Magic:
         if self._thread is not None:
             self._thread.close()
 
-    def _answer(self, text: str) -> Failure | None:
+    def _answer(self, text: str) -> CellFailure | None:
         """Show what comes of a prompt; why it failed."""
         try:
             if self._thread is None:
@@ -136,7 +136,7 @@ def _line(prompt: str) -> str | None:
         return None
 
 
-def _raised(failure: Failure) -> Exception:
+def _raised(failure: CellFailure) -> Exception:
     """What IPython shows as our kernel shows a failure: by its name, in one line where it is the person's."""
     kind = type(failure.name, (Exception,), {"_render_traceback_": lambda _: list(failure.traceback)})
     error: Exception = kind(failure.line)

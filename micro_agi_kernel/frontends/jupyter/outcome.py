@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # loaded with the first cell, see kernel.py
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CellFailure:
     """A cell's error, as Jupyter names its parts."""
 
     name: str
@@ -20,7 +20,7 @@ class Failure:
     traceback: tuple[str, ...]
 
 
-def outcome(turn: asyncio.Task[TurnFinished], *, color: bool) -> tuple[Failure | None, Revision | None]:
+def outcome(turn: asyncio.Task[TurnFinished], *, color: bool) -> tuple[CellFailure | None, Revision | None]:
     """The failure of a turn that is done, if it failed, and the registry revision if it has one.
 
     `color` is that of Transcript; notebooks know a terminal's colours in errors too.
@@ -29,26 +29,26 @@ def outcome(turn: asyncio.Task[TurnFinished], *, color: bool) -> tuple[Failure |
     from micro_agi_kernel.frontends.text import one_line, plain
 
     if turn.cancelled():
-        return Failure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",)), None
+        return CellFailure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",)), None
     bug = turn.exception()
     if isinstance(bug, MicroAgiError):
         return failure_of(type(bug).__name__, str(bug), color=color), None
     if bug is not None:
         frames = tuple(plain(frame.rstrip("\n")) for frame in traceback.format_exception(bug))
-        return Failure(type(bug).__name__, one_line(str(bug)), frames), None
+        return CellFailure(type(bug).__name__, one_line(str(bug)), frames), None
     finished = turn.result()
     if finished.status == "ok":
         return None, finished.registry
     return failure_of(finished.error_name, finished.error, color=color), finished.registry
 
 
-def failure_of(name: str, line: str, *, color: bool) -> Failure:
+def failure_of(name: str, line: str, *, color: bool) -> CellFailure:
     """The person's failure as one clear block: what failed, which front ends do not show otherwise, and the line that
     says what to do."""
     from micro_agi_kernel.frontends.text import one_line, painted
 
     name, line = one_line(name) or "MicroAgiError", one_line(line)
-    return Failure(name, line, (f"{painted(name, 'error') if color else name}: {line}",))
+    return CellFailure(name, line, (f"{painted(name, 'error') if color else name}: {line}",))
 
 
 def metadata_of(revision: Revision | None) -> dict[str, Any]:

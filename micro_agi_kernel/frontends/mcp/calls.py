@@ -46,12 +46,12 @@ _APPROVAL = "approval"
 
 
 @dataclass(eq=False, slots=True)
-class Running:
+class OpenCall:
     """A call under way, and what it asks its person meanwhile."""
 
     client: Client
     teller: Teller
-    place: Turn
+    place: Place
     """Among the calls of its client."""
     asked: asyncio.Queue[Standing] = field(default_factory=asyncio.Queue)
     task: asyncio.Task[CallToolResult] | None = None
@@ -59,14 +59,14 @@ class Running:
     """The question that its client has taken away."""
 
 
-class Turn:
+class Place:
     """A call's place among those that run at once; whoever waits for a person may give it back."""
 
     def __init__(self, slots: asyncio.Semaphore) -> None:
         self._slots = slots
         self._held = False
 
-    async def __aenter__(self) -> Turn:
+    async def __aenter__(self) -> Place:
         await self.take()
         return self
 
@@ -101,7 +101,7 @@ class Calls:
         self._say = say
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._open = 0
-        self._parked: dict[str, tuple[Running, asyncio.TimerHandle]] = {}
+        self._parked: dict[str, tuple[OpenCall, asyncio.TimerHandle]] = {}
 
     async def call(
         self, ctx: Context, client: Client, name: str, entry: Entry, arguments: Json
@@ -113,97 +113,97 @@ class Calls:
         if self._open >= OPEN:
             line = f"more than {OPEN} calls are open: wait for some of them"
             return error_result(CallError(ErrorKind.RATE_LIMITED, line, retryable=True))
-        running = Running(client, Teller(ctx, client, name), Turn(client.slots))
+        call = OpenCall(client, Teller(ctx, client, name), Place(client.slots))
         self._open += 1
-        running.task = asyncio.create_task(self._run(running, entry, arguments, can_ask(ctx)))
-        running.task.add_done_callback(self._ended)
-        return await self._follow(ctx, running)
+        call.task = asyncio.create_task(self._run(call, entry, arguments, can_ask(ctx)))
+        call.task.add_done_callback(self._ended)
+        return await self._follow(ctx, call)
 
     async def go_on(
         self, ctx: Context, client: Client, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult:
         """What comes of a call whose client has brought its person's answer."""
-        running, timer = self._parked.get(params.request_state or "", (None, None))
-        if running is None or timer is None or running.client.actor != client.actor:
+        call, timer = self._parked.get(params.request_state or "", (None, None))
+        if call is None or timer is None or call.client.actor != client.actor:
             line = "no call waits for that answer (any more): call the tool again"
             return error_result(CallError(ErrorKind.NOT_FOUND, line))
         timer.cancel()
         del self._parked[params.request_state or ""]
-        running.teller.ctx = ctx
-        return await self._follow(ctx, running, answer_of((params.input_responses or {}).get(_APPROVAL)))
+        call.teller.ctx = ctx
+        return await self._follow(ctx, call, answer_of((params.input_responses or {}).get(_APPROVAL)))
 
     async def close(self) -> None:
         """End the calls that wait for an answer which cannot come any more."""
-        for running, timer in self._parked.values():
+        for call, timer in self._parked.values():
             timer.cancel()
-            await _end(running)
+            await _end(call)
         self._parked.clear()
 
     async def _follow(
-        self, ctx: Context, running: Running, brought: Answer | None = None
+        self, ctx: Context, call: OpenCall, brought: Answer | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Wait for the end of a call, or for the next question of it; `brought` is the answer to the last one."""
-        assert running.task is not None
+        assert call.task is not None
         try:
-            if brought is not None and running.standing is not None:
-                await running.place.take()  # given back while its client was away
-                await running.standing.settle(partial(_said, brought), running.client.approved)
+            if brought is not None and call.standing is not None:
+                await call.place.take()  # given back while its client was away
+                await call.standing.settle(partial(_said, brought), call.client.approved)
             while True:
-                asked = asyncio.ensure_future(running.asked.get())
+                asked = asyncio.ensure_future(call.asked.get())
                 try:
-                    await asyncio.wait({running.task, asked}, return_when=asyncio.FIRST_COMPLETED)
-                    if running.task.done():
-                        return running.task.result()
-                    running.standing = asked.result()
+                    await asyncio.wait({call.task, asked}, return_when=asyncio.FIRST_COMPLETED)
+                    if call.task.done():
+                        return call.task.result()
+                    call.standing = asked.result()
                 finally:
                     asked.cancel()
                 if not asks_by_result(ctx):
-                    async with running.client.asking:
-                        await running.standing.settle(partial(elicited, ctx), running.client.approved)
-                elif len(self._parked) < PARKED and self._parked_of(running.client.actor) < PARKED_OF_ONE:
-                    return self._park(running, running.standing)
+                    async with call.client.asking:
+                        await call.standing.settle(partial(elicited, ctx), call.client.approved)
+                elif len(self._parked) < PARKED and self._parked_of(call.client.actor) < PARKED_OF_ONE:
+                    return self._park(call, call.standing)
                 else:
-                    await running.standing.settle(partial(_said, "nobody"), running.client.approved)
+                    await call.standing.settle(partial(_said, "nobody"), call.client.approved)
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await _end(running)
+                await _end(call)
             raise
         finally:
-            running.place.give_back()
+            call.place.give_back()
 
     def _parked_of(self, actor: str) -> int:
-        return sum(running.client.actor == actor for running, _ in self._parked.values())
+        return sum(call.client.actor == actor for call, _ in self._parked.values())
 
-    def _park(self, running: Running, standing: Standing) -> InputRequiredResult:
+    def _park(self, call: OpenCall, standing: Standing) -> InputRequiredResult:
         """Keep the call until its client comes back with an answer."""
         state = secrets.token_urlsafe(32)
         timer = asyncio.get_running_loop().call_later(WAITS, self._forget, state)
-        self._parked[state] = running, timer
+        self._parked[state] = call, timer
         request = elicitation(standing.question, once=True)
         return InputRequiredResult(input_requests={_APPROVAL: request}, request_state=state)
 
     def _forget(self, state: str) -> None:
-        running, _ = self._parked.pop(state)
-        if running.task is not None:
-            running.task.cancel()
+        call, _ = self._parked.pop(state)
+        if call.task is not None:
+            call.task.cancel()
 
-    async def _run(self, running: Running, entry: Entry, arguments: Json, asks: bool) -> CallToolResult:
+    async def _run(self, call: OpenCall, entry: Entry, arguments: Json, asks: bool) -> CallToolResult:
         """The result of one call, whose failures are part of it."""
         try:
-            async with running.place, Turn(self._slots) as turn, running.teller.telling():
-                outcome = await self._outcome(running, entry, arguments, asks, turn)
+            async with call.place, Place(self._slots) as place, call.teller.telling():
+                outcome = await self._outcome(call, entry, arguments, asks, place)
         except MicroAgiError as error:  # the registry or the jail: for the person of this server to mend
             self._say(str(error))
             outcome = CallOutcome(error=error.as_error())
-        return await asyncio.to_thread(result_of, outcome, running.teller.displays)
+        return await asyncio.to_thread(result_of, outcome, call.teller.displays)
 
     def _ended(self, _: asyncio.Task[CallToolResult]) -> None:
         self._open -= 1
 
-    async def _outcome(self, running: Running, entry: Entry, arguments: Json, asks: bool, turn: Turn) -> CallOutcome:
-        client, id = running.client, entry.id
-        pass_on = running.asked.put_nowait if asks else None
-        approver = Approvals(pass_on, client.approved, self._hear, turn.given_back)
+    async def _outcome(self, call: OpenCall, entry: Entry, arguments: Json, asks: bool, place: Place) -> CallOutcome:
+        client, id = call.client, entry.id
+        pass_on = call.asked.put_nowait if asks else None
+        approver = Approvals(pass_on, client.approved, self._hear, place.given_back)
         said = await asyncio.to_thread(RegistryTools(self._workspace).asks_load, entry, client.actor)
         if isinstance(said, CallError):
             return CallOutcome(error=said)
@@ -216,7 +216,7 @@ class Calls:
             return CallOutcome(error=error.as_error())
         prompt = f"micro-agi mcp: {client.actor} calls {id}"
         origin, actor = Provenance(prompt=prompt), client.actor
-        context = CallContext(actor, self._hear, running.teller, origin, approver=approver, answers=actor)
+        context = CallContext(actor, self._hear, call.teller, origin, approver=approver, answers=actor)
         return await self._workspace.call(id, as_value(arguments), context)
 
     def _hear(self, event: Event) -> None:
@@ -230,7 +230,7 @@ async def _said(answer: Answer, _: Question) -> Answer:
     return answer
 
 
-async def _end(running: Running) -> None:
-    assert running.task is not None
-    running.task.cancel()
-    await asyncio.wait({running.task})
+async def _end(call: OpenCall) -> None:
+    assert call.task is not None
+    call.task.cancel()
+    await asyncio.wait({call.task})

@@ -25,7 +25,7 @@ from micro_agi_kernel.registry.store import Registry
 LONGEST = 120.0
 """Seconds for reading one line of history: some 50,000 ordinary commits, and few that are made to take long."""
 
-Subject = EntryId | str
+Changed = EntryId | str
 """An entry, or the path of a file that is no entry."""
 
 
@@ -33,7 +33,7 @@ Subject = EntryId | str
 class Incoming:
     """Something that the other line changed and we have not."""
 
-    subject: Subject
+    subject: Changed
     state: str
     """A digest of what it is there; "" where it is not."""
     conflict: bool
@@ -48,9 +48,9 @@ class Incoming:
 class _Line:
     """What one first-parent line did to some subjects."""
 
-    commits: dict[Subject, list[str]] = field(default_factory=dict)
+    commits: dict[Changed, list[str]] = field(default_factory=dict)
     """Those that changed it, newest first."""
-    states: dict[Subject, set[str]] = field(default_factory=dict)
+    states: dict[Changed, set[str]] = field(default_factory=dict)
     """What it has been since the lines parted."""
 
 
@@ -71,7 +71,7 @@ def incoming(registry: Registry, ours: Snapshot, theirs: Snapshot) -> list[Incom
     hold and is not equal is a conflict. Raises RegistryError when a history cannot be read.
     """
     operations, files = ours.changes_to(theirs)
-    subjects: list[Subject] = [*(id for _, id in operations), *(path for path in files if path != FORMAT_FILE)]
+    subjects: list[Changed] = [*(id for _, id in operations), *(path for path in files if path != FORMAT_FILE)]
     pairs = {subject: (_state(ours, subject), _state(theirs, subject)) for subject in subjects}
     pairs = {subject: pair for subject, pair in pairs.items() if pair[0] != pair[1]}
     if not pairs:
@@ -101,7 +101,7 @@ def incoming(registry: Registry, ours: Snapshot, theirs: Snapshot) -> list[Incom
     return found
 
 
-def _follow(registry: Registry, line: Sequence[str], since: frozenset[str], subjects: Iterable[Subject]) -> _Line:
+def _follow(registry: Registry, line: Sequence[str], since: frozenset[str], subjects: Iterable[Changed]) -> _Line:
     """What the commits of `line` did to `subjects`; `since` are those whose states count."""
     wanted, found = set(subjects), _Line()
     end = time.monotonic() + LONGEST
@@ -131,7 +131,7 @@ def _after(registry: Registry, tip: str, bases: Sequence[str]) -> frozenset[str]
     return frozenset(ask_git(registry.path, *line).split())
 
 
-def _state(snapshot: Snapshot, subject: Subject) -> str:
+def _state(snapshot: Snapshot, subject: Changed) -> str:
     """A digest of what an entry or file is in `snapshot`; "" where it is not."""
     if isinstance(subject, str):
         content = snapshot.file(subject)

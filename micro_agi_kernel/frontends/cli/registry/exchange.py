@@ -29,7 +29,9 @@ def import_(path: Path, registry_path: str | None, as_json: bool) -> None:
     PATH is an index file (version, namespace, entries; sources beside it as file://NAME), the file of a single
     entry with its id, a folder that holds such index files as _index.yaml, or a folder that `export` wrote.
     """
-    done = asyncio.run(in_workspace(load_settings(registry=registry_path), lambda house: import_path(house, path)))
+    done = asyncio.run(
+        in_workspace(load_settings(registry=registry_path), lambda workspace: import_path(workspace, path))
+    )
     if as_json:
         print_json(_document(done))
     for id, reason in done.refused[:SHOWN]:

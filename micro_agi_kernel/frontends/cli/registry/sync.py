@@ -14,7 +14,7 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.environment import git_environment, load_settings
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.place import in_workspace, open_at
-from micro_agi_kernel.intake import Decision, Fate, Item
+from micro_agi_kernel.intake import Fate, Item, Wishes
 from micro_agi_kernel.registry.sharing.address import address_of
 from micro_agi_kernel.registry.sharing.remote import Remote
 from micro_agi_kernel.syncing import Pulled, Syncing, count
@@ -44,8 +44,8 @@ def pull(accept: tuple[str, ...], reject: tuple[str, ...], registry_path: str | 
     """
     if both := set(accept) & set(reject):
         raise click.UsageError(f"both accepted and rejected: {min(both)}")
-    decision = Decision(frozenset(accept), frozenset(reject)) if accept or reject else None
-    done = _run(lambda syncing: syncing.pull(decision), registry_path)
+    wishes = Wishes(frozenset(accept), frozenset(reject)) if accept or reject else None
+    done = _run(lambda syncing: syncing.pull(wishes), registry_path)
     if as_json:
         print_json({"remote": done.remote, "theirs": done.theirs, "commit": done.commit, **_json(done)})
         return
@@ -111,7 +111,7 @@ def _run(work: Callable[[Syncing], Awaitable[_T]], registry_path: str | None) ->
     settings = load_settings(registry=registry_path)
     at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     return asyncio.run(
-        in_workspace(settings, lambda house: work(Syncing(house, settings.home, at_terminal=at_terminal)))
+        in_workspace(settings, lambda workspace: work(Syncing(workspace, settings.home, at_terminal=at_terminal)))
     )
 
 
