@@ -145,7 +145,7 @@ def _is_generated(id: EntryId) -> bool:
 
 def _functions(snapshot: Snapshot, ids: Iterable[EntryId]) -> Iterator[Entry]:
     for id in ids:
-        if (entry := snapshot.readable(id)) is not None and entry.kind == FUNCTION_KIND:
+        if (entry := snapshot.get_if_sound(id)) is not None and entry.kind == FUNCTION_KIND:
             yield entry
 
 

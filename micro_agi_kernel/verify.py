@@ -257,7 +257,7 @@ async def _test(
 
 def _readable(snapshot: Snapshot, ids: Sequence[EntryId]) -> list[Entry]:
     """The entries, read from Git, but for those that cannot be, of which the audit has spoken."""
-    return [entry for id in ids if (entry := snapshot.readable(id)) is not None]
+    return [entry for id in ids if (entry := snapshot.get_if_sound(id)) is not None]
 
 
 def _closed_module(workspace: Workspace, entry: Entry, snapshot: Snapshot) -> str:

@@ -12,7 +12,7 @@ from micro_agi_kernel.values import Json, Value, shorten
 
 def outcome_json(outcome: CallOutcome) -> Json:
     """The value of an outcome, or `{"error": {kind, message, retryable?}}`."""
-    return error_json(outcome.error) if outcome.error is not None else _readable(outcome.value)
+    return error_json(outcome.error) if outcome.error is not None else _without_bytes(outcome.value)
 
 
 def error_json(error: CallError) -> dict[str, Json]:
@@ -43,14 +43,14 @@ def to_text(value: Json, limit: int) -> str:
     return text[: limit * 3 // 4] + marker + text[len(text) - limit // 4 :]
 
 
-def _readable(value: Value) -> Json:
+def _without_bytes(value: Value) -> Json:
     """Bytes that are no text become base64 with a note."""
     match value:
         case bytes():
             return {"base64": base64.b64encode(value).decode("ascii"), "note": "binary data, not UTF-8 text"}
         case list():
-            return [_readable(item) for item in value]
+            return [_without_bytes(item) for item in value]
         case dict():
-            return {key: _readable(item) for key, item in value.items()}
+            return {key: _without_bytes(item) for key, item in value.items()}
         case _:
             return value

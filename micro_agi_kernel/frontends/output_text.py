@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import assert_never
 
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.outputs import PICTURE_FORMS, Display, Output, Printed, Progress
 from micro_agi_kernel.values import INDENTED, Value, shown_json
@@ -139,7 +139,7 @@ def display_text(data: Mapping[str, Value]) -> str:
     if isinstance(text := data.get("text/plain"), str):
         return text
     if isinstance(text := data.get("text/markdown"), str):
-        return readable(text) if len(text) <= LAID_OUT else text
+        return markdown_as_text(text) if len(text) <= LAID_OUT else text
     for content in data.values():
         if isinstance(content, (list, dict)):
             return shown_json(content, INDENTED)

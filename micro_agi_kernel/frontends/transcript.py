@@ -27,10 +27,10 @@ from micro_agi_kernel.events import (
     TurnFinished,
     UsageReport,
 )
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.frontends.output_text import BAR, ShownOutput, barred_piece, progress_rewritten, progress_step
 from micro_agi_kernel.frontends.panel_text import diff_markdown, panel_markdown
 from micro_agi_kernel.frontends.question_text import ANSWERS, question_text
-from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.frontends.text import Tone, one_line, painted
 from micro_agi_kernel.outputs import Display, Output, Printed, Progress
 from micro_agi_kernel.questions import Question
@@ -241,7 +241,7 @@ class Transcript(Fold):
 
     def show_command(self, markdown: str) -> None:
         """As text that reads well: nothing renders it."""
-        self._print(f"{readable(markdown)}\n", new_line=True)
+        self._print(f"{markdown_as_text(markdown)}\n", new_line=True)
 
     def show_question(self, text: str) -> None:
         self.print(text, new_line=True)

@@ -94,7 +94,7 @@ def read_offer(server: McpServer, listed: Iterable[ListedByServer]) -> Offer:
             if entry.id in entries:
                 raise EntryError("another tool of that name came first")
         except (EntryError, BadSchema) as error:
-            left_out.append(f"{readable(tool.name, 60)!r} is left out: {readable(str(error), 200)}")
+            left_out.append(f"{clean_line(tool.name, 60)!r} is left out: {clean_line(str(error), 200)}")
             continue
         length = size_of(entry)
         if size + length > MAX_DEFINITIONS:
@@ -123,7 +123,7 @@ def size_of(entry: Entry) -> int:
     return len(json.dumps(entry.meta))
 
 
-def readable(text: str, most: int) -> str:
+def clean_line(text: str, most: int) -> str:
     """`text` on one line, cut to `most` characters, without what controls, hides or turns text."""
     return shorten(" ".join(_clean(text[: most * 4]).split()), most)
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.logs.keys import Keys
-from micro_agi_kernel.mcp_client.definitions import readable
+from micro_agi_kernel.mcp_client.definitions import clean_line
 from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.values import is_key
 
@@ -59,5 +59,5 @@ def hidden(keys: Keys, value: Any) -> Any:
 
 
 def line(keys: Keys, text: str, most: int) -> str:
-    """A server's `text` as `readable` has it, and without keys: taken out first, so that none is cut in two."""
-    return readable(keys.hidden_in(text), most)
+    """A server's `text` as `clean_line` has it, and without keys: taken out first, so that none is cut in two."""
+    return clean_line(keys.hidden_in(text), most)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
-from micro_agi_kernel.mcp_client.definitions import namespace_of, readable
+from micro_agi_kernel.mcp_client.definitions import clean_line, namespace_of
 from micro_agi_kernel.outputs import PICTURE_FORMS, Display
 from micro_agi_kernel.values import Json, check_json, many
 
@@ -22,7 +22,7 @@ MAX_PICTURES = 20
 """Of one answer, that are shown."""
 
 
-def read_answer(server: str, raw: Mapping[str, Any]) -> tuple[Json, list[Display]]:
+def read_result(server: str, raw: Mapping[str, Any]) -> tuple[Json, list[Display]]:
     """The value of a call of the server of that name, and what it shows. `raw` is the result of `tools/call`.
 
     The value is `{said_by, text?, structured?, notes?}`. Raises Refused when the server says that the call failed, or
@@ -38,7 +38,7 @@ def read_answer(server: str, raw: Mapping[str, Any]) -> tuple[Json, list[Display
         notes.append(f"{many(len(content) - MAX_BLOCKS, 'more part')} left out")
     text = "\n".join(texts)
     if raw.get("isError") is True:
-        why = readable(text, MAX_FAILURE) or "it does not say why"
+        why = clean_line(text, MAX_FAILURE) or "it does not say why"
         raise Refused(ErrorKind.UNKNOWN, f"{said_by} says that it failed: {why}")
     value: dict[str, Json] = {"said_by": said_by}
     structured = raw.get("structuredContent")
@@ -88,7 +88,7 @@ def _read_picture(block: dict[str, Any], shown: list[Display]) -> str:
 
 def _said(block: Mapping[str, Any], key: str) -> str:
     value = block.get(key)
-    return readable(value, 200) if isinstance(value, str) else "unknown"
+    return clean_line(value, 200) if isinstance(value, str) else "unknown"
 
 
 def _is_the_same(text: str, structured: Any) -> bool:

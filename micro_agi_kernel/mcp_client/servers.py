@@ -12,7 +12,7 @@ from micro_agi_kernel.errors import EntryError, Refused
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Limits
 from micro_agi_kernel.mcp_client.connection import START_SECONDS, Connection
 from micro_agi_kernel.mcp_client.definitions import MAX_DEFINITIONS, MAX_TOOLS, Offer, beyond_bounds, size_of
-from micro_agi_kernel.mcp_client.results import read_answer
+from micro_agi_kernel.mcp_client.results import read_result
 from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.permissions import Ruling
 from micro_agi_kernel.question_content import asks_tool, shown_input
@@ -132,7 +132,7 @@ class McpServers:
             connection = self._connections[entry.id.namespace]
             arguments = input if isinstance(input, dict) else {}
             raw = await connection.call(str(entry.data["tool"]), arguments, limits.seconds)
-            value, shown = await asyncio.to_thread(read_answer, connection.server.name, raw)
+            value, shown = await asyncio.to_thread(read_result, connection.server.name, raw)
         except (Refused, EntryError) as error:
             return CallOutcome(error=error.as_error(), seconds=time.monotonic() - started)
         size = 0

@@ -63,7 +63,7 @@ class Snapshot:
             raise EntryError(f"{self.layout.folder(id)}/{found.reason}")
         return found.entry
 
-    def readable(self, id: EntryId) -> Entry | None:
+    def get_if_sound(self, id: EntryId) -> Entry | None:
         """As `get`; None, too, when its files are broken."""
         with suppress(EntryError):
             return self.get(id)

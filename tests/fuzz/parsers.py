@@ -40,7 +40,7 @@ from micro_agi_kernel.frontends.display_html import safe_html
 from micro_agi_kernel.frontends.display_svg import UnsafeSvg, safe_svg
 from micro_agi_kernel.frontends.display_vega import RefusedChart, safe_vegalite
 from micro_agi_kernel.frontends.jupyter.ipynb import as_ipynb
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.frontends.rendering import last_block, safe_markdown
 from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.go_time.durations import format_duration, parse_duration
@@ -173,7 +173,7 @@ def _markdown(text: str) -> None:
     assert "\x1b" not in made and "<script" not in made.lower() and "\u202e" not in made
     assert len(made) <= 100 + 20 * len(text)
     assert 0 <= last_block(plain(text)) <= len(text)
-    assert "\x1b" not in plain(readable(text))
+    assert "\x1b" not in plain(markdown_as_text(text))
 
 
 class _Markup(HTMLParser):

@@ -16,7 +16,7 @@ from micro_agi_kernel.host.http.request import HttpLimits, parse_request
 from micro_agi_kernel.lua_entries import read_lua
 from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.mcp_client.definitions import ListedByServer, read_offer
-from micro_agi_kernel.mcp_client.results import read_answer
+from micro_agi_kernel.mcp_client.results import read_result
 from micro_agi_kernel.mcp_settings import McpServer, read_servers
 from micro_agi_kernel.messages import UserMessage
 from micro_agi_kernel.models.catalog import read_spec
@@ -215,7 +215,7 @@ READERS = (
     Reader(
         "answer of a server",
         "mcp_client/results.py",
-        lambda value: read_answer("odd", value if isinstance(value, dict) else {"content": value}),
+        lambda value: read_result("odd", value if isinstance(value, dict) else {"content": value}),
         ("content", "type", "text", "data", "mimeType", "resource", "uri", "structuredContent", "isError", "blob"),
         ("text", "image", "image/png", "resource"),
         (Refused,),

@@ -25,8 +25,8 @@ from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
 from micro_agi_kernel.frontends.jupyter.cards import question_html
 from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
 from micro_agi_kernel.frontends.jupyter.terminal_sink import TerminalSink
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.frontends.question_text import prompt, question_text
-from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.registry import CommitMessage, Person, Registry
 
 HOSTILE = "\x1b]0;title\x07\x1b[2Jtext \x9b31m\u202eback\u2066\rline\x08\u2028more\x85\x00\x7f<script>alert(1)</script>"
@@ -138,7 +138,7 @@ def test_the_command_line_and_questions(capsys: pytest.CaptureFixture[str]) -> N
         check_harmless(text, "question")
     check_harmless(question_html(question_text(question)), "question", is_markup=True)
     [panel] = [event for event in events() if type(event).__name__ == "RegistryShown"]
-    check_harmless(readable(panel_text.panel_markdown(panel)), "panel")
+    check_harmless(markdown_as_text(panel_text.panel_markdown(panel)), "panel")
 
 
 @pytest.fixture

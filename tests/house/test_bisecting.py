@@ -15,7 +15,7 @@ from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import AGENT, Entry
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Notice
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.session import Session
 
 RIGHT = [{"name": "adds", "input": {"a": 2}, "expect": 3}, {"name": "zero", "input": {"a": 0}, "expect": 1}]
@@ -174,7 +174,7 @@ async def test_only_functions_are_bisected_and_a_name_is_enough_everywhere(house
     said = await error(session, '%bisect registry_list {"input": {}, "expect": 1}')
     assert said.startswith("app.tools:registry_list fails since")
     said = await command(session, f"%revert {commits[1][:12]} adder")
-    assert "Update app.generated:adder" in readable(said)
+    assert "Update app.generated:adder" in markdown_as_text(said)
 
 
 async def error(session: Session, cell: str) -> str:

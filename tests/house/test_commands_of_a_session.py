@@ -16,7 +16,7 @@ from test_approval import Person
 from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import SettingsError
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.settings import AT_START, Settings, setting_names, with_setting
 
@@ -30,7 +30,7 @@ async def cell(session: Any, text: str) -> str:
 async def test_the_models_and_choosing_one(house: House) -> None:
     cells = Cells(house)
     shown = await cells.said("%model")
-    assert readable(shown).startswith("running the offline demo model, since gpt-5.1 needs a key: ")
+    assert markdown_as_text(shown).startswith("running the offline demo model, since gpt-5.1 needs a key: ")
     assert "\n| now | name | classes | window | state |\n" in shown
     assert "\n| runs | `demo` | `demo` | 128,000 | ready |\n" in shown
     assert "|  | `gpt-5.1` | `reasoning` | 128,000 | gpt&#45;5&#46;1 needs a key&#58; " in shown

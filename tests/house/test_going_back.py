@@ -12,7 +12,7 @@ from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import FileChange
 from micro_agi_kernel.errors import Conflict, Refused
 from micro_agi_kernel.events import EntryPublished, Event, Notice, TurnFinished
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.rollback import restore, revert
 from micro_agi_kernel.session import Session
 
@@ -74,7 +74,7 @@ async def test_a_cell_that_goes_back(house: House) -> None:
     events = await cell(session, f"  %revert {made[:10]} \n", 7)
     published = [event for event in events if isinstance(event, EntryPublished)]
     assert [event.subject for event in published] == ["Delete app.generated:clock"]
-    assert readable(words(events)) == f"v4: Reverts {made[:12]}: Create app.generated:clock", (
+    assert markdown_as_text(words(events)) == f"v4: Reverts {made[:12]}: Create app.generated:clock", (
         "as the commit's card says"
     )
     finished = end(events)
@@ -84,7 +84,7 @@ async def test_a_cell_that_goes_back(house: House) -> None:
     assert version.actor == f"user:{house.person.name}" and version.trailers["Session"] == session.id
     assert version.trailers["Cell"] == "7" and version.trailers["Prompt"] == f"%revert {made[:10]}"
     events = await cell(session, "%restore v2 app.generated:clock")
-    assert readable(words(events)).endswith("\n\n- create app.generated:clock")
+    assert markdown_as_text(words(events)).endswith("\n\n- create app.generated:clock")
     events = await cell(session, "%restore main")
     assert words(events).startswith("nothing to restore&#58; ")
     events = await cell(session, "%help")
@@ -112,7 +112,7 @@ async def test_what_others_wrote_is_shown_and_never_acts(house: House) -> None:
             inline = [token for block in blocks for token in block.children or ()]
             assert {token.type for token in inline} <= {"text", "softbreak"}, "prose"
             assert not {"html_block", "fence", "heading_open"} & {block.type for block in blocks}
-            assert command.startswith("%restore") or subject in readable(answer)
+            assert command.startswith("%restore") or subject in markdown_as_text(answer)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from model_server import Hold, calls, text
 
 from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.events import Event, Notice, TurnFinished
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.notebook_memory import NotebookMemory
 from micro_agi_kernel.session import Session
@@ -173,7 +173,7 @@ async def test_what_is_gone_or_forbidden_is_said_and_told(house: House) -> None:
         house.write(*delete("app.generated:leaves"), *update(tool("stays", GOOD)))
         house.write(*create(policy("app:no_fall", "deny", "tool.load", "app.generated:falls")))
         fresh = await restarted(house, talk)
-        answer = readable(await said(fresh, "%resume"))
+        answer = markdown_as_text(await said(fresh, "%resume"))
         assert "1 loaded tool\n" in answer
         assert "not loaded again: app.generated:leaves (not found: app.generated:leaves)" in answer
         assert "not loaded again: app.generated:falls (policy denied: tool.load on app.generated:falls" in answer
@@ -221,7 +221,7 @@ async def test_a_pin_that_this_registry_does_not_have_is_let_go(house: House, tm
         fresh = await restarted(house, talk)
         copy = tmp_path / "copied.jsonl"
         copy.write_text(path.read_text().replace('"pinned":""', f'"pinned":"{"c" * 40}"'))
-        answer = readable(await said(fresh, f"%resume {copy}"))
+        answer = markdown_as_text(await said(fresh, f"%resume {copy}"))
         assert "it was pinned, and is not any more: no such revision" in answer and not house.pin.commit
         empty = tmp_path / "empty.jsonl"
         empty.write_text(path.read_text().partition("\n")[0] + "\n")

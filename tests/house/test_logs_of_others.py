@@ -12,7 +12,7 @@ from house_kit import House, create, talking, tool
 from model_server import text
 
 from micro_agi_kernel.commands.cell import run_cell
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.logs.writer import FORMAT
 from micro_agi_kernel.questions import Question
 
@@ -56,7 +56,7 @@ async def test_after_the_first_no_nobody_is_asked(enter: Callable[..., House], t
     cells = Cells(house)
     said = await cells.said(f"%resume {log(tmp_path / 'a.jsonl', loaded=names)}", ask)  # type: ignore[arg-type]
     assert len(asked) == 2 and "1 loaded tool\n" in said
-    assert readable(said).count("(not asked after a no: %load loads it)") == 2
+    assert markdown_as_text(said).count("(not asked after a no: %load loads it)") == 2
     assert cells.session._agent is not None and [*map(str, cells.session._agent.loaded)] == names[:1]
     many = [f"app.generated:y{number}" for number in range(500)]
     assert (await cells.said(f"%resume {log(tmp_path / 'b.jsonl', loaded=many)}")).count("not loaded again") == 50

@@ -8,7 +8,7 @@ from micro_agi_kernel.events import Revision, ToolStarted
 from micro_agi_kernel.frontends.displays import CellDisplays
 from micro_agi_kernel.frontends.jupyter.outcome import metadata_of
 from micro_agi_kernel.frontends.jupyter.output import Send
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.frontends.rendering import safe_markdown
 from micro_agi_kernel.frontends.text import plain
 from micro_agi_kernel.frontends.transcript import Transcript
@@ -83,7 +83,7 @@ class BatchSink(Transcript):
                 fenced(text) if kind == "lines" else safe_markdown(text) for kind, text in items
             ),
             "text/plain": "\n".join(
-                (readable if kind == "command" else plain)(text).rstrip("\n") for kind, text in items
+                (markdown_as_text if kind == "command" else plain)(text).rstrip("\n") for kind, text in items
             ),
         }
         self.send("display_data", {"data": data, "metadata": metadata_of(self._revision), "transient": {}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from micro_agi_kernel.completion import complete
-from micro_agi_kernel.frontends.readable import readable
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.frontends.rendering import safe_markdown
 from micro_agi_kernel.frontends.text import one_line
 from micro_agi_kernel.inspection import inspect
@@ -32,5 +32,5 @@ def _unbroken(kind: str) -> str:
 def inspection(session: Session, code: str, cursor: int) -> dict[str, Any]:
     """What an inspect_reply holds beside its status."""
     about = inspect(session, code, cursor)
-    data = {"text/markdown": safe_markdown(about), "text/plain": readable(about)} if about else {}
+    data = {"text/markdown": safe_markdown(about), "text/plain": markdown_as_text(about)} if about else {}
     return {"found": bool(about), "data": data, "metadata": {}}

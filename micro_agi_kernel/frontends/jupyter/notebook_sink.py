@@ -28,9 +28,9 @@ from micro_agi_kernel.frontends.jupyter.cards import (
 from micro_agi_kernel.frontends.jupyter.outcome import metadata_of
 from micro_agi_kernel.frontends.jupyter.output import Send, Shown
 from micro_agi_kernel.frontends.jupyter.panel import panel_html
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
 from micro_agi_kernel.frontends.output_text import ShownOutput, barred_piece, barred_text, progress_line
 from micro_agi_kernel.frontends.panel_text import diff_markdown, panel_markdown
-from micro_agi_kernel.frontends.readable import readable
 from micro_agi_kernel.frontends.rendering import last_block, safe_markdown
 from micro_agi_kernel.frontends.text import Tone, one_line, plain
 from micro_agi_kernel.frontends.transcript import Fold, call_line, own_line
@@ -244,13 +244,13 @@ class NotebookSink(Fold):
         self._show({"text/html": commit_card(event), "text/plain": line})
 
     def show_registry(self, event: RegistryShown) -> None:
-        self._keep({"text/html": panel_html(event), "text/plain": readable(panel_markdown(event))})
+        self._keep({"text/html": panel_html(event), "text/plain": markdown_as_text(panel_markdown(event))})
 
     def show_diff(self, event: DiffShown) -> None:
-        self._keep({"text/html": diff_card(event), "text/plain": readable(diff_markdown(event))})
+        self._keep({"text/html": diff_card(event), "text/plain": markdown_as_text(diff_markdown(event))})
 
     def show_command(self, markdown: str) -> None:
-        self._keep({"text/markdown": safe_markdown(markdown), "text/plain": readable(markdown)})
+        self._keep({"text/markdown": safe_markdown(markdown), "text/plain": markdown_as_text(markdown)})
 
     def say(self, line: str, tone: Tone) -> None:
         self._show(_line(line, tone))

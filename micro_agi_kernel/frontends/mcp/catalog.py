@@ -98,7 +98,7 @@ class Catalog:
 
 
 def _matters(state: Snapshot, id: EntryId) -> bool:
-    entry = state.readable(id)
+    entry = state.get_if_sound(id)
     return state.has(id) if entry is None else entry.is_tool or entry.kind in POLICY_KINDS
 
 

@@ -25,7 +25,7 @@ _INLINE = re.compile(
 )
 
 
-def readable(markdown: str) -> str:
+def markdown_as_text(markdown: str) -> str:
     """The Markdown of a command's answer, or of a tool's display, as safe lines of text, without a newline at the end.
 
     Of a model's answer it would lose too much: it knows what `markdown_text` writes, and leaves all else as it is.
