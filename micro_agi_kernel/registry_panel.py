@@ -78,9 +78,9 @@ def _tool(registry: Registry, snapshot: Snapshot, entry: Entry, uses: Uses, shar
         entry.id,
         shorten(entry.text("title") or entry.text("comment"), MAX_TEXT),
         shorten(entry.description, MAX_DESCRIPTION),
-        _listed(entry.modules),
-        _listed(entry.imports),
-        _listed(entry.calls),
+        _first_few(entry.modules),
+        _first_few(entry.imports),
+        _first_few(entry.calls),
         len(tests) if isinstance(tests := entry.data.get("tests"), list) else 0,
         uses.calls,
         uses.failed,
@@ -109,7 +109,7 @@ def _commit(registry: Registry, entry: Entry, version: Version, share: _Share) -
     )
 
 
-def _listed(texts: Iterable[str]) -> tuple[str, ...]:
+def _first_few(texts: Iterable[str]) -> tuple[str, ...]:
     """The first few; a mark says that there are more."""
     first = [shorten(text, MAX_TEXT) for text in islice(texts, MAX_LISTED + 1)]
     return tuple(first if len(first) <= MAX_LISTED else [*first[:MAX_LISTED], "…"])

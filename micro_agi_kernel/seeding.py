@@ -86,7 +86,7 @@ class _Plan:
     def body(self) -> str:
         """The paragraph of the commit."""
         said = f"The entries and pages that come with Micro AGI {__version__}."
-        return f"{said} Kept as they were changed here: {_listed(self.kept)}." if self.kept else said
+        return f"{said} Kept as they were changed here: {_names_and_more(self.kept)}." if self.kept else said
 
     @property
     def notice(self) -> str:
@@ -98,7 +98,7 @@ class _Plan:
         brought = [_count(entries, "entry", "entries")] * bool(entries) + [_count(pages, "page", "pages")] * bool(pages)
         parts = [f"{' and '.join(brought)} {'is' if entries + pages == 1 else 'are'} new"] if brought else []
         parts += [f"{gone} gone"] if gone else []
-        kept = f"kept as you changed {'it' if len(self.kept) == 1 else 'them'}: {_listed(self.kept)}"
+        kept = f"kept as you changed {'it' if len(self.kept) == 1 else 'them'}: {_names_and_more(self.kept)}"
         if parts:
             line = f"the registry was brought to Micro AGI {__version__}: {', '.join(parts)}"
             return f"{line}; {kept}" if self.kept else line
@@ -220,6 +220,6 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _names_and_more(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return ", ".join(names[:MAX_NAMED]) + more

@@ -36,10 +36,10 @@ def tool_page(registry: Registry, uses: UseCounter, name: str, at: Snapshot | No
     commits, cost = making(registry, entry.id)
     used = uses.of(entry.id)
     facts = [
-        ("modules", _listed(entry.modules)),
-        ("imports", _listed(entry.imports)),
-        ("calls", _listed(entry.calls)),
-        ("tests", _listed(_test_names(entry.data.get("tests")))),
+        ("modules", _codes(entry.modules)),
+        ("imports", _codes(entry.imports)),
+        ("calls", _codes(entry.calls)),
+        ("tests", _codes(_test_names(entry.data.get("tests")))),
         ("made", _origin(versions[-1]) if versions and not older else ""),
         ("cost to make", f"{_cost(cost)} in {many(commits, 'commit')}" if cost.is_known else ""),
         ("used", _used(used)),
@@ -111,7 +111,7 @@ def _test_names(tests: Json) -> list[str]:
     return [name if isinstance(name, str) else place_of_test(place) for place, name in enumerate(names, 1)]
 
 
-def _listed(texts: Iterable[str]) -> str:
+def _codes(texts: Iterable[str]) -> str:
     return ", ".join(code(shorten(text, MAX_TEXT)) for text in texts)
 
 

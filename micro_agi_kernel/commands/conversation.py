@@ -140,7 +140,7 @@ def _asking(session: Session) -> str:
     snapshot = workspace.registry.snapshot()
     scopes = (workspace.permissions.scope(name, snapshot) for name in (AGENT_SCOPE, TOOL_SCOPE))
     rows = [
-        (code(str(policy.id)), _listed(policy.actions), _listed(policy.resources))
+        (code(str(policy.id)), _patterns(policy.actions), _patterns(policy.resources))
         for scope in scopes
         for policy in scope.policies
         if policy.effect == "ask"
@@ -151,5 +151,5 @@ def _asking(session: Session) -> str:
     return f"{profile}: these policies ask you.\n\n{table(('policy', 'before', 'on'), rows)}"
 
 
-def _listed(patterns: Iterable[Pattern]) -> str:
+def _patterns(patterns: Iterable[Pattern]) -> str:
     return ", ".join(code(shorten(pattern.text, MAX_TEXT)) for pattern in patterns)

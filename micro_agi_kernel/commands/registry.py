@@ -107,7 +107,7 @@ def _differences(registry: Registry, a: str, b: str) -> DiffShown:
 async def revert(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
     """Undo what the commit REV did, or what it did to the entry ID."""
     workspace = session.workspace
-    return _listed(
+    return _rolled_back(
         await revert_commit(workspace.registry, workspace.publishing, context, rev, await _meant(session, id)),
         workspace.pin,
     )
@@ -116,7 +116,7 @@ async def revert(session: Session, context: CallContext, rev: str, id: str | Non
 async def restore(session: Session, context: CallContext, rev: str, id: str | None = None) -> str:
     """Bring back the registry, or the entry ID, as it was at REV."""
     workspace = session.workspace
-    return _listed(
+    return _rolled_back(
         await restore_state(workspace.registry, workspace.publishing, context, rev, await _meant(session, id)),
         workspace.pin,
     )
@@ -126,7 +126,7 @@ async def _meant(session: Session, id: str | None) -> EntryId | None:
     return None if id is None else await asyncio.to_thread(named, session.workspace.registry, id, cell=True)
 
 
-def _listed(done: RolledBack, pin: Pin) -> str:
+def _rolled_back(done: RolledBack, pin: Pin) -> str:
     """What was done; a single step is not said again where the sentence names its entry."""
     version = f"v{done.published.version}: " if done.published else ""
     steps = [*done.steps]

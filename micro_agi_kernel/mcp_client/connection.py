@@ -107,7 +107,7 @@ class Connection:
             return
         live.watch.list_changed = False
         with suppress(Refused):  # the old list stands
-            work = _listed(live.client, self.server, self._keys)
+            work = _offered_now(live.client, self.server, self._keys)
             self.offer = await self._within(LIST_SECONDS, f"no list of its tools within {LIST_SECONDS:g} s", work)
 
     async def close(self) -> None:
@@ -220,7 +220,7 @@ class Connection:
             about = Implementation(name="micro-agi", version=__version__)
             transport = (program if self.server.command else address)(self.server, watch)
             async with Client(transport, cache=None, client_info=about) as client:
-                self.offer = await _listed(client, self.server, self._keys)
+                self.offer = await _offered_now(client, self.server, self._keys)
                 live = self._live = _Live(client, watch)
                 if not ready.done():
                     ready.set_result(live)
@@ -264,7 +264,7 @@ def _load() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-async def _listed(client: Client, server: McpServer, keys: Keys) -> Offer:
+async def _offered_now(client: Client, server: McpServer, keys: Keys) -> Offer:
     """What the server offers now."""
     from mcp_types import PaginatedRequestParams
 

@@ -220,7 +220,7 @@ def _reach(server: Endpoint, model: str) -> tuple[Status, str]:
             client.stream("GET", url, headers=headers) as response,
         ):
             status = response.status_code
-            listed = _listed(b"".join(islice(response.iter_raw(1 << 16), 16)))
+            listed = _model_ids(b"".join(islice(response.iter_raw(1 << 16), 16)))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return "fail", f"no answer from {server.shown} ({error}): start it, or check the address"
     if status in (401, 403):
@@ -233,7 +233,7 @@ def _reach(server: Endpoint, model: str) -> tuple[Status, str]:
     return "ok", f"{server.shown} answers"
 
 
-def _listed(body: bytes) -> list[str]:
+def _model_ids(body: bytes) -> list[str]:
     """The names in a server's list of models; none when it has no such list."""
     try:
         return [str(model["id"]) for model in json.loads(body)["data"]]
