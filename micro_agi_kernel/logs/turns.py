@@ -108,8 +108,6 @@ class Turn:
     events: list[Event] = field(default_factory=list)
     status: str = "cut"
     """"ok", "error", "interrupted"; "cut" when the log ends within the turn."""
-    resets: bool = False
-    """The conversation up to here was forgotten."""
 
     @property
     def failure(self) -> Failure | None:
@@ -192,7 +190,6 @@ class _TurnsRead:
             if turn.steps:
                 _answer(turn.steps[-1], line)
         elif kind == "Reset":
-            turn.resets = True
             self._said.clear()
         else:
             if kind == "TurnFinished":
