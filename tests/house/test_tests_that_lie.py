@@ -66,7 +66,6 @@ async def test_a_unix_socket_is_no_answer(house: House, monkeypatch: pytest.Monk
     assert line in await said_of(house, entry)
     house.write(*create(entry))
     monkeypatch.setattr("micro_agi_kernel.verify.Workspace", lambda settings: house)
-    monkeypatch.setattr(house.registry, "close", lambda: None)
     found = [f async for f in verify_registry(house.settings, tests=True) if f.check == "tests"]
     assert any(f.status == "fail" and line in f.message for f in found), "it does not break off"
 

@@ -88,7 +88,6 @@ async def test_a_push(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_an_audit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.write(*create(having("a"), having("b")))
     monkeypatch.setattr(verify, "Workspace", lambda settings: house)
-    monkeypatch.setattr(house.registry, "close", lambda: None)
     monkeypatch.setattr(verify, "VERIFY_TEST_SECONDS", 0.0)
     found = [each async for each in verify_registry(house.settings, tests=True) if each.check == "tests"]
     count = sum(entry.kind == "function.lua" for entry in house.registry.snapshot().entries())

@@ -216,7 +216,6 @@ async def test_a_setting_demands_one(enter: Callable[..., House]) -> None:
 
 async def test_verify_runs_them_when_asked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "Workspace", lambda settings: house)
-    monkeypatch.setattr(house.registry, "close", lambda: None)
 
     async def said(**more: Any) -> dict[str, str]:
         return {f.message: f.status async for f in verify_registry(house.settings, **more) if f.check == "tests"}

@@ -89,7 +89,6 @@ async def test_the_audit_shows_imports_and_calls(house: House) -> None:
 async def found(house: House, monkeypatch: pytest.MonkeyPatch, status: str) -> list[str]:
     """What `registry verify --tests` says of that status."""
     monkeypatch.setattr(verify, "Workspace", lambda settings: house)
-    monkeypatch.setattr(house.registry, "close", lambda: None)
     findings = [finding async for finding in verify_registry(house.settings, tests=True)]
     return [finding.message for finding in findings if finding.status == status]
 

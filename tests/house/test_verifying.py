@@ -16,7 +16,6 @@ from micro_agi_kernel.verify import verify_registry
 
 async def found(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     monkeypatch.setattr(verify, "Workspace", lambda settings: house)
-    monkeypatch.setattr(house.registry, "close", lambda: None)
     return [finding async for finding in verify_registry(house.settings)]
 
 

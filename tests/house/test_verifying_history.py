@@ -40,7 +40,6 @@ def found(house: House, monkeypatch: pytest.MonkeyPatch) -> Found:
     async def work(status: str = "", *, sources: bool = False) -> list[Finding]:
         monkeypatch.setattr(verify, "_compile", compiled if sources else nothing)  # which takes most of the time
         monkeypatch.setattr(verify, "Workspace", lambda settings: house)
-        monkeypatch.setattr(house.registry, "close", lambda: None)
         findings = [finding async for finding in verify_registry(house.settings)]
         return [f for f in findings if (f.status == status if status else f.status != "ok")]
 
