@@ -15,7 +15,7 @@ from typing import Any
 
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.mcp_settings import read_servers
-from micro_agi_kernel.settings import PROJECT_REGISTRY, Settings, path_of, setting_names, with_setting
+from micro_agi_kernel.settings import PROJECT_REGISTRY, Settings, path_of, setting_names, unknown_setting, with_setting
 
 _PLACES = ("MICRO_AGI_HOME", "MICRO_AGI_CONFIG")
 _OF_TESTS = ("MICRO_AGI_FULL", "MICRO_AGI_REFERENCE_DOCS", "MICRO_AGI_LUA_TESTS")
@@ -34,7 +34,7 @@ _OF_ANY_PROGRAM = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHE
 """What a program needs that is not ours; no key stands in it."""
 
 
-def load_settings(environment: Mapping[str, str] | None = None, **arguments: object) -> Settings:
+def load_settings(environment: Mapping[str, str] | None = None, /, **arguments: object) -> Settings:
     """The settings in force.
 
     `arguments` are settings by name, with `_` for the dot or as it is: `model="x", limits_steps=3`; None leaves one as
@@ -44,7 +44,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **arguments: obj
 
 
 def settings_and_sources(
-    environment: Mapping[str, str] | None = None, **arguments: object
+    environment: Mapping[str, str] | None = None, /, **arguments: object
 ) -> tuple[Settings, dict[str, str]]:
     """What `load_settings` gives, and by name where each setting that was set comes from."""
     environment = os.environ if environment is None else environment
@@ -63,8 +63,13 @@ def settings_and_sources(
         elif variable not in variables:
             _check_unknown(variable, (*variables, *_PLACES))
     for word, value in arguments.items():
+        source = f"argument {word}"
+        if word not in words and "." not in word:
+            raise unknown_setting(word, words, source)
+        if word == "registry" and value == "":  # as it is when a variable of a script is not set
+            raise SettingsError(f"registry: it is empty ({source})")
         if value is not None:
-            given.append((words.get(word, word), value, f"argument {word}"))
+            given.append((words.get(word, word), value, source))
     names = {name for name, *_ in given}
     if environment.get("NO_COLOR") and "render.color" not in names:
         given.append(("render.color", False, "environment, NO_COLOR"))

@@ -3,6 +3,8 @@
 A turn begins with nothing and ends with exactly one TurnFinished, unless it is cancelled: then its events
 just end. Every ToolStarted is followed by exactly one ToolFinished with the same `call_id`; the output that
 lies between the two carries that id too, since calls may run side by side.
+
+What the fields hold stands in the docstrings of the classes: `help` shows nothing that stands below a field.
 """
 
 from __future__ import annotations
@@ -20,39 +22,56 @@ from micro_agi_kernel.values import Json, Value
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of the model's answer (Markdown). Hostile: escape it for the place where it is shown."""
+    """The next piece of the model's answer.
+
+    `text`: Markdown. Hostile: escape it for the place where it is shown.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswered:
-    """All that a command answers, as `markdown_text` writes it: a front end may align its tables."""
+    """All that a command answers.
+
+    `markdown`: as `markdown_text` writes it; a front end may align its tables.
+    """
 
     markdown: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """The next piece of the model's visible reasoning."""
+    """The next piece of the model's visible reasoning.
+
+    `text`: as hostile as the answer's.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolStarted:
-    """A tool call begins. `name` is the alias that the model used, `arguments` its JSON text."""
+    """A tool call begins.
+
+    `call_id`: the same in all events of the call.
+    `name`: the alias that the model used; of a call of the person's the entry's id, or `lua`.
+    `arguments`: JSON text as it was written, which need not be valid.
+    `by_person`: no model asked for the call, but a cell.
+    """
 
     call_id: str
     name: str
     arguments: str
     by_person: bool = False
-    """No model asked for it, but a cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """What a tool printed, in pieces as it ran. Hostile text."""
+    """What a tool printed, in pieces as it ran.
+
+    `call_id`: the call's. `text`: hostile.
+    """
 
     call_id: str
     text: str
@@ -60,7 +79,12 @@ class ToolOutput:
 
 @dataclass(frozen=True, slots=True)
 class ToolProgress:
-    """How far a tool is: see outputs.Progress."""
+    """How far a tool is.
+
+    `call_id`: the call's.
+    `done`, `total`: so much of so much, in whatever the tool counts; a `total` of None: not known.
+    `text`: a few words about it, or "". Hostile.
+    """
 
     call_id: str
     done: float
@@ -70,7 +94,11 @@ class ToolProgress:
 
 @dataclass(frozen=True, slots=True)
 class ToolDisplay:
-    """One thing that a tool shows, in one or more forms by MIME type: see outputs.Display."""
+    """One thing that a tool shows.
+
+    `call_id`: the call's.
+    `data`: the same in one or more forms, by MIME type: a text, the bytes of a picture, or JSON. Hostile.
+    """
 
     call_id: str
     data: Mapping[str, Value]
@@ -78,7 +106,16 @@ class ToolDisplay:
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    """A tool call ended. `status` is "ok", or "error" (then `summary` is the reason in one line)."""
+    """A tool call ended.
+
+    `call_id`, `name`: those of its ToolStarted.
+    `status`: "ok"; "error", also when the tool says so itself by an `error` in what it gives; or "interrupted": the
+    turn was stopped meanwhile.
+    `summary`: in one line why it failed, or what it had committed when it was stopped; "" when it is ok. Hostile.
+    `seconds`: wall time, but for the time that the person took to answer questions.
+    `value`: what the call gave, whole; the model may have read less of it. Of a failed call `{"error": ...}`. None when
+    it gave nothing, or was interrupted.
+    """
 
     call_id: str
     name: str
@@ -86,12 +123,14 @@ class ToolFinished:
     summary: str
     seconds: float
     value: Json = None
-    """What the call gave, whole; the model may have read less of it. None when it was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolLoaded:
-    """The running agent has one tool more, from its next step on."""
+    """The running agent has one tool more, from its next step on.
+
+    `id`: the entry's. `alias`: the name by which the model calls it.
+    """
 
     id: EntryId
     alias: str
@@ -99,92 +138,116 @@ class ToolLoaded:
 
 @dataclass(frozen=True, slots=True)
 class EntryPublished:
-    """A commit was written to the registry."""
+    """A commit was written to the registry.
+
+    `commit`: 40 hexadecimal digits. `subject`: the first line of its message.
+    `operations`: what was done, each with `action`, `id` and `entry`, which is None for a delete.
+    `policy`: what allowed it, the commit's `Policy:` trailer; "" where no policy was asked.
+    `tests`: how many passed.
+    `diff`: what was updated or deleted, against what stood there: a line begins with +, -, @ or a space, or is
+    `--- file`. Of many entries, and of long ones, not all. What was created stands in `operations`. Hostile.
+    """
 
     commit: str
     subject: str
     operations: tuple[Operation, ...]
     policy: str = ""
-    """What allowed it: the commit's `Policy:` trailer."""
     tests: int = 0
-    """How many passed."""
     diff: str = ""
-    """What was updated or deleted, against what stood there: a line begins with +, -, @ or a space, or is `--- file`.
-    Of many entries, and of long ones, not all. What was created stands in `operations`. Hostile text."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryShown:
-    """The person looked for tools in the registry: those that were found, with their history."""
+    """The person looked for tools in the registry: those that were found, with their history.
+
+    `query`: the words that they have; "" for all tools.
+    `total`: how many were found; no more than a panel holds are in `tools`.
+    `tools`: each with its `id`, `title`, `source`, `commits` and more.
+    """
 
     query: str
-    """The words that they have; "" for all tools."""
     total: int
-    """How many were found; no more than a panel holds are in `tools`."""
     tools: tuple[PanelTool, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DiffShown:
-    """The person compared two revisions that differ."""
+    """The person compared two revisions that differ.
+
+    `changes`: of each entry or file its `action`, `name` and `diff`.
+    `all_of_it`: the command of a shell that shows all of it; "" when nothing is left out here.
+    """
 
     changes: tuple[Change, ...]
     all_of_it: str = ""
-    """The command of a shell that shows all of it; "" when nothing is left out here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The person was asked whether something may be done, as policies want it, and this came of it."""
+    """The person was asked whether something may be done, as policies want it, and this came of it.
+
+    `question`: what it was about: `registry.create on app.generated:x`. Hostile.
+    `policies`: the ids of those that wanted it asked.
+    `answer`: "yes", "no", "always" (yes, and for the rest of the session), or "nobody" (there was nobody to ask).
+    """
 
     question: str
-    """What it was about: `registry.create on app.generated:x`. Hostile text."""
     policies: tuple[str, ...]
     answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
 class FileRead:
-    """A file that the prompt names was read for the model. Hostile: its name, and what is said of it."""
+    """A file that the prompt names was read for the model. Hostile: its name, and what is said of it.
+
+    `name`: as the prompt has it. `size`: bytes.
+    `sha256`: hexadecimal, of what was read: working_folder.READ bytes of a longer file.
+    `said`: what it is and how much of it is sent: `table, 1,204 rows, 5 columns, first 20 sent`.
+    """
 
     name: str
-    """As the prompt has it."""
     size: int
-    """Bytes."""
     sha256: str
-    """Of what was read: working_folder.READ bytes of a longer file."""
     said: str
-    """What it is and how much of it is sent: `table, 1,204 rows, 5 columns, first 20 sent`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One line from us to the person: a model chosen for them, a retry, a limit reached."""
+    """A line from us to the person: a model chosen for them, a retry, a limit reached.
+
+    `text`: that line.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Tokens of the model step that just ended, and the model that took it."""
+    """What the model step that just ended took.
+
+    `model`: the name of the one that took it.
+    `usage`: tokens, `prompt` and `completion`; of these `cached` and `reasoning` are parts.
+    `cost`: US dollars, by the prices of the model's entry; 0 where it has none.
+    """
 
     model: str
     usage: Usage
     cost: float = 0.0
-    """Money by the prices of the model's entry (US dollars)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What model steps took."""
+    """What model steps took.
+
+    `steps`: requests that a model answered, those that compress a conversation among them.
+    `usage`, `cost`: as in UsageReport.
+    `seconds`: wall time, tools and all, but for the time that a person took to answer questions.
+    """
 
     steps: int = 0
-    """Requests that a model answered, those that compress a conversation among them."""
     usage: Usage = field(default_factory=Usage)
     cost: float = 0.0
-    """Money, as in UsageReport."""
     seconds: float = 0.0
-    """Wall time, tools and all, but for the time that a person took to answer questions."""
 
     @property
     def tokens(self) -> int:
@@ -199,10 +262,13 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What a cell did to the registry: the commits before and after it, and which cell it was."""
+    """What a cell did to the registry.
+
+    `registry`, `before`: the commits after the cell and before it; the same when it wrote nothing that it sees.
+    `session`: the id of the session. `cell`: the number of the cell in it; 0 where its front end counts none.
+    """
 
     registry: str
-    """The commit after the cell."""
     before: str
     session: str
     cell: int
@@ -212,15 +278,16 @@ class Revision:
 class TurnFinished:
     """The end of a turn.
 
-    "ok": the model finished. "error": `error` is the one line for the person, and `error_name` what
-    Jupyter calls ename.
+    `status`: "ok", the model finished or the command was done; or "error".
+    `error`: one line for the person, `error_name`: what Jupyter calls ename; both "" when it is ok.
+    `registry`: the commits before and after it; None when the registry could not be read.
+    `spent`: what its model steps took.
     """
 
     status: Literal["ok", "error"]
     error: str = ""
     error_name: str = ""
     registry: Revision | None = None
-    """None when the turn did not come to its first step."""
     spent: Spent = Spent()
 
 

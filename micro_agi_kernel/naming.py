@@ -59,15 +59,15 @@ def need_there(snapshot: Snapshot, id: EntryId, *, tools: bool = False, cell: bo
 
 def nothing_named(snapshot: Snapshot, said: str, name: str, *, tools: bool = False, cell: bool = False) -> Refused:
     """The line for what there is not, with what has a name like `name`."""
+    what = f"there is no {_what(tools)} {shorten(said)}"
+    if cell and said.startswith("mcp."):
+        return Refused(ErrorKind.NOT_FOUND, f"{what}; %tools shows those of MCP servers")
     listing = (
         "%registry shows the tools"
         if cell
         else f"`micro-agi registry list{' --type tool' * tools}` shows what there is"
     )
-    return Refused(
-        ErrorKind.NOT_FOUND,
-        f"there is no {_what(tools)} {shorten(said)}; {nearest(snapshot, name, tools=tools) or listing}",
-    )
+    return Refused(ErrorKind.NOT_FOUND, f"{what}; {nearest(snapshot, name, tools=tools) or listing}")
 
 
 def nearest(snapshot: Snapshot, name: str, *, tools: bool = False) -> str:

@@ -23,7 +23,7 @@ from micro_agi_kernel.arguments import preload_checks
 from micro_agi_kernel.attachments import with_files
 from micro_agi_kernel.autosync import AutoSync
 from micro_agi_kernel.entries import EntryId
-from micro_agi_kernel.errors import MicroAgiError
+from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused
 from micro_agi_kernel.events import Event, Notice, Revision, TurnFinished
 from micro_agi_kernel.interfaces import Approver, CallContext, Nobody, Provenance
 from micro_agi_kernel.logs.recorder import Recorder
@@ -83,7 +83,7 @@ class Session:
         self.budget = Budget(settings.limits, self._models.cost)
         self._conversation = Conversation()
         self._agent: AgentContext | None = None
-        self._busy = asyncio.Lock()
+        self._busy, self._closed = asyncio.Lock(), False
         self._cells = 0
         self.folder = working_folder()
         """Where the files lie that a prompt names."""
@@ -112,7 +112,11 @@ class Session:
         Leaving early (the iterating task is cancelled, or the generator is closed) stops the turn at
         once: the model's connection is closed, the running tool is killed, the conversation stays sendable.
         A task that is cancelled gets the events of that end before it gets the cancellation.
+
+        Raises Refused for an empty prompt, and when the session is closed.
         """
+        if not text.strip():
+            raise Refused(ErrorKind.INVALID, "the prompt is empty")
 
         def work(emit: Emit) -> Awaitable[TurnFinished]:
             return self._answer(text, cell, emit, cell_id)
@@ -135,6 +139,8 @@ class Session:
             events.put_nowait(event)
 
         async with self._busy:
+            if self._closed:
+                raise Refused(ErrorKind.INVALID, "this session is closed: make another one")
             self._cells += 1
             log = self._log  # of this cell, also when it resumes another session
             log.prompt(cell, text, cell_id)
@@ -248,6 +254,7 @@ class Session:
 
     async def close(self) -> None:
         """End what the session started; harmless when repeated."""
+        self._closed = True
         if self._preloading is not None:
             self._preloading.cancel()
         await self._models.close()
@@ -343,7 +350,7 @@ class Session:
         except TimeoutError as error:
             if not clock.expired():
                 raise
-            raise TimeLimit(f"{self.budget.time_line}; go on with another cell") from error
+            raise TimeLimit(f"{self.budget.time_line}; ask again to go on") from error
 
     async def _ready(self, emit: Emit) -> tuple[AgentContext, FallbackModel]:
         """The agent and its model, as the registry and the settings have them now."""

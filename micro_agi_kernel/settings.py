@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -219,14 +220,19 @@ def _place(settings: Settings, name: str, source: str) -> tuple[str, str, Any]:
     """Section and key of a setting, and what has it as a field."""
     known = setting_names()
     if name not in known:
-        [first, *more] = difflib.get_close_matches(shorten(name), known, cutoff=0)
-        is_near = difflib.get_close_matches(name, [first])
-        nearest = f"is {first}" if is_near else f"are {', '.join((first, *more))}"
-        raise SettingsError(
-            f"unknown setting {shorten(name)!r} ({source}); the nearest {nearest}: docs/settings.md has all"
-        )
+        raise unknown_setting(name, known, source)
     section, _, key = name.rpartition(".")
     return section, key, getattr(settings, section) if section else settings
+
+
+def unknown_setting(name: str, known: Iterable[str], source: str) -> SettingsError:
+    """The line for a name that is none of `known`, with the nearest of these."""
+    [first, *more] = difflib.get_close_matches(shorten(name), known, cutoff=0)
+    is_near = difflib.get_close_matches(name, [first])
+    nearest = f"is {first}" if is_near else f"are {', '.join((first, *more))}"
+    return SettingsError(
+        f"unknown setting {shorten(name)!r} ({source}); the nearest {nearest}: docs/settings.md has all"
+    )
 
 
 def _convert(value: object, hint: Any, name: str, source: str) -> object:

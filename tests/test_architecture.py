@@ -256,6 +256,18 @@ def test_providers_and_lua_modules_do_not_know_each_other() -> None:
                 assert there not in members, where
 
 
+def test_what_models_and_agents_say_is_true_in_every_front_end() -> None:
+    """A script and a terminal have no kernel and no cells."""
+    wrong = []
+    for module, path in MODULES.items():
+        if room(module) in ("models", "agent", "session"):
+            tree = ast.parse(path.read_text("utf-8"))
+            documentation = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in documentation)
+            wrong += [f"{path}:{text.lineno}" for text in texts if re.search(r"\b(cell|kernel)\b", str(text.value))]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_layers_can_fail() -> None:
     assert not allowed("registry", "policy") and not allowed("agent", "functions") and not allowed("entries", "events")
     assert (

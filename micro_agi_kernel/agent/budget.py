@@ -147,7 +147,7 @@ class Budget:
     def reached(self) -> str | None:
         """Why no further model step may be made, in one line that names the setting; None when one may."""
         bounds, turn, session = self.bounds, self._turn, self.session
-        again, anew = "go on with another cell", "start a new session, or raise it with %set"
+        again, anew = "ask again to go on", "start a new session, or raise it with %set"
         if 0 < bounds.session_cost <= session.cost:
             took, most = money(session.cost), money(bounds.session_cost)
             return f"this session took {took} of {most} (setting limits.session_cost); {anew}"

@@ -34,7 +34,7 @@ def shortfall(step: Step, model: str, limit: TokenLimit) -> str | None:
                 "less, or raise the limit"
             )
         case "length":
-            return f"the answer of {model} was cut at {limit}: let it go on in another cell, or raise the limit"
+            return f"the answer of {model} was cut at {limit}: ask again to have it go on, or raise the limit"
         case "content_filter" if step.is_wordless:
             return f"the provider's filter let nothing of {model}'s answer through: say it in other words"
         case "content_filter":

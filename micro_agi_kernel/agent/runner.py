@@ -82,5 +82,5 @@ async def run_step(model: Model, request: ModelRequest, step: Step, emit: Callab
     finally:
         step.text = "".join(pieces)
     if step.finish is None:
-        raise ModelError(f"{model.name} broke off in the middle of its answer; run the cell again")
+        raise ModelError(f"{model.name} broke off in the middle of its answer; ask again")
     emit(UsageReport(model.name, step.finish.usage))

@@ -124,7 +124,7 @@ class Turn:
         """The end of a turn whose time is over: the calls that it stopped are answered with why."""
         line = self._budget.time_line
         self._conversation.close_open_calls(ErrorKind.TIMEOUT, f"the turn was {line}")
-        return TurnFinished("error", f"{line}; go on with another cell", TimeLimit.__name__)
+        return TurnFinished("error", f"{line}; ask again to go on", TimeLimit.__name__)
 
     async def _refresh_tools(self) -> Toolset:
         toolset, gone = await asyncio.to_thread(self._agent.refresh)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from micro_agi_kernel.agent.calls import LOAD_TOOL
 from micro_agi_kernel.commands.calls import told_call
-from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
 from micro_agi_kernel.events import Notice, ToolLoaded
 from micro_agi_kernel.interfaces import CallContext
@@ -53,7 +53,7 @@ async def tool(session: Session, context: CallContext, name: str) -> str:
 
     Of a tool of an MCP server it shows what the server says of it.
     """
-    if (entry := session.workspace.servers.named(name)) is not None:
+    if (entry := await _of_server(session, name)) is not None:
         return server_tool_page(entry)
     return await asyncio.to_thread(page_of, session.workspace, name)
 
@@ -66,8 +66,9 @@ def page_of(workspace: Workspace, name: str) -> str:
 
 async def load(session: Session, context: CallContext, id: str) -> str:
     """Load the tool ID into the agent, under the policies, as if it had done so itself."""
+    meant = await _meant(session, id, tools=True)
     agent = await session.agent()
-    loaded = await agent.load(await asyncio.to_thread(_meant, session, id, tools=True), context.approver)
+    loaded = await agent.load(meant, context.approver)
     if isinstance(loaded, CallError):
         raise Refused(loaded.kind, loaded.message)
     context.emit(ToolLoaded(loaded.id, loaded.spec.name))
@@ -80,7 +81,7 @@ async def call(session: Session, context: CallContext, id: str, *, json: str = "
     The call is yours and not the agent's: its conversation knows nothing of it. What the tool does is up to the
     policies, as ever.
     """
-    entry = await asyncio.to_thread(_meant, session, id)
+    entry = await _meant(session, id)
     if entry == LOAD_TOOL:
         raise Refused(ErrorKind.INVALID, "a call of yours loads nothing into the agent: write it as %load ID")
     input = as_value(_read_json(id, json))
@@ -92,14 +93,28 @@ async def call(session: Session, context: CallContext, id: str, *, json: str = "
     )
 
 
-def _meant(session: Session, said: str, *, tools: bool = False) -> EntryId:
-    """The entry of that name or id that the notebook sees. Blocks. Raises Refused and EntryError."""
-    if (entry := session.workspace.servers.named(said)) is not None:
+async def _of_server(session: Session, said: str) -> Entry | None:
+    """The tool of that name or id, if it is an MCP server's. Raises Refused for an id of one that does not have it."""
+    servers, (namespace, _, _) = session.workspace.servers, said.partition(":")
+    found = await servers.find(said)
+    if found is None and (state := servers.states.get(namespace)) is not None:
+        line = f"there is no tool {shorten(said)}: {namespace} {state}; %tools shows those of all servers"
+        raise Refused(ErrorKind.NOT_FOUND, line)
+    return found
+
+
+async def _meant(session: Session, said: str, *, tools: bool = False) -> EntryId:
+    """The entry of that name or id that the notebook sees. Raises Refused and EntryError."""
+    if (entry := await _of_server(session, said)) is not None:
         return entry.id
-    at = session.workspace.pin.current()
-    id = named(session.workspace.registry, said, at, tools=tools, cell=True)
-    need_there(at, id, tools=tools, cell=True)
-    return id
+
+    def in_registry() -> EntryId:
+        at = session.workspace.pin.current()
+        id = named(session.workspace.registry, said, at, tools=tools, cell=True)
+        need_there(at, id, tools=tools, cell=True)
+        return id
+
+    return await asyncio.to_thread(in_registry)
 
 
 def _read_json(id: str, text: str) -> Json:

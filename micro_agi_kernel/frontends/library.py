@@ -21,13 +21,17 @@ from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused, ToolError
 from micro_agi_kernel.events import (
     CommandAnswered,
+    DiffShown,
     Event,
     Notice,
+    RegistryShown,
     TextDelta,
     ToolFinished,
     ToolStarted,
     TurnFinished,
 )
+from micro_agi_kernel.frontends.markdown_as_text import markdown_as_text
+from micro_agi_kernel.frontends.panel_text import diff_markdown, panel_markdown
 from micro_agi_kernel.frontends.session_thread import Running, SessionThread, tell_lines
 from micro_agi_kernel.frontends.text import one_line
 from micro_agi_kernel.naming import TOOLS, named, need_there
@@ -48,7 +52,7 @@ class Agent:
     code there is `open_session`.
     """
 
-    def __init__(self, *, approve: Approve | None = None, **settings: object) -> None:
+    def __init__(self, /, *, approve: Approve | None = None, **settings: object) -> None:
         """Open the registry, which is made where there is none; no model is needed until one is asked.
 
         `settings` are those of docs/settings.md by name, with `_` for the dot: `model="demo", limits_steps=5`. They go
@@ -82,8 +86,6 @@ class Agent:
         if not isinstance(prompt, str):
             raise Refused(ErrorKind.INVALID, one_line(f"the prompt is text, not {prompt!r}"))
         check_json(prompt, "the prompt")
-        if not prompt.strip():
-            raise Refused(ErrorKind.INVALID, "the prompt is empty")
         session, approve = self._thread.session, self._approve
         self._cells += 1
         cell = self._cells
@@ -106,23 +108,30 @@ class Agent:
         running.result()
 
     def ask(self, prompt: str) -> str:
-        """The text of the answer to a prompt (Markdown), or what a command answers.
+        """The text of the answer to a prompt (the model's Markdown), or what a command answers, as a terminal shows it.
 
         Of several pieces, between which tools were called, it is the last. Notes to the person go to the logger
         `micro_agi_kernel`. Raises MicroAgiError, in one line, when the turn fails.
         """
         pieces: list[str] = []
+        answers: list[str] = []
         called = False
         for event in self._told(prompt):
             match event:
                 case ToolStarted():
                     called = True
-                case TextDelta(text) | CommandAnswered(text):
+                case TextDelta(text):
                     if called:
                         pieces.clear()
                     called = False
                     pieces.append(text)
-        return "".join(pieces)
+                case CommandAnswered(markdown):
+                    answers.append(markdown_as_text(markdown))
+                case RegistryShown():
+                    answers.append(markdown_as_text(panel_markdown(event)))
+                case DiffShown():
+                    answers.append(markdown_as_text(diff_markdown(event)))
+        return "".join(pieces) or "\n\n".join(answers)
 
     def call(self, id: str, input: Mapping[str, Any] | None = None) -> Any:
         """Call a tool, or another entry with a function, by its id or a name that only one has; what it gives, as JSON.

@@ -115,6 +115,16 @@ class McpServers:
         offer = self._offers.get(id.namespace)
         return None if offer is None else offer.entries.get(id)
 
+    async def find(self, said: str) -> Entry | None:
+        """What `named` gives; where that is nothing yet, the server of the id or name is started and waited for."""
+        if (found := self.named(said)) is not None:
+            return found
+        for connection in self._connections.values():
+            if said.startswith((f"{connection.namespace}:", f"mcp_{connection.server.name}_")):
+                await asyncio.wait([connection.start()], timeout=START_SECONDS)
+                await connection.list_again()
+        return self.named(said)
+
     def named(self, said: str) -> Entry | None:
         """The tool of that id, or of the name that the model uses."""
         every = (entry for offer in self._offers.values() for entry in offer.entries.values())

@@ -222,5 +222,5 @@ def _help() -> str:
     examples = "".join(f"- `{recipe.example}`\n" for recipe in recipes())
     return (
         "No recipe of the demo model fits that prompt. These do:\n\n"
-        f"{examples}\nFor everything else use a real model: {SET_UP}, and start the kernel anew."
+        f"{examples}\nFor everything else use a real model: {SET_UP}, and begin a new session."
     )

@@ -139,7 +139,7 @@ class Explainer:
             ):
                 return Failure(
                     f"the conversation is too long for {self.spec.name}",
-                    "go on with another cell, run %compact, or start a new session",
+                    "ask again, run %compact, or start a new session",
                 )
             case 402:
                 return self._no_credit(said)

@@ -46,9 +46,9 @@ def test_every_step_counts_for_its_model_its_turn_and_the_session() -> None:
 @pytest.mark.parametrize(
     ("bounds", "line"),
     [
-        ({"tokens": 1_100}, "stopped after 1,100 tokens (setting limits.tokens); go on with another cell"),
+        ({"tokens": 1_100}, "stopped after 1,100 tokens (setting limits.tokens); ask again to go on"),
         ({"tokens": 1_101}, None),
-        ({"cost": 0.0027}, "stopped after $0.0027 (setting limits.cost); go on with another cell"),
+        ({"cost": 0.0027}, "stopped after $0.0027 (setting limits.cost); ask again to go on"),
         ({"cost": 0.0028}, None),
         (
             {"session_tokens": 1_000},

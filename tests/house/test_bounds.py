@@ -42,8 +42,8 @@ def end_of(events: list[Event]) -> TurnFinished:
 @pytest.mark.parametrize(
     ("limits", "line"),
     [
-        ({"tokens": 200}, "stopped after 240 tokens (setting limits.tokens); go on with another cell"),
-        ({"cost": 0.0008}, "stopped after $0.0009 (setting limits.cost); go on with another cell"),
+        ({"tokens": 200}, "stopped after 240 tokens (setting limits.tokens); ask again to go on"),
+        ({"cost": 0.0008}, "stopped after $0.0009 (setting limits.cost); ask again to go on"),
     ],
 )
 async def test_a_turn_stops_before_the_step_that_is_too_much(house: House, limits: Any, line: str) -> None:
@@ -83,7 +83,7 @@ async def test_every_request_is_a_step(house: House, steps: int) -> None:
     async with talking(house, [half] * steps + [text("fine")], limited(house, steps=steps)) as talk:
         last = end_of(await talk.say("write"))
         shown = f"{steps} step{'s' if steps > 1 else ''}"
-        assert last.error == f"stopped after {shown} (setting limits.steps); go on with another cell"
+        assert last.error == f"stopped after {shown} (setting limits.steps); ask again to go on"
         assert (last.error_name, last.spent.steps, len(talk.requests)) == ("LimitReached", steps, steps)
         assert words(await talk.say("go on")) == "fine"
 
@@ -119,7 +119,7 @@ async def test_time_is_over_while_a_model_speaks(house: House, monkeypatch: pyte
         last = end_of(events)
         assert (last.error_name, last.error) == (
             "TimeLimit",
-            "stopped after 1000 s (setting limits.seconds); go on with another cell",
+            "stopped after 1000 s (setting limits.seconds); ask again to go on",
         )
         assert await asyncio.to_thread(hold.closed.wait, 10), "the connection to the model is closed"
         hold.release()

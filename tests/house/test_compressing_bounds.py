@@ -145,7 +145,7 @@ async def test_compacting_ends_with_the_time_of_a_cell(house: House, monkeypatch
         [last] = await asked
         monkeypatch.undo()
         assert isinstance(last, TurnFinished) and last.error_name == "TimeLimit"
-        assert last.error == "stopped after 1000 s (setting limits.seconds); go on with another cell"
+        assert last.error == "stopped after 1000 s (setting limits.seconds); ask again to go on"
         assert await asyncio.to_thread(hold.closed.wait, 10), "the connection to the model is closed"
         hold.release()
         assert talk.session._conversation.messages == before

@@ -172,7 +172,7 @@ async def test_the_step_limit_is_a_hard_stop(house: House) -> None:
         events = await talk.say("go on for ever")
         end = events[-1]
         assert isinstance(end, TurnFinished) and (end.status, end.error_name) == ("error", "LimitReached")
-        assert end.error == "stopped after 3 steps (setting limits.steps); go on with another cell"
+        assert end.error == "stopped after 3 steps (setting limits.steps); ask again to go on"
         assert len(talk.requests) == 3
         assert words(await talk.say("go on")) == "fine"
 

@@ -68,7 +68,7 @@ async def test_cells_that_a_limit_stopped_end_with_why(enter: Callable[..., Hous
     async with talking(first, [look, look, text("One."), text("Two.")], limited) as talk:
         recorded = [await talk.say(prompt) for prompt in ("go", "on", "and", "more", "and more")]
     talk.session._log.close()
-    line = "stopped after 2 steps (setting limits.steps); go on with another cell"
+    line = "stopped after 2 steps (setting limits.steps); ask again to go on"
     no_more = error(recorded[4])
     assert [error(turn) for turn in recorded] == [line, "", "", no_more, no_more] and "session_tokens" in no_more
     prompts = ("go", "on", "and", "more", "and more", "more", "what else?")

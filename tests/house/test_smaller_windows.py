@@ -158,8 +158,5 @@ async def test_without_compression_the_line_says_what_to_do(house: House, server
     await say(session, "please " * 8_000)
     last = (await say(session, "go on"))[-1]
     assert isinstance(last, TurnFinished)
-    assert (
-        last.error
-        == "the conversation is too long for b: go on with another cell, run %compact, or start a new session"
-    )
+    assert last.error == "the conversation is too long for b: ask again, run %compact, or start a new session"
     await ended(session)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,17 @@ from micro_agi_kernel import (
     Agent,
     Answer,
     EntryPublished,
+    Event,
     MicroAgiError,
     Question,
     TextDelta,
     ToolError,
     ToolFinished,
     TurnFinished,
+    load_settings,
+    open_session,
 )
+from micro_agi_kernel.commands.cell import run_cell
 
 SECONDS = 30
 TOOL = {
@@ -90,8 +94,24 @@ def test_a_turn_its_answer_and_the_registry(opened: Open, caplog: pytest.LogCapt
     assert registry.log(id="twice") == registry.log(1) and len(registry.log(None)) == 2
     assert registry.entry("twice").source == TOOL["source"] and registry.entry("twice") in registry.tools()
     assert not caplog.records
-    said = agent.ask("%tools")
-    assert "`twice`" in said and "loaded" in said
+
+
+def test_what_a_command_answers_can_be_read_when_it_is_printed(opened: Open) -> None:
+    with ModelServer(
+        [calls(("create_tool", TOOL)), calls(("load_tool", {"id": "app.generated:twice"})), text("Done.")]
+    ) as server:
+        agent = opened(server)
+        agent.ask("make it")
+    tools, listed, changed = agent.ask("%tools"), agent.ask("%registry twice"), agent.ask("%diff main~1")
+    assert [line.split()[:3] for line in tools.splitlines() if "twice" in line] == [
+        ["twice", "app.generated:twice", "yes"]
+    ]
+    assert "&#" not in tools and "`" not in tools
+    assert [line.split()[0] for line in listed.splitlines()[2:]] == ["app.generated:twice"]
+    assert changed.startswith("Create app.generated:twice\n\n    ") and TOOL["source"] in changed
+    agent.ask("%pin v1")
+    pinned = agent.ask("%registry registry_read")
+    assert "app.tools:registry_read" in pinned and "\n\nThis is the registry " in pinned
 
 
 def failing(agent: Agent) -> list[tuple[str, Callable[[], object]]]:
@@ -111,6 +131,18 @@ def failing(agent: Agent) -> list[tuple[str, Callable[[], object]]]:
         ("there is no entry app.tools:registry_lists; the nearest: ", lambda: agent.call("app.tools:registry_lists")),
         ("there is no entry app:x; ", lambda: agent.registry.entry("app:x")),
         ("unknown setting 'modell' (argument modell); the nearest is model", lambda: Agent(modell="x")),
+        (
+            "unknown setting 'limits_step' (argument limits_step); the nearest is limits_steps:",
+            lambda: Agent(limits_step=3),
+        ),
+        (
+            "unknown setting 'limits.step' (argument limits.step); the nearest is limits.steps:",
+            lambda: Agent(**{"limits.step": 3}),
+        ),  # type: ignore[arg-type]
+        ("unknown setting 'modell' (argument modell); the nearest is model:", lambda: Agent(modell=None)),
+        ("unknown setting 'environment' (argument environment); the nearest are ", lambda: Agent(environment=5)),
+        ("unknown setting 'self' (argument self); the nearest are ", lambda: Agent(self=5)),
+        ("registry: it is empty (argument registry)", lambda: Agent(registry="")),
         ("limits.steps is a whole number above 0, not 'many'", lambda: Agent(limits_steps="many")),
         ("not a registry: ", lambda: Agent(registry=__file__)),
         ("no model or class is called 'none': ", lambda: opened_with("none")),
@@ -278,6 +310,26 @@ def test_an_agent_closed_by_its_own_approve_says_so(opened: Open) -> None:
 async def test_it_works_where_a_loop_is_running(opened: Open) -> None:
     with ModelServer([text("Hello.")]) as server:
         assert opened(server).ask("hello") == "Hello."
+
+
+@pytest.mark.usefixtures("opened")
+async def test_a_session_refuses_what_an_agent_refuses() -> None:
+    session = open_session(load_settings(model="demo"))
+
+    async def refused(events: AsyncGenerator[Event, None]) -> str:
+        with pytest.raises(MicroAgiError) as raised:
+            assert [event async for event in events] == []
+        return str(raised.value)
+
+    assert [event.status async for event in session.run("hello") if isinstance(event, TurnFinished)] == ["ok"]
+    assert await refused(session.run(" \n")) == "the prompt is empty"
+    log = (await session.about()).log
+    await session.close()
+    written = log.read_bytes()
+    for events in (session.run("hello"), run_cell(session, "%session")):
+        assert await refused(events) == "this session is closed: make another one"
+    await session.close()
+    assert log.read_bytes() == written
 
 
 def test_nothing_is_left_of_an_agent_that_was_closed_or_forgotten(opened: Open) -> None:

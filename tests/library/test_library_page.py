@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from dataclasses import fields
 from io import StringIO
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from documents_kit import ROOT, check_shown, read_blocks
 
 import micro_agi_kernel
+from micro_agi_kernel.events import Event, Revision, Spent
 
 PAGE = ROOT / "docs/library.md"
 
@@ -54,6 +58,16 @@ def test_the_names_are_those_of_the_page_and_each_is_there() -> None:
     assert {*micro_agi_kernel._MODULES} - named == {"load_ipython_extension", "unload_ipython_extension"}
     with pytest.raises(AttributeError, match="has no attribute 'Agnet'"):
         micro_agi_kernel.Agnet  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("event", [*get_args(Event), Revision, Spent])
+def test_the_help_of_an_event_tells_what_each_field_holds(event: type) -> None:
+    """`help` shows the docstring of a class, and nothing that stands below a field."""
+    said = inspect.getdoc(event) or ""
+    hints = get_type_hints(event)
+    words = [word for hint in hints.values() if get_origin(hint) is Literal for word in get_args(hint)]
+    wanted = [f"`{field.name}`" for field in fields(event)] + [f'"{word}"' for word in words]
+    assert not [each for each in wanted if each not in said]
 
 
 def test_importing_the_package_imports_nothing_of_it() -> None:

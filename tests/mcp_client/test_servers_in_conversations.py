@@ -54,6 +54,25 @@ async def test_a_turn_with_a_server_and_the_person_s_own_look_at_it(enter: Enter
     assert await cells.said("%load mcp.sums:add") == "The agent has `mcp.sums:add` as `mcp_sums_add`."
 
 
+async def test_the_first_thing_in_a_session_may_be_a_call_by_hand(enter: Enter, tmp_path: Path) -> None:
+    other = replace(raw("plain", tmp_path / "other"), name="other")
+    house = enter(mcp_servers=(raw("plain"), SDK, other, replace(raw("dead"), name="gone")))
+    cells = Cells(house)
+    assert '"result": 7' in await cells.said('%call mcp.sums:add {"a": 3, "b": 4}')
+    assert "the MCP server `raw`" in await cells.said("%tool mcp.raw:echo")
+    assert not noted(tmp_path / "other", "pid")  # each is waited for by itself
+    assert await cells.said("%load mcp_other_echo") == "The agent has `mcp.other:echo` as `mcp_other_echo`."
+    for line in ("%call mcp.gone:echo {}", "%tool mcp.gone:echo", "%load mcp.gone:echo"):
+        why = "mcp.gone ended before it answered: run its command by itself to see why"
+        assert await cells.failed(line) == f"there is no tool mcp.gone:echo: {why}; %tools shows those of all servers"
+    assert await cells.failed("%call mcp.sums:ad {}") == (
+        "there is no tool mcp.sums:ad: mcp.sums offers 2 tools; %tools shows those of all servers"
+    )
+    for command, what in (("call", "entry"), ("tool", "tool"), ("load", "tool")):
+        failed = await cells.failed(f"%{command} mcp.nowhere:registry_read")
+        assert failed == f"there is no {what} mcp.nowhere:registry_read; %tools shows those of MCP servers"
+
+
 async def test_policies_and_the_person_decide(enter: Enter, tmp_path: Path) -> None:
     house = enter(mcp_servers=(raw("plain", tmp_path / "notes"),), profile="guarded")
     house.write(*create(policy("app:no_other", "deny", "tool.call", "mcp.raw:other")))
@@ -172,7 +191,7 @@ async def test_a_pinned_notebook_has_its_servers(enter: Enter) -> None:
     await cells.said("%pin v1")
     assert await cells.said("%load mcp.raw:echo") == "The agent has `mcp.raw:echo` as `mcp_raw_echo`."
     assert "| `mcp_raw_echo` | `mcp.raw:echo` | of a server |" in await cells.said("%tools")
-    assert "no entry mcp.raw:none" in await cells.failed("%call mcp.raw:none")
+    assert "no tool mcp.raw:none" in await cells.failed("%call mcp.raw:none")
     assert "no tool mcp.raw:none" in await cells.failed("%tool mcp.raw:none")
 
 

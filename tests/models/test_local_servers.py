@@ -256,7 +256,7 @@ async def test_a_model_that_is_not_there_and_a_prompt_that_is_too_long(name: str
     assert expected in (await refused(name, reply))[0]
     assert (await refused(name, DRESSES[name].too_long))[
         0
-    ] == f"the conversation is too long for {name}: go on with another cell, run %compact, or start a new session"
+    ] == f"the conversation is too long for {name}: ask again, run %compact, or start a new session"
 
 
 async def test_an_address_of_lm_studio_without_its_end() -> None:

@@ -105,7 +105,7 @@ async def test_a_server_that_asks_for_a_long_wait_is_not_waited_for() -> None:
     ("reply", "expected"),
     [
         (failure(400, "temperature must be positive"), "refused the request (HTTP 400) (temperature must be positive)"),
-        (failure(400, "too big", code="context_length_exceeded"), "too long for m: go on with another cell, run %comp"),
+        (failure(400, "too big", code="context_length_exceeded"), "too long for m: ask again, run %comp"),
         (failure(400, "This model's maximum context length is 8192 tokens"), "the conversation is too long for m"),
         (failure(401, "bad key"), "refused the key (bad key): check OPENAI_API_KEY"),
         (failure(403), "does not permit the use of provider-name"),
