@@ -89,6 +89,7 @@ def _in_prose(session: Session, typed: str) -> Iterator[Match]:
         yield from _pages(session, typed)
     elif ":" in typed or "." in typed:
         yield from _ids(session, typed)
+        yield from _of_servers(session, typed)
     elif typed:
         yield from _tools(session, typed)
 
@@ -138,9 +139,22 @@ def _tool_ids(session: Session, typed: str) -> Iterator[Match]:
         yield Match(str(head.id), "tool")
 
 
+def _of_servers(session: Session, typed: str) -> Iterator[Match]:
+    """The tools of MCP servers that are known by now."""
+    servers = session.workspace.servers
+    for namespace in servers.offering:
+        yield from (Match(str(entry.id), "tool") for entry in servers.entries(namespace) or ())
+
+
+def _agent_tools(session: Session, typed: str) -> Iterator[Match]:
+    """What the agent can have."""
+    yield from _tool_ids(session, typed)
+    yield from _of_servers(session, typed)
+
+
 def _functions(session: Session, typed: str) -> Iterator[Match]:
     """What can be called: tools, and other functions by their ids."""
-    yield from _tool_ids(session, typed)
+    yield from _agent_tools(session, typed)
     for head in _heads(session, typed, {".kind": FUNCTION_KIND}):
         if head.type != "tool":
             yield Match(str(head.id), "entry")
@@ -222,7 +236,7 @@ _Source: TypeAlias = Callable[[Session, str], Iterator[Match]]
 
 _SOURCES: Mapping[str, _Source] = {
     "id": _tools_and_ids,
-    "load id": _tool_ids,
+    "load id": _agent_tools,
     "call id": _functions,
     "bisect id": _tool_ids,
     "resume id": _sessions,
@@ -232,7 +246,7 @@ _SOURCES: Mapping[str, _Source] = {
     "key": _settings,
     "modules": _modules,
     "help name": _commands,
-    "tool name": _tools,
+    "tool name": _agent_tools,
     "model name": _models,
     "docs query": _pages,
 }

@@ -62,6 +62,9 @@ def _wrong_with(headers: Mapping[str, str]) -> str:
     """Why an answer with these headers is not read; "": it is."""
     if headers.get("content-encoding", "identity") != "identity":
         return "sent an answer that is compressed, though none was asked for"
+    kind, _, form = "".join(headers.get("content-type", "").lower().replace('"', "").split()).partition(";")
+    if "event-stream" in kind and "charset" in form and form not in ("charset=utf-8", "charset=utf8"):
+        return "sent an answer that is not in UTF-8"  # JSON is, and what is counted has to be what is read
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length[:19]) > MAX_MESSAGE:
         return f"sent a message of more than {MAX_MESSAGE >> 20} MiB"
@@ -72,18 +75,28 @@ def _bounded(below: httpx2.AsyncBaseTransport, watch: Watch) -> httpx2.AsyncBase
     """`below`, with an end to what one answer, and all answers to a message of ours, may hold."""
     import httpx2
 
+    def read(lines: bytearray) -> None:
+        if not watch.may_be_read(lines):
+            raise httpx2.ReadError("the answer has too many parts")
+
     class Body(httpx2.AsyncByteStream):
         def __init__(self, stream: httpx2.AsyncByteStream) -> None:
             self._stream = stream
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            size = 0
+            size, begun = 0, bytearray()
             async for chunk in self._stream:
                 size += len(chunk)
                 if size > MAX_SAID or not watch.heard(len(chunk), 0):
                     watch.end("said too much that nobody asked for")
                     raise httpx2.ReadError("the answer is too long")
+                end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+                begun += chunk[:end] if end else chunk
+                if end:
+                    read(begun)
+                    begun = bytearray(chunk[end:])
                 yield chunk
+            read(begun)
 
         async def aclose(self) -> None:
             await self._stream.aclose()

@@ -105,7 +105,7 @@ async def _listen(process: asyncio.subprocess.Process, to: MemoryObjectSendStrea
                 line = b""
             if not line:
                 break
-            if not watch.heard(len(line)):
+            if not watch.heard(len(line)) or not watch.may_be_read(line):
                 return
             parse = jsonrpc_message_adapter.validate_json
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from micro_agi_kernel.mcp_client.by_address import address
 from micro_agi_kernel.mcp_client.by_program import program
 from micro_agi_kernel.mcp_client.definitions import ListedByServer, Offer, namespace_of, read_offer
 from micro_agi_kernel.mcp_client.keys import hidden, keys_of, line
-from micro_agi_kernel.mcp_client.watch import Watch
+from micro_agi_kernel.mcp_client.watch import WHOLE, Watch
 from micro_agi_kernel.mcp_settings import McpServer
-from micro_agi_kernel.values import many
+from micro_agi_kernel.values import many, shorten
 
 if TYPE_CHECKING:
     from mcp.client.client import Client
+    from mcp.shared.exceptions import MCPError
+    from mcp_types import CallToolRequest, ListToolsRequest
 
 START_SECONDS = 15.0
 """For a server to start and list its tools; the SDK tries one handshake for 10 s, then the older one."""
@@ -38,6 +41,7 @@ MAX_LISTED = 1_000
 
 _Given = TypeVar("_Given")
 
+_NOT_OF_IT = "answers with what is not of the protocol"
 _INVALID, _NO_METHOD, _CLOSED = -32602, -32601, -32000
 """Codes of JSON-RPC's and of the SDK's errors."""
 
@@ -131,14 +135,11 @@ class Connection:
             live = await asyncio.shield(self.start())
         import mcp_types
         from mcp.shared.exceptions import MCPError
-        from pydantic import TypeAdapter
 
         parameters = mcp_types.CallToolRequestParams(name=tool, arguments=dict(arguments))
         request = mcp_types.CallToolRequest(params=parameters)
-        # Not call_tool, which holds the answer to a schema of the server's own, however long that takes.
-        whole: Any = TypeAdapter(dict[str, Any])
-        try:
-            result: Mapping[str, Any] = await live.client.session.send_request(request, whole)
+        try:  # not call_tool, which holds the answer to a schema of the server's own, however long that takes
+            result = await _result(live.client, request)
         except MCPError as error:
             if error.error.code != _CLOSED:
                 raise
@@ -175,8 +176,8 @@ class Connection:
         if not isinstance(error, MCPError):
             return Refused(ErrorKind.UNAVAILABLE, f"{self.namespace} {_said(error, self._keys)}", retryable=True)
         kinds = {_INVALID: ErrorKind.INVALID, _NO_METHOD: ErrorKind.NOT_FOUND}
-        why = f"{self.namespace} refused the call: {line(self._keys, error.error.message, 500)}"
-        return Refused(kinds.get(error.error.code, ErrorKind.UNKNOWN), why)
+        why = _elsewhere(error, self._keys) or f"refused the call: {line(self._keys, error.error.message, 500)}"
+        return Refused(kinds.get(error.error.code, ErrorKind.UNKNOWN), f"{self.namespace} {why}")
 
     async def _started(self) -> _Live:
         """A connection whose tools are listed. Raises Refused."""
@@ -264,24 +265,56 @@ def _load() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
+async def _result(client: Client, request: CallToolRequest | ListToolsRequest) -> dict[str, Any]:
+    """The result as it came: the SDK sees to the rest of the protocol."""
+    from pydantic import TypeAdapter
+
+    as_it_is: Any = TypeAdapter(dict[str, Any])
+    judged: dict[str, Any] = await client.session.send_request(request, as_it_is)
+    whole: dict[str, Any] = judged.get(WHOLE, judged)
+    return whole
+
+
 async def _offered_now(client: Client, server: McpServer, keys: Keys) -> Offer:
     """What the server offers now."""
-    from mcp_types import PaginatedRequestParams
+    from mcp_types import ListToolsRequest, PaginatedRequestParams
 
-    found: list[ListedByServer] = []
+    found: list[Any] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        page = await client.session.list_tools(params=PaginatedRequestParams(cursor=cursor) if cursor else None)
-        found += [
-            ListedByServer(
-                keys.hidden_in(tool.name), keys.hidden_in(tool.description or ""), hidden(keys, tool.input_schema)
-            )
-            for tool in page.tools
-        ]
-        cursor = page.next_cursor
+        page = await _result(client, ListToolsRequest(params=PaginatedRequestParams(cursor=cursor) if cursor else None))
+        if not isinstance(page["tools"], list):
+            raise Refused(ErrorKind.UNKNOWN, _NOT_OF_IT)
+        found += page["tools"]
+        cursor = page.get("nextCursor")
         if not cursor or len(found) >= MAX_LISTED:
             break
-    return await asyncio.to_thread(read_offer, server, found[:MAX_LISTED])
+    return _callable(client, await asyncio.to_thread(_read, server, found[:MAX_LISTED], keys))
+
+
+def _read(server: McpServer, tools: list[Any], keys: Keys) -> Offer:
+    return read_offer(server, map(ListedByServer.of, hidden(keys, tools)))
+
+
+def _callable(client: Client, offer: Offer) -> Offer:
+    """What of `offer` the SDK can call: by the newest protocol a schema may have it send arguments as headers too."""
+    from mcp_types import ListToolsResult, Tool
+
+    schemas: Any = {str(entry.data["tool"]): entry.meta["input_schema"] for entry in offer.entries.values()}
+    listed = ListToolsResult(tools=[Tool(name=name, input_schema=schema) for name, schema in schemas.items()])
+    # It has to know the schemas, and nothing public tells it of a list that it did not judge.
+    kept = {tool.name for tool in client.session._absorb_tool_listing(listed, complete=True).tools}
+    if not (odd := schemas.keys() - kept):
+        return offer
+    why = shorten(f"left out, as headers that their schemas ask for cannot be sent: {', '.join(sorted(odd))}", 200)
+    entries = {id: entry for id, entry in offer.entries.items() if entry.data["tool"] in kept}
+    return Offer(entries, (*offer.left_out, why))
+
+
+def _elsewhere(error: MCPError, keys: Keys) -> str:
+    """What there is to say of a redirect, which the SDK did not follow and advises to; "": it is another error."""
+    said = re.match(r"Redirect to (.*?) not followed", error.error.message, re.S)
+    return f"wants to send us to {line(keys, said[1], 200)}; that redirect is not followed" if said else ""
 
 
 def _said(error: BaseException, keys: Keys, status: int = 0) -> str:
@@ -298,8 +331,10 @@ def _said(error: BaseException, keys: Keys, status: int = 0) -> str:
     if status:
         return f"answers with HTTP status {status}: check its url"
     if isinstance(error, MCPError):
-        return "ended" if error.error.code == _CLOSED else f"refuses: {line(keys, error.error.message, 300)}"
+        if error.error.code == _CLOSED:
+            return "ended"
+        return _elsewhere(error, keys) or f"refuses: {line(keys, error.error.message, 300)}"
     if isinstance(error, ValidationError):
-        return "answers with what is not of the protocol"
+        return _NOT_OF_IT
     verb = "used" if isinstance(error, RuntimeError) else "reached"
     return f"cannot be {verb}: {line(keys, str(error), 300) or type(error).__name__}"

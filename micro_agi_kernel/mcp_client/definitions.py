@@ -55,8 +55,15 @@ class ListedByServer:
     """A tool as a server lists it: nothing of it is checked."""
 
     name: str
-    description: str
-    schema: Mapping[str, Json]
+    description: Json
+    schema: Json
+
+    @classmethod
+    def of(cls, tool: Json) -> ListedByServer:
+        """What `tool`, a part of the list, says of a tool."""
+        said = tool if isinstance(tool, dict) else {}
+        name = said.get("name")
+        return cls(name if isinstance(name, str) else "", said.get("description") or "", said.get("inputSchema"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,11 @@ def clean_line(text: str, most: int) -> str:
 def _entry(server: McpServer, tool: ListedByServer, aliases: set[str]) -> Entry:
     if not _NAME.fullmatch(tool.name):
         raise EntryError("its name is not of letters, digits, _, -, . and /")
-    check_json(dict(tool.schema), "its schema")
+    if not isinstance(tool.description, str):
+        raise EntryError("its description is no text")
+    if not isinstance(tool.schema, dict):
+        raise EntryError("its schema is no table")
+    check_json(tool.schema, "its schema")
     if len(json.dumps(tool.schema)) > MAX_DEFINITION:
         raise EntryError(f"its schema is longer than {MAX_DEFINITION:,} characters")
     name = tool.name.replace("/", "_")

@@ -29,11 +29,13 @@ def read_result(server: str, raw: Mapping[str, Any]) -> tuple[Json, list[Display
     answers with what is no result.
     """
     said_by, content = namespace_of(server), raw.get("content", [])
-    if not isinstance(content, list) or raw.get("resultType", "complete") != "complete":
+    blocks: list[Any] = content[:MAX_BLOCKS] if isinstance(content, list) else [None]
+    complete = raw.get("resultType", "complete") == "complete"
+    if not complete or not all(isinstance(block, dict) and isinstance(block.get("type"), str) for block in blocks):
         raise Refused(ErrorKind.UNKNOWN, f"{said_by} answered with what is no result of a tool, or asks for input")
     texts, notes, shown = list[str](), list[str](), list[Display]()
-    for block in content[:MAX_BLOCKS]:
-        _read_block(block if isinstance(block, dict) else {}, texts, notes, shown)
+    for block in blocks:
+        _read_block(block, texts, notes, shown)
     if len(content) > MAX_BLOCKS:
         notes.append(f"{many(len(content) - MAX_BLOCKS, 'more part')} left out")
     text = "\n".join(texts)

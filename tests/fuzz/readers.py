@@ -61,7 +61,7 @@ def _answer(value: Any) -> None:
 def _offer(value: Any) -> None:
     listed = value if isinstance(value, list) else [value]
     tools = [ListedByServer(str(each), json.dumps(each), each if isinstance(each, dict) else {}) for each in listed]
-    offer = read_offer(SERVER, tools)
+    offer = read_offer(SERVER, [*map(ListedByServer.of, listed), *tools])
     for id, entry in offer.entries.items():
         assert id.namespace == "mcp.odd" and entry.id == id
 
@@ -209,7 +209,7 @@ READERS = (
         "tools of a server",
         "mcp_client/definitions.py",
         _offer,
-        ("type", "properties", "items", "$ref", "$defs", "anyOf", "enum", "pattern", "required", "default"),
+        ("name", "inputSchema", "type", "properties", "$ref", "$defs", "anyOf", "enum", "pattern", "required"),
         ("#", "object", "#/$defs/a", "((("),
     ),
     Reader(

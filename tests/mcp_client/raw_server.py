@@ -71,6 +71,22 @@ ODD = [
     tool("any", properties={"a": {"type": "string", "description": "Say \u202e it."}}, anyOf=[{"required": ["a"]}]),
 ]
 
+WRONG = [
+    tool("fine"),
+    7,
+    {},
+    {"name": ["x"], "inputSchema": {"type": "object"}},
+    {"name": "none"},
+    {**tool("text"), "inputSchema": "{}"},
+    {**tool("described"), "description": {"a": 1}},
+    tool("nullable", type=["object", "null"]),
+    tool("required", required="x"),
+    tool("no_properties", properties=None),
+    {"name": "untyped", "inputSchema": {}},
+    {**tool("annotated"), "annotations": {"readOnlyHint": "perhaps"}, "title": 3, "icons": 4, "_meta": 5},
+    {**tool("output"), "outputSchema": {"type": "array"}},
+]
+
 
 def listed(params):
     global LISTS
@@ -78,10 +94,17 @@ def listed(params):
     note(f"list {LISTS}")
     if WAY == "odd":
         return {"tools": ODD}
+    if WAY == "wrong":
+        page = int(params.get("cursor", 0))
+        return {"tools": WRONG[page : page + 4], "nextCursor": str(page + 4) if page + 4 < len(WRONG) else None}
     if WAY == "endless":
         return {"tools": [tool(f"tool_{LISTS}_{n}") for n in range(20)], "nextCursor": f"page{LISTS}"}
     if WAY == "malformed":
-        return {"tools": [{"name": 7}]}
+        return {"tools": 7}
+    if WAY == "empty":
+        return {"tools": [{}] * 20_000}
+    if WAY == "endless_list":
+        return {"tools": [{}] * 1_000_000}
     if WAY == "changes":
         return {"tools": [tool("wait"), tool(f"version_{LISTS}")]}
     if WAY == "many":
@@ -112,6 +135,10 @@ def called(id, name, arguments):
         for text in ("", "{", "[]", "nonsense", '{"jsonrpc":"2.0","id":99,"result":{}}', "[" * 100_000, '{"id":' * 500):
             raw(text)
         raw(json.dumps({"jsonrpc": "2.0", "id": id, "result": {"content": "text"}}))
+        return
+    if WAY == "parts":  # the message is the caller's
+        given = ",".join([arguments["part"]] * arguments["times"])
+        raw(arguments["form"].replace("ID", json.dumps(id)).replace("PARTS", given))
         return
     if WAY == "error":
         say(id=id, error={"code": -32602, "message": "no \x1b[31m such \u202e thing\n" + "m" * 3_000})

@@ -9,22 +9,26 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp_client_kit import HERE, alive, noted, raw, serving, until
+from mcp_types import methods
 
 from micro_agi_kernel.entries import to_files
 from micro_agi_kernel.mcp_client import connection, definitions
 from micro_agi_kernel.mcp_client.definitions import ListedByServer, read_offer
+from micro_agi_kernel.mcp_client.watch import WHOLE
 from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.outputs import Display
 
 FAILURES = {
     "huge": "mcp.raw sent a message of more than 4 MiB while it was called",
     "flood": "mcp.raw said too much that nobody asked for while it was called",
-    "broken": "mcp.raw answered with what is not of the protocol",
+    "broken": "mcp.raw answered with what is no result of a tool, or asks for input",
     "nan": "mcp.raw answered with what cannot be passed on: it: nan is no JSON number",
 }
 
@@ -36,6 +40,67 @@ async def test_an_answer_that_cannot_be_used_is_an_error_in_a_line(way: str, cap
         assert await servers.failure("mcp.raw:echo") == FAILURES[way]
         assert await servers.failure("mcp.raw:echo") == FAILURES[way]  # started again where it was ended
     assert capfd.readouterr() == ("", "")  # nor does the SDK's log say it
+
+
+RESULT = '{"jsonrpc":"2.0","id":ID,"result":{%s}}'
+TOO_MANY = "mcp.raw said more than 200,000 parts while it was called"
+BESIDE = "mcp.raw said more than 2,000 parts in what is no result of a tool while it was called"
+NO_RESULT = "mcp.raw answered with what is no result of a tool, or asks for input"
+SAMPLE = '{"jsonrpc":"2.0","id":"a","method":"sampling/createMessage","params":{"maxTokens":9,"messages":[PARTS]}}'
+PARTS = [
+    (RESULT % '"content":[PARTS]', "{}", 1_300_000, TOO_MANY),
+    (RESULT % '"content":[PARTS]', "null", 700_000, TOO_MANY),
+    (RESULT % '"content":[PARTS]', '{"type":"text","text":"x"}', 90_000, TOO_MANY),
+    (RESULT % '"content":[],"structuredContent":{"a":[PARTS]}', "[]", 1_000_000, TOO_MANY),
+    (RESULT % "PARTS", '"a":{}', 500_000, TOO_MANY),
+    (RESULT % '"content":[PARTS]', "{}", 100_000, NO_RESULT),
+    (RESULT % '"content":[PARTS]', "null", 100_000, NO_RESULT),
+    (RESULT % '"content":[PARTS]', '{"type":"text","text":"x"}', 30_000, ""),
+    (RESULT % '"content":[{"type":"text","text":"x","annotations":{"audience":[PARTS]}}]', "0", 100_000, ""),
+    (RESULT % '"content":[],"structuredContent":{"a":[PARTS]}', "{}", 100_000, ""),
+    (RESULT % '"inputRequests":[PARTS],"resultType":"input_required"', "{}", 10_000, BESIDE),
+    ('{"jsonrpc":"2.0","id":ID,"error":{"code":1,"message":"x","data":[PARTS]}}', "{}", 10_000, BESIDE),
+    (SAMPLE, "{}", 10_000, BESIDE),
+]
+
+
+def judged_by_the_sdk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets the number of parts, for each message that the SDK holds to the forms of the protocol."""
+    judged: list[int] = []
+
+    def counting(judge: Callable[..., Any]) -> Callable[..., Any]:
+        def judges(method: str, version: str, said: Any) -> Any:
+            seen = {key: value for key, value in (said or {}).items() if key != WHOLE}
+            judged.append(sum(sign in "[{,:" for sign in json.dumps(seen)))
+            return judge(method, version, said)
+
+        return judges
+
+    for name in ("validate_server_result", "parse_server_request"):
+        monkeypatch.setattr(methods, name, counting(getattr(methods, name)))
+    return judged
+
+
+@pytest.mark.parametrize(("form", "part", "times", "failure"), PARTS)
+async def test_the_sdk_gets_no_more_parts_than_it_can_judge(
+    form: str, part: str, times: int, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds each part to every form that there is, on the session's own loop: that took minutes."""
+    judged = judged_by_the_sdk(monkeypatch)
+    async with serving(raw("parts")) as servers:
+        assert await servers.servers.ready() == []
+        outcome = await servers.call("mcp.raw:echo", form=form, part=part, times=times)
+        assert (outcome.error.message if outcome.error else "") == failure
+    assert judged and max(judged) < 10_000
+
+
+async def test_a_list_of_nothing_is_left_out_and_an_endless_one_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = judged_by_the_sdk(monkeypatch)
+    async with serving(raw("empty"), replace(raw("endless_list"), name="endless")) as servers:
+        *empty, endless = await servers.servers.ready()
+    assert endless == "mcp.endless said more than 200,000 parts"
+    assert len(empty) == 6 and empty[-1] == "mcp.raw: 995 more tools left out for such reasons"
+    assert judged and max(judged) < 10_000
 
 
 async def test_an_error_is_bounded_and_its_text_harmless() -> None:
@@ -111,6 +176,24 @@ async def test_odd_tools_are_left_out_and_the_others_can_be_sent() -> None:
     shown = "".join(content.decode() for entry in entries for content in to_files(entry).values())
     assert not any(hidden in shown for hidden in ("\u202e", "\x1b", "\U000e0041", "\\u202e", "\\e"))
     assert all(len(entry.text("llm_alias")) <= 64 for entry in entries)
+
+
+async def test_a_tool_of_wrong_form_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(definitions, "MAX_TOLD", 20)
+    async with serving(raw("wrong")) as servers:
+        lines = await servers.servers.ready()
+        entries = servers.servers.entries("mcp.raw") or ()
+        assert {entry.id.name for entry in entries} == {"fine", "untyped", "annotated", "output"}
+        assert (await servers.call("mcp.raw:output")).ok
+    begun = [line.removeprefix("mcp.raw: ") for line in lines]
+    unnamed = "'' is left out: its name is not of letters, digits, _, -, . and /"
+    assert begun[:6] == [
+        *([unnamed] * 3),
+        "'none' is left out: its schema is no table",
+        "'text' is left out: its schema is no table",
+        "'described' is left out: its description is no text",
+    ]
+    assert [line.split(" is left out: ")[0] for line in begun[6:]] == ["'nullable'", "'required'", "'no_properties'"]
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,12 @@ def bad(way: str) -> Iterator[Bad]:
             method, id = message.get("method"), message.get("id")
             if self.command != "POST":
                 self.give(b"", 405 if site.way != "reconnect" else 200, "text/event-stream")
+            elif site.way == "away_at_once":
+                self.give(b"", 307, Location=f"http://169.254.169.254/{'x' * 500}")
             elif site.way == "key":
                 self.give(b"", 401)
+            elif site.way == "modern" and method in ("server/discover", "tools/list", "tools/call"):
+                self.modern(id, method)
             elif method == "initialize":
                 info = {"name": "bad", "version": "1"}
                 version = message["params"]["protocolVersion"]
@@ -89,6 +93,21 @@ def bad(way: str) -> Iterator[Bad]:
                 self.give(json.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no"}}).encode())
 
         do_GET = do_POST = do_DELETE = handle_any
+
+        def modern(self, id: object, method: str) -> None:
+            """As the protocol of 2026 has it."""
+            fine = {"place": {"type": "string", "x-mcp-header": "Place"}}
+            odd = {"place": {"type": "string", "x-mcp-header": "no token"}}
+            tools = [
+                {"name": name, "inputSchema": {"type": "object", "properties": properties}}
+                for name, properties in (("fine", fine), ("odd", odd), ("plain", {}))
+            ]
+            of = {
+                "server/discover": {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}},
+                "tools/list": {"tools": [*tools, 7]},
+                "tools/call": {"content": []},
+            }
+            self.result(id, {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **of[method]})
 
         def result(self, id: object, result: object) -> None:
             self.give(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}).encode())
@@ -122,6 +141,15 @@ def bad(way: str) -> Iterator[Bad]:
                     self.endless("text/event-stream", f"data: {json.dumps(note)}\n\n".encode() * 64)
                 case "gzip":
                     self.give(b"\x1f\x8b" + b"\0" * 100, **{"Content-Encoding": "gzip"})
+                case "parts":
+                    self.give(b'{"jsonrpc":"2.0","id":1,"result":{"content":[%s]}}' % b",".join([b"{}"] * 400_000))
+                case "parts_of_events":
+                    log = b'data: {"jsonrpc":"2.0","method":"notifications/message","params":{"data":[%s]}}\n\n'
+                    self.endless("text/event-stream", b': "\n' + log % b",".join([b"{}"] * 50_000))
+                case "charset":  # read as bytes, each text ends at its first character, and the next begins at its end
+                    parts = f'"a":"\u2200","b":[{",".join(["{}"] * 250_000)}],"c":"\u2200"'
+                    answer = f'data: {{"jsonrpc":"2.0","id":1,"result":{{{parts}}}}}\n\n'.encode("utf-16-le")
+                    self.give(answer, 200, "text/event-stream; Charset = utf-16-le; charset=utf-8")
                 case "redirect":
                     self.give(b"", 307, Location=self.path)
                 case "away":
@@ -168,11 +196,14 @@ def bad(way: str) -> Iterator[Bad]:
 WAYS = {
     "length": "sent a message of more than 4 MiB",
     "endless": "said too much",
-    "comments": "said too much",
+    "comments": "said more than 200,000 parts",
     "events": "said too much",
+    "parts": "said more than 200,000 parts",
+    "parts_of_events": "said more than 200,000 parts",
+    "charset": "an answer that is not in UTF-8",
     "gzip": "an answer that is compressed, though none was asked for",
-    "redirect": "Redirect to http://127.0.0.1",
-    "away": "Redirect to http://127.0.0.2:9/elsewhere not followed",
+    "redirect": "mcp.bad wants to send us to http://127.0.0.1",
+    "away": "mcp.bad wants to send us to http://127.0.0.2:9/elsewhere; that redirect is not followed",
     "reconnect": "",
     "nonsense": "Unexpected content type: text/html",
 }
@@ -187,6 +218,19 @@ async def test_an_answer_that_breaks_the_rules(way: str, caplog: pytest.LogCaptu
             assert said.startswith("mcp.bad") and WAYS[way] in said
     assert len(site.requests) < 60
     assert not [record for record in caplog.records if record.name.split(".")[0] in ("mcp", "client")]
+
+
+async def test_the_newest_protocol_has_arguments_in_headers() -> None:
+    """A tool whose schema asks for one that cannot be sent must be left out."""
+    with bad("modern") as site:
+        async with serving(McpServer("bad", url=site.url)) as servers:
+            assert await servers.servers.ready() == [
+                "mcp.bad: '' is left out: its name is not of letters, digits, _, -, . and /",
+                "mcp.bad: left out, as headers that their schemas ask for cannot be sent: odd",
+            ]
+            assert [entry.id.name for entry in servers.servers.entries("mcp.bad") or ()] == ["fine", "plain"]
+            assert (await servers.call("mcp.bad:fine", place="here")).value == {"said_by": "mcp.bad"}
+    assert site.requests[-1][1]["mcp-param-place"] == "here"
 
 
 async def test_a_key_goes_there_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,10 +262,18 @@ async def test_a_key_that_no_header_holds_is_named_and_not_shown(key: str, monke
     assert line == "mcp.bad cannot have the key of A_TOKEN, which holds characters that no key has: set it again"
 
 
+async def test_a_redirect_is_told_without_advice_to_follow_it() -> None:
+    with bad("away_at_once") as site:
+        async with serving(McpServer("bad", url=site.url)) as servers:
+            [line] = await servers.servers.ready()
+    assert line.startswith("mcp.bad wants to send us to http://169.254.169.254/xxx") and len(line) < 300
+    assert line.endswith("x…; that redirect is not followed")
+
+
 ECHOES = {
     "echo_failed": "mcp.bad says that it failed: " + "x" * 1_990 + "Bearer ***",
     "echo_refused": "mcp.bad refused the call: bad Bearer ***",
-    "echo_away": "mcp.bad refused the call: Redirect to http://127.0.0.2:9/*** not followed",
+    "echo_away": "mcp.bad wants to send us to http://127.0.0.2:9/***; ",
 }
 
 

@@ -15,9 +15,11 @@ from house_kit import House, create, finished, id_of, policy, talking, words
 from mcp_client_kit import SDK, alive, noted, raw, until
 from model_server import Recorded, calls, text
 
+from micro_agi_kernel.completion import complete
 from micro_agi_kernel.events import Asked, Event, Notice, ToolFinished
 from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.questions import Answer, Question
+from micro_agi_kernel.session import Session
 
 Enter = Callable[..., House]
 
@@ -71,6 +73,20 @@ async def test_the_first_thing_in_a_session_may_be_a_call_by_hand(enter: Enter, 
     for command, what in (("call", "entry"), ("tool", "tool"), ("load", "tool")):
         failed = await cells.failed(f"%{command} mcp.nowhere:registry_read")
         assert failed == f"there is no {what} mcp.nowhere:registry_read; %tools shows those of MCP servers"
+
+
+async def test_tab_offers_tools_that_are_known_and_starts_no_server(enter: Enter, tmp_path: Path) -> None:
+    house = enter(mcp_servers=(raw("plain", tmp_path / "notes"),))
+
+    def offered_at(cell: str) -> list[str]:
+        return [match.text for match in complete(Session(house, house.settings), cell, len(cell)).matches]
+
+    cells = ("%call mcp.raw:e", "%tool mcp.raw:e", "%load mcp.raw:e", "use mcp.raw:e")
+    assert [offered_at(cell) for cell in cells] == [[]] * 4
+    assert not noted(tmp_path / "notes", "pid")
+    await house.servers.ready()
+    assert [offered_at(cell) for cell in cells] == [["mcp.raw:echo"]] * 4
+    assert offered_at("%bisect mcp.raw:e") == offered_at("%history mcp.raw:e") == [], "they have no history here"
 
 
 async def test_policies_and_the_person_decide(enter: Enter, tmp_path: Path) -> None:
