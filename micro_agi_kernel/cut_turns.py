@@ -30,7 +30,7 @@ def _line(turn: Turn, session: str, registry: Registry) -> str:
     """What the log does not say itself; "" when it does not even say when the turn began."""
     try:
         since = datetime.fromisoformat(turn.time) - timedelta(seconds=1)  # a commit's time is in whole seconds
-    except ValueError:
+    except (ValueError, OverflowError):  # none, or one at the beginning of the calendar
         return ""
     if since.tzinfo is None:
         since = since.replace(tzinfo=UTC)

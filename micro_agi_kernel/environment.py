@@ -16,6 +16,7 @@ from typing import Any
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.mcp_settings import read_servers
 from micro_agi_kernel.settings import PROJECT_REGISTRY, Settings, path_of, setting_names, unknown_setting, with_setting
+from micro_agi_kernel.values import unset_variable
 
 _PLACES = ("MICRO_AGI_HOME", "MICRO_AGI_CONFIG")
 _OF_TESTS = ("MICRO_AGI_FULL", "MICRO_AGI_REFERENCE_DOCS", "MICRO_AGI_LUA_TESTS")
@@ -101,7 +102,7 @@ def server_environment(names: Iterable[str]) -> dict[str, str]:
     Raises SettingsError for one of them that is not set.
     """
     if missing := [name for name in names if name not in os.environ]:
-        raise SettingsError(f"the environment has no {missing[0]}, which its env names")
+        raise SettingsError(f"the environment has no {unset_variable(missing[0])}, which its env names")
     return {name: os.environ[name] for name in (*_OF_ANY_PROGRAM, *names) if name in os.environ}
 
 

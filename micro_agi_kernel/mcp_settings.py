@@ -18,6 +18,7 @@ MAX_SERVERS = 16
 _SERVER_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 """No _: what the model calls a tool is mcp_SERVER_TOOL, and no two of these are to be the same."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NO_KEY = 'such as "SERVICE_TOKEN": a key itself does not stand here'
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,19 @@ class McpServer:
     tools: tuple[str, ...] = ()
     """The server's names of those that the agent gets; empty: all."""
 
+    @property
+    def shown(self) -> str:
+        """Its program or its host, for people: no arguments and no paths, which may hold a key."""
+        if self.command:
+            return re.split(r"[\s=]", self.command[0], maxsplit=1)[0].rpartition("/")[2]
+        return urlsplit(self.url).hostname or ""
+
 
 def read_servers(table: object, source: str) -> tuple[McpServer, ...]:
-    """The MCP servers of the tables `mcp.servers.NAME`. Raises SettingsError, which names `source`."""
+    """The MCP servers of the tables `mcp.servers.NAME`.
+
+    Raises SettingsError, which names `source` and repeats no value: it may be a key that was put in the wrong place.
+    """
     if not isinstance(table, Mapping):
         raise SettingsError(f"mcp.servers is a table for each server, [mcp.servers.NAME] ({source})")
     if len(table) > MAX_SERVERS:
@@ -64,7 +75,7 @@ def _read_server(name: str, given: object, source: str) -> McpServer:
         texts = value if is_list and isinstance(value, list) else [] if is_list else [value]
         if not texts or not all(isinstance(text, str) and text and "\0" not in text for text in texts):
             form = 'a list of texts, ["a", "b"]' if is_list else "a text"
-            raise SettingsError(f"{where}.{key} is {form}, not {shorten(repr(value))} ({source})")
+            raise SettingsError(f"{where}.{key} is {form} ({source})")
         values[key] = tuple(texts) if is_list else value
     server = McpServer(name, **values)
     if wrong := _wrong_with(server):
@@ -80,8 +91,10 @@ def _wrong_with(server: McpServer) -> str:
         return "api_key_env is for a url: a command gets variables by env"
     if server.url and server.env:
         return "env is for a command: a url gets its key by api_key_env"
-    if bad := [name for name in (*server.env, server.api_key_env) if name and not _VARIABLE.fullmatch(name)]:
-        return f"{shorten(repr(bad[0]))} is no name of an environment variable (a key itself does not stand here)"
+    if not all(map(_VARIABLE.fullmatch, server.env)):
+        return f"env is a list of names of environment variables, {_NO_KEY}"
+    if server.api_key_env and not _VARIABLE.fullmatch(server.api_key_env):
+        return f"api_key_env is no name of an environment variable, {_NO_KEY}"
     return _wrong_with_url(server.url) if server.url else ""
 
 
@@ -92,9 +105,9 @@ def _wrong_with_url(url: str) -> str:
     except ValueError:
         host, parts = "", urlsplit("")
     if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
-        return f"{shorten(repr(url))} is no http or https URL"
+        return "the url is no http or https URL, https://host/path"
     if parts.username is not None or parts.password is not None:
         return "the url has a name or password in it: put the key into a variable and its name into api_key_env"
     if parts.scheme == "http" and not is_loopback(host):
-        return f"{shorten(url)} is not encrypted: https, or http on this machine (127.0.0.1)"
+        return "the url is not encrypted: https, or http on this machine (127.0.0.1)"
     return ""

@@ -167,11 +167,16 @@ _RANGES = {"compression.threshold": (0, 1), "compression.target": (50, 1_000_000
 AT_START = frozenset({"registry", "profile", "sandbox.require", "signing.key", "sync.pull_at_start"})
 """What is read once, when a session begins. All others may change from one cell to the next."""
 
+_SHORT = 14
+"""Characters of a wrong value that are repeated; what is longer may be a key that was put in the wrong place."""
+
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def path_of(text: str, name: str) -> Path:
-    """The path that a setting or a variable gives. Raises SettingsError for a home folder that there is not."""
+    """The path that a setting or a variable gives. Raises SettingsError for what is none, and no such home folder."""
+    if "://" in text or "-----BEGIN" in text:
+        raise SettingsError(f"{name} is a path, no address and no key")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -236,7 +241,9 @@ def unknown_setting(name: str, known: Iterable[str], source: str) -> SettingsErr
 
 
 def _convert(value: object, hint: Any, name: str, source: str) -> object:
-    shown = shorten(repr(value))
+    shown = repr(value)
+    if len(shown) > _SHORT:
+        shown = "what stands there"
     if get_origin(hint) is Literal:
         if value in get_args(hint):
             return value

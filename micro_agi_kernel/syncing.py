@@ -211,7 +211,7 @@ class Syncing:
     def _kept(self, name: str) -> object:
         try:
             document: object = json.loads((self._registry.path / FOLDER / name).read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return document
 

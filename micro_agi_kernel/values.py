@@ -27,6 +27,8 @@ INDENTED = 65_536
 MAX_DEPTH = 128
 """Nesting that any value may have; the limit of the reference's JSON module."""
 
+_CAPITALS = re.compile(r"[A-Z_][A-Z0-9_]{0,79}")
+
 # Checked here, since what binascii lets pass differs from one Python to the next. No repeated group: `re` would keep
 # a hundred bytes for each of its rounds.
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
@@ -128,6 +130,11 @@ def is_loopback(host: str) -> bool:
 def is_key(text: str) -> bool:
     """Whether `text` can stand in a header as a key: ASCII that shows something."""
     return all("!" <= character <= "~" for character in text)
+
+
+def unset_variable(name: str) -> str:
+    """The name of a variable that is not set, for error lines; not one that may be a key put in the place of a name."""
+    return name if _CAPITALS.fullmatch(name) else "*** (not in capitals: it may be a key)"
 
 
 def short_commit(commit: str) -> str:

@@ -9,11 +9,12 @@ docs/library.md shows all of it. What the package gives by name stands in its `_
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.entries import Entry
@@ -60,6 +61,8 @@ class Agent:
         without one, the answer to every question is no. Raises MicroAgiError for a setting or a registry that cannot
         be used.
         """
+        if approve is not None and not callable(approve):
+            raise Refused(ErrorKind.INVALID, one_line(f"approve is a function of a question, not {approve!r}"))
         self._approve = approve
         self._cells = 0
         self._thread = SessionThread(open_session(load_settings(None, **settings)))
@@ -93,7 +96,7 @@ class Agent:
         async def work(running: Running[Event, None]) -> None:
             async def ask(question: Question) -> Answer:
                 assert approve is not None
-                return await running.there(lambda: approve(question))
+                return await running.there(lambda: _checked(approve(question)))
 
             async with aclosing(run_cell(session, prompt, cell=cell, ask=ask if approve else None)) as events:
                 async for event in events:
@@ -207,12 +210,24 @@ class RegistryView:
 
         `limit` is how many at most; None: all.
         """
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+            line = f"limit is a whole number of commits, or None for all, not {limit!r}"
+            raise Refused(ErrorKind.INVALID, one_line(line))
         registry = self._open()
-        return list(registry.versions(limit, id=None if id is None else named(registry, _word(id))))
+        most = None if limit is None else min(limit, sys.maxsize)
+        return list(registry.versions(most, id=None if id is None else named(registry, _word(id))))
 
     def _open(self) -> Registry:
         self._thread.check_open()
         return self._thread.session.workspace.registry
+
+
+def _checked(answer: Answer) -> Answer:
+    """`answer`, or Refused when it is none: whoever wrote True is not to wonder why it is a no."""
+    if answer not in get_args(Answer):
+        line = f"approve answers one of {', '.join(map(repr, get_args(Answer)))}, not {answer!r}"
+        raise Refused(ErrorKind.INVALID, one_line(line))
+    return answer
 
 
 def _word(id: str) -> str:

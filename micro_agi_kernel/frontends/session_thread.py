@@ -62,7 +62,8 @@ class Running(Generic[T, R]):
         if os.getpid() != self._process:
             return
         if not self.ended.is_set():
-            self._loop.call_soon_threadsafe(self.cancel)
+            with suppress(RuntimeError):  # another thread has closed the session meanwhile
+                self._loop.call_soon_threadsafe(self.cancel)
         while (item := self._queue.get()) is not None:
             if not isinstance(item, _Errand):
                 yield item
@@ -180,7 +181,9 @@ class _State:
             self.loop.run_forever()
             self.loop.run_until_complete(self._end())
         except Exception as error:
-            self.failure = error  # a boundary: whoever closes is told, in their own thread
+            # While the process ends no thread begins any more: what was pending is written, children end with us.
+            if threading.main_thread().is_alive() or not isinstance(error, RuntimeError):
+                self.failure = error  # a boundary: whoever closes is told, in their own thread
         finally:
             with suppress(RuntimeError):  # no thread can be started while the process ends
                 self.loop.run_until_complete(self._sweep())

@@ -75,7 +75,7 @@ async def program(server: McpServer, watch: Watch) -> AsyncIterator[Streams]:
 async def _start(server: McpServer) -> asyncio.subprocess.Process:
     environment = server_environment(server.env)
     if shutil.which(server.command[0], path=environment.get("PATH", os.defpath)) is None:
-        raise SettingsError(f"there is no program {shorten(server.command[0])!r}")
+        raise SettingsError(f"there is no program {shorten(server.shown)!r}")
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *server.command),
         env=environment,

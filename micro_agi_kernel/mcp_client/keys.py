@@ -13,7 +13,7 @@ from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.logs.keys import Keys
 from micro_agi_kernel.mcp_client.definitions import clean_line
 from micro_agi_kernel.mcp_settings import McpServer
-from micro_agi_kernel.values import is_key
+from micro_agi_kernel.values import is_key, unset_variable
 
 _OF_A_KEY = re.compile(r"KEY|TOKEN|SECRET|PASS|CRED|AUTH(?!OR)", re.I)
 """In the name of a variable: whatever it holds is a key."""
@@ -26,7 +26,7 @@ def key_for(server: McpServer) -> str:
     """The key for the server's address. Raises SettingsError, which names the variable alone."""
     name = server.api_key_env
     if not (key := (secret(name) or "").strip()):
-        raise SettingsError(f"the environment has no {name}, which its api_key_env names")
+        raise SettingsError(f"the environment has no {unset_variable(name)}, which its api_key_env names")
     if not is_key(key):
         raise SettingsError(f"cannot have the key of {name}, which holds characters that no key has: set it again")
     return key

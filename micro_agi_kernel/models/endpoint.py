@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
-from micro_agi_kernel.values import is_key, shorten
+from micro_agi_kernel.values import is_key, shorten, unset_variable
 
 Secrets: TypeAlias = Callable[[str], str | None]
 """Looks an environment variable up."""
@@ -71,7 +71,7 @@ def endpoint_of(spec: ModelSpec, provider: Provider, secrets: Secrets) -> Endpoi
     key = None if key_name == NO_KEY else _key(secrets, key_name)
     endpoint = Endpoint(url, key, key_name)
     if key is None and endpoint.is_default:
-        wanted = SET_UP if key_name in {OPENAI_KEY, NO_KEY} else f"set {key_name}"
+        wanted = SET_UP if key_name in {OPENAI_KEY, NO_KEY} else f"set {unset_variable(key_name)}"
         raise KeyMissing(f"{spec.name} needs a key: {wanted}")
     return endpoint
 
@@ -81,14 +81,15 @@ def _of_entry(spec: ModelSpec, url: str, key_name: str, trusted: bool, secrets: 
     if key_name == NO_KEY:
         return Endpoint(url, of_entry=True)
     if not trusted:
+        named = shorten(key_name) if secrets(key_name) else unset_variable(key_name)
         raise ModelError(
             f"{spec.id} names its own server and a key, and no key goes to a server that an entry names unless you "
-            f"trust it: if {shorten(key_name)} may go to {shorten(Endpoint(url).shown)}, run "
+            f"trust it: if {named} may go to {shorten(Endpoint(url).shown)}, run "
             f"`micro-agi registry trust {spec.id}`; if the server wants no key, set api_key_env: {NO_KEY} in the entry"
         )
     key = _key(secrets, key_name)
     if key is None:
-        raise KeyMissing(f"{spec.name} needs a key: set {shorten(key_name)}")
+        raise KeyMissing(f"{spec.name} needs a key: set {unset_variable(key_name)}")
     return Endpoint(url, key, key_name, of_entry=True)
 
 
@@ -106,8 +107,9 @@ def _check_url(url: str, what: str) -> None:
     except ValueError:
         usable = False
     if not usable or not url.isprintable() or " " in url:
-        shown = shorten(url.rpartition("@")[2])
-        raise ModelError(f"{what} is no http(s) address: {shown!r} (for example http://127.0.0.1:11434/v1)")
+        # What is no address at all may be a key, and so may what stands in these places of one.
+        shown = f": {shorten(url)!r}" if "/" in url and not {*"@?#"} & {*url} else ""
+        raise ModelError(f"{what} is no http(s) address{shown} (for example http://127.0.0.1:11434/v1)")
 
 
 def _normal(url: str) -> str:

@@ -275,7 +275,7 @@ class CommitRows:
             return self._tree_entries.document(f"{id.name}.yaml", _file(blob))
         try:
             document: Json = json.loads(kept)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Damaged(f"what {id} says is no JSON") from error
         return document
 

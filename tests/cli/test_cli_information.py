@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import pytest
 from click.testing import Result
 from model_server import ModelServer
 
+from micro_agi_kernel.environment import load_settings
+from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.frontends.cli import doctor, installed
 from micro_agi_kernel.frontends.jupyter.spec import install_kernelspec
 from micro_agi_kernel.sandbox import pool
@@ -144,6 +147,69 @@ def test_the_doctor_says_what_is_set_and_where_and_shows_no_key(
     assert "planted" not in str(found)
 
 
+MISPLACED = """
+model = "sk-planted-in-a-model-1"
+[mcp.servers.a]
+command = ["API_KEY=planted1 npx foo"]
+[mcp.servers.b]
+command = ["/opt/planted/prog", "--key", "planted2"]
+[mcp.servers.c]
+url = "https://example.com/"
+api_key_env = "ghp_planted3"
+"""
+
+
+def test_the_doctor_shows_no_key_that_was_put_in_the_wrong_place(
+    cli: Callable[..., Result], jupyter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    monkeypatch.setenv("MICRO_AGI_CONFIG", str(config))
+    monkeypatch.setattr(doctor, "_servers", lambda settings: iter(()))  # nobody is asked
+    config.write_text(MISPLACED)
+    found = examine(cli)
+    hidden = "*** (not in capitals: it may be a key)"
+    assert f"servers: a (API_KEY), b (prog), c (example.com, {hidden} is not set)" in found["mcp"][1]
+    assert found["setting model"] == ("ok", '"***" (config file, model)')
+    assert "planted" not in str(found)
+    config.write_text("")
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    for address in ("planted-key-123", "htp://example.com/?key=planted", "http://exam ple/#planted"):
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        found = examine(cli)
+        assert found["model"][0] == "fail" and found["model"][1].startswith("OPENAI_BASE_URL is no http(s) address")
+        assert "planted" not in str(found)
+    for text in ('profile = "planted1234567890"', 'sandbox.timeout = ["planted1234567890"]'):
+        config.write_text(text)
+        found = examine(cli)
+        assert found["settings"][0] == "fail" and "planted" not in str(found)
+    config.write_text('registry = "https://planted@example.com/r.git"')
+    found = examine(cli)
+    assert found["registry"] == ("fail", "registry is a path, no address and no key") and "planted" not in str(found)
+    config.write_text("[signing]\nkey = '''-----BEGIN OPENSSH PRIVATE KEY-----\nplanted\n-----END'''")
+    found = examine(cli)
+    assert found["setting signing.key"] == ("ok", '"***" (config file, signing.key)') and "planted" not in str(found)
+    with pytest.raises(SettingsError, match=r"^signing\.key is a path, no address and no key$"):
+        print(load_settings().signing_key)
+
+
+@pytest.mark.parametrize("said", [r"git version \377\033[31m", "git version " + "x" * 10_000])
+def test_whatever_git_says_is_a_short_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    program = tmp_path / "git"
+    program.write_text(f"#!/bin/sh\nprintf '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    [line] = [line for line in installed.lines() if line.what == "git"]
+    assert line.status == "ok" and line.detail.startswith("git version ") and len(line.detail) < 200 + len(str(program))
+    assert "\x1b" not in line.detail and "\n" not in line.detail
+
+
+def test_a_kernelspec_that_is_nested_too_deeply_cannot_be_read(jupyter: Path) -> None:
+    install_kernelspec(user=True)
+    (jupyter / "kernel.json").write_text("[" * 100_000)
+    [line] = [line for line in installed.lines() if line.what == "kernel"]
+    assert line.status == "fail" and "kernel.json cannot be read" in line.detail
+
+
 def test_the_doctor_finds_a_library_that_is_too_old_or_gone(
     cli: Callable[..., Result], jupyter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +259,34 @@ def test_what_is_broken_is_a_line_and_the_rest_is_examined(
     )
     monkeypatch.setenv("MICRO_AGI_CONFIG", str(home / "nope.toml"))
     assert examine(cli)["settings"] == ("fail", f"MICRO_AGI_CONFIG names {home / 'nope.toml'}, which does not exist")
+
+
+def test_folders_that_cannot_be_written_are_no_ok(
+    cli: Callable[..., Result], home: Path, seeded: Path, jupyter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, access = home / "sessions", os.access
+    refused: set[Path] = set()
+
+    def answers(path: str | Path, mode: int) -> bool:
+        """As for somebody who is not root, whom every folder lets in."""
+        return access(path, mode) and Path(path) not in refused
+
+    monkeypatch.setattr(os, "access", answers)
+    refused.add(home)
+    assert examine(cli)["sessions"] == ("warn", f"{home} cannot be read and written: no log is kept")
+    refused.clear()
+    sessions.write_text("")
+    assert examine(cli)["sessions"] == ("warn", f"{sessions} is no folder: no log is kept")
+    sessions.unlink()
+    sessions.mkdir(mode=0o750)
+    assert examine(cli)["sessions"] == ("warn", f"others can read the logs: run `chmod 700 {sessions}`")
+    sessions.chmod(0o700)
+    assert examine(cli)["sessions"] == ("ok", f"{sessions}, 0 logs, 0.0 MiB")
+    refused.add(sessions)
+    assert examine(cli)["sessions"] == ("warn", f"{sessions} cannot be read and written: no log is kept")
+    for place in (seeded, *(seeded / name for name in ("objects", "refs", "micro-agi"))):
+        refused = {place}
+        assert examine(cli)["registry"] == ("fail", f"{place} cannot be read and written: no tool can be kept")
 
 
 def test_the_models_server_is_asked(cli: Callable[..., Result], jupyter: Path, monkeypatch: pytest.MonkeyPatch) -> None:

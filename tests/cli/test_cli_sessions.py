@@ -122,6 +122,20 @@ def test_a_session_that_was_killed_says_what_it_wrote(cli: Cli, seeded: Path, tm
     assert "note: the registry has no other commit of this cell" in cli("sessions", "show", str(path)).stdout
 
 
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "soon"]
+)
+def test_a_cut_turn_of_any_time_is_shown(cli: Cli, seeded: Path, tmp_path: Path, time: str) -> None:
+    path = tmp_path / "theirs.jsonl"
+    lines = [
+        {"kind": "Session", "format": 1, "session": "s1"},
+        {"kind": "Prompt", "cell": 3, "text": "x", "time": time},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert cli("sessions", "show", str(path)).stdout.endswith("Cut: the log ends here\n")
+    assert cli("sessions", "export", str(path), "x.ipynb").exit_code == 0
+
+
 def test_a_hostile_log_is_shown_without_its_escapes(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "theirs.jsonl"
     lines = [

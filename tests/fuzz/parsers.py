@@ -6,16 +6,21 @@ import json
 import re
 import tempfile
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from parser_words import (
     CELL_WORDS,
     GIT_WORDS,
+    HEAD_WORDS,
     HTML_WORDS,
+    ISO_WORDS,
     JSON_WORDS,
     LOG_WORDS,
     LUA_WORDS,
@@ -27,14 +32,16 @@ from parser_words import (
     YAML_WORDS,
 )
 
-from micro_agi_kernel import attachments, notebook_memory, resumable, yaml_files
+from micro_agi_kernel import attachments, notebook_memory, resumable, syncing, yaml_files
+from micro_agi_kernel.agent import summaries
 from micro_agi_kernel.arguments import schema_problems
 from micro_agi_kernel.code_hash import code_hash
 from micro_agi_kernel.commands.cell import command_in
+from micro_agi_kernel.cut_turns import with_what_was_written
 from micro_agi_kernel.docs_index import DocsIndex
 from micro_agi_kernel.entries import EntryId, from_files, to_files
 from micro_agi_kernel.environment import load_settings
-from micro_agi_kernel.errors import EntryError, Refused, RegistryError, SettingsError
+from micro_agi_kernel.errors import EntryError, ModelError, Refused, RegistryError, SettingsError
 from micro_agi_kernel.file_forms import form_of
 from micro_agi_kernel.frontends.display_html import safe_html
 from micro_agi_kernel.frontends.display_svg import UnsafeSvg, safe_svg
@@ -45,17 +52,20 @@ from micro_agi_kernel.frontends.rendering import last_block, safe_markdown
 from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.go_time.durations import format_duration, parse_duration
 from micro_agi_kernel.go_time.parsing import parse_time
+from micro_agi_kernel.host.http.answer import PIECE, Head, Unpacker
 from micro_agi_kernel.host.http.url import parse_url
 from micro_agi_kernel.logs.fields import object_in
-from micro_agi_kernel.logs.turns import read_turns
+from micro_agi_kernel.logs.turns import Turn, read_turns
 from micro_agi_kernel.lua_modules._json_text import parse as parse_json
 from micro_agi_kernel.lua_modules._json_work import BadSchema
-from micro_agi_kernel.messages import SystemMessage, UserMessage
+from micro_agi_kernel.messages import ModelRequest, SystemMessage, UserMessage
+from micro_agi_kernel.models import replay
 from micro_agi_kernel.models.chat_format import Answer
 from micro_agi_kernel.models.thinking import InlineThoughts
 from micro_agi_kernel.parameters import read_parameters, written
 from micro_agi_kernel.patterns import compile_re2
 from micro_agi_kernel.policy.conditions import Condition
+from micro_agi_kernel.registry import lock
 from micro_agi_kernel.registry.commits import parse_commit
 from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.registry.layout import Layout, read_format
@@ -266,51 +276,54 @@ def _mentions(text: str) -> None:
         assert found[1] or found[2]
 
 
+def _summary(text: str) -> None:
+    assert isinstance(summaries._summary_in(text), str) and isinstance(
+        summaries._summary_in('{"summary": ' + text), str
+    )
+
+
+def _head(text: str) -> None:
+    lines = [(name, value) for line in _bytes(text).split(b"\n") for name, _, value in [line.partition(b":")]]
+    head = Head.of(302, [*lines, (b"Set-Cookie", _bytes(text)), (b"Content-Length", _bytes(text))])
+    json.dumps(head.unpacked().as_value("x"))
+    assert -1 <= head.length() < 10**16 and isinstance(head.location(), str | None) and head.encoding().strip() != " "
+
+
+def _packed(text: str) -> None:
+    for encoding in ("gzip", "deflate"):
+        body = Unpacker(encoding)
+        made = [*body.feed(_bytes(text)), *body.finish()]
+        assert all(len(piece) <= PIECE for piece in made)
+
+
+def _cut_turn(text: str) -> None:
+    """The registry is one commit, of today."""
+    made = SimpleNamespace(time=datetime.now(UTC), said_by_agent={})
+    registry: Any = SimpleNamespace(versions=lambda: [made])
+    [turn] = with_what_was_written([Turn(1, text, "x")], "s", registry)
+    assert len(turn.events) <= 1
+
+
+def _replayed(text: str) -> None:
+    path = _file("x.jsonl", '{"kind":"Session","format":1,"session":"s"}\n{"kind":"Prompt","text":"x"}\n' + text)
+    recording = replay._Recording(path)
+    for turn in recording._turns:
+        recording.find(ModelRequest((UserMessage(turn.prompt),)))
+
+
+def _kept(text: str) -> None:
+    path = Path(tempfile.mkdtemp(dir=SCRATCH))
+    (path / lock.FOLDER).mkdir()
+    for name in (syncing.DECISIONS, syncing.TRIED):
+        (path / lock.FOLDER / name).write_bytes(_bytes(text))
+    workspace: Any = SimpleNamespace(registry=SimpleNamespace(path=path))
+    shared = syncing.Syncing(workspace, path)
+    assert all(isinstance(each, str) for each in (*shared._decisions().values(), *shared._tried()))
+
+
 def _vega(text: str) -> None:
     made, _ = safe_vegalite(_json(text))
     assert not any(word in json.dumps(made) for word in ('"signal"', '"url"', '"expr"', '"href"'))
-
-
-NOT_LISTED: dict[str, str] = {
-    "sandbox/frames.py": "tests/sandbox/test_frames.py: both sides, mutilated frames, and two parsers that agree",
-    "sandbox/protocol.py": "tests/sandbox/test_hostile_child.py: whatever a child says, the call ends",
-    "expr/parser.py": "tests/expr/test_expr_fuzz.py: any text, any values for each builtin and operator",
-    "expr/lexer.py": "as expr/parser.py",
-    "agent/spec.py": "tests/agent/test_agent_spec.py: whatever stands in an entry",
-    "kind_checks.py": "tests/test_kind_checks.py: any schema",
-    "registry/files/folders.py": "tests/registry/test_exchange_folders.py: an export reads back as it was",
-    "lua_modules/_yaml_document.py": "tests/lua_modules/test_lua_yaml.py: round trip, and the vectors",
-    "models/openai.py": "tests/models/test_answer_bounds.py and test_openai_answers.py: broken streams over real HTTP",
-    "registry/objects.py": "tests/registry/test_registry_damage.py: packs and objects with bytes flipped and cut",
-    "registry/files/definitions.py": "as registry/files/folders.py: a person's own files, or a package's",
-    "policy/expressions.py": "as expr/parser.py, which reads them",
-    "policy/scope.py": "reads entries by policy/policies.py",
-    "expr/conversion.py": "as expr/parser.py: builtins",
-    "expr/literals.py": "as expr/parser.py",
-    "expr/arrays.py": "as expr/parser.py: builtins",
-    "expr/strings.py": "as expr/parser.py: builtins",
-    "go_time/zones.py": "tests/test_go_time.py: a name of the database, or a ValueError",
-    "host/http/addresses.py": "tests/host/test_http_addresses.py: any text",
-    "host/http/body.py": "read by host/http/request.py, which is in the table",
-    "host/http/tls.py": "as host/http/body.py",
-    "host/docs.py": "asks the registry for pages, which docs_index.py reads",
-    "agent_entry.py": "finds the entry that agent/spec.py reads",
-    "model_choice.py": "finds the entries that models/catalog.py reads",
-    "frontends/cli/information.py": "shows what models/catalog.py read",
-    "frontends/cli/output.py": "an option of the person's own",
-    "frontends/jupyter/extension.py": "of IPython's own, for the person's cell",
-    "questions.py": "one word of the person",
-    "reaching.py": "ids in entries, by entries.py",
-    "sandbox/workers.py": "bytes of a pipe, by sandbox/frames.py",
-    "lua_modules/__init__.py": "our own files",
-    "working_folder.py": "gives the bytes of a file, which file_forms.py reads",
-    "values.py": "base64 within a text, for crypto and http_client: their vectors",
-    "lua_tokens.py": "read by code_hash.py, which is in the table",
-    "lua_modules/_text_markdown.py": "tests/lua_modules/test_lua_splitter.py and test_cost_bombs.py",
-    "completion.py": "tests/fuzz/test_cells.py: it needs a session",
-    "inspection.py": "as completion.py",
-}
-"""Modules with a parser that are held to it elsewhere: where."""
 
 
 PARSERS = (
@@ -354,6 +367,12 @@ PARSERS = (
     ),
     Parser("session log", "logs/turns.py", _log, LOG_WORDS, (Refused,)),
     Parser("session state", "resumable.py", _log, LOG_WORDS, (Refused,)),
+    Parser("time of a cut turn", "cut_turns.py", _cut_turn, ISO_WORDS),
+    Parser("recorded session", "models/replay.py", _replayed, LOG_WORDS, (ModelError,)),
+    Parser("what pulls left", "syncing.py", _kept, ("[" * 50, *JSON_WORDS)),
+    Parser("summary of a model", "agent/summaries.py", _summary, (*JSON_WORDS, '{"summary": "', '"}', "\\")),
+    Parser("head of an answer", "host/http/answer.py", _head, HEAD_WORDS),
+    Parser("packed body", "host/http/answer.py", _packed, HEAD_WORDS, (zlib.error,)),
     Parser("log line", "logs/fields.py", lambda text: object_in(_bytes(text)), (*JSON_WORDS, *LOG_WORDS)),
     Parser("notebook's file", "notebook_memory.py", _notebook, (*LOG_WORDS, '{"session":"s","cells":1}', '"time":5')),
     Parser("settings", "environment.py", _config, TOML_WORDS, (SettingsError,)),

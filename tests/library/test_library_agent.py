@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from model_server import Hold, ModelServer, Reply, calls, reply, text
@@ -91,7 +92,8 @@ def test_a_turn_its_answer_and_the_registry(opened: Open, caplog: pytest.LogCapt
     registry = agent.registry
     assert registry.head != before and [version.commit for version in registry.log(2)] == [registry.head, before]
     assert [str(id) for _, id in registry.log(1)[0].operations] == ["app.generated:twice"]
-    assert registry.log(id="twice") == registry.log(1) and len(registry.log(None)) == 2
+    assert registry.log(id="twice") == registry.log(1) and len(registry.log(None)) == len(registry.log(10**30)) == 2
+    assert registry.log(0) == []
     assert registry.entry("twice").source == TOOL["source"] and registry.entry("twice") in registry.tools()
     assert not caplog.records
 
@@ -122,6 +124,12 @@ def failing(agent: Agent) -> list[tuple[str, Callable[[], object]]]:
         ("None is no entry: write its id", lambda: agent.call(None)),  # type: ignore[arg-type]
         ("None is no entry: write its id", lambda: agent.registry.entry(None)),  # type: ignore[arg-type]
         ("5 is no entry: write its id", lambda: agent.registry.log(id=5)),  # type: ignore[arg-type]
+        ("limit is a whole number of commits, or None for all, not -1", lambda: agent.registry.log(-1)),
+        ("limit is a whole number of commits, or None for all, not 1.5", lambda: agent.registry.log(1.5)),  # type: ignore[arg-type]
+        ("limit is a whole number of commits, or None for all, not 'x'", lambda: agent.registry.log("x")),  # type: ignore[arg-type]
+        ("limit is a whole number of commits, or None for all, not True", lambda: agent.registry.log(True)),
+        ("approve is a function of a question, not 5", lambda: Agent(approve=5)),  # type: ignore[arg-type]
+        ("approve is a function of a question, not 'x'", lambda: Agent(approve="x")),  # type: ignore[arg-type]
         ("the input is an object, not 5", lambda: agent.call("registry_list", 5)),  # type: ignore[arg-type]
         ("the prompt: text with a lone surrogate", lambda: agent.ask("\ud800")),
         ("no command %nope; %help lists them all", lambda: agent.ask("%nope")),
@@ -268,6 +276,16 @@ def test_what_approve_raises_stops_the_turn_and_reaches_the_caller(opened: Open)
             agent.ask("twice 4?")
         assert agent.ask("so?") == "Well."
     assert len(agent.registry.log()) == 1
+
+
+@pytest.mark.parametrize("answer", [None, True, "Yes", [], "y"])
+def test_what_is_no_answer_stops_the_turn_and_is_one_line(opened: Open, answer: Any) -> None:
+    with ModelServer([calls(("create_tool", TOOL)), text("on")]) as server:
+        agent = opened(server, profile="guarded", approve=lambda question: answer)
+        with pytest.raises(MicroAgiError) as raised:
+            agent.ask("twice")
+        assert str(raised.value) == f"approve answers one of 'yes', 'no', 'always', 'nobody', not {answer!r}"
+        assert agent.ask("go on") == "on"
 
 
 def test_without_approve_the_answer_is_no(opened: Open) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from model_server import Hold, ModelServer, Reply, text
+
+from micro_agi_kernel.frontends.session_thread import Running
 
 INTERRUPTED = """
 import psutil, threading
@@ -47,6 +50,27 @@ if (child := os.fork()) == 0:
     os._exit(0)
 os.waitpid(child, 0)
 print("the end")
+"""
+
+CLOSED_LATE = """
+import threading
+from micro_agi_kernel import Agent
+agent = Agent()
+agent.call("registry_list")
+def close():
+    threading.main_thread().join()
+    agent.close()
+    print("closed", flush=True)
+threading.Thread(target=close).start()
+"""
+
+CLOSED_AT_EXIT = """
+import atexit
+from micro_agi_kernel import Agent
+agent = Agent()
+agent.call("registry_list")
+atexit.register(print, "closed")
+atexit.register(agent.close)
 """
 
 
@@ -86,3 +110,22 @@ def test_a_script_that_closes_nothing_ends_quietly_and_its_fork_is_told(tmp_path
     assert children
     left = [psutil.Process(int(pid)) for pid in children.split() if psutil.pid_exists(int(pid))]
     assert psutil.wait_procs(left, timeout=30)[1] == []
+
+
+@pytest.mark.parametrize("code", [CLOSED_LATE, CLOSED_AT_EXIT])
+def test_an_agent_is_closed_while_the_process_ends(tmp_path: Path, code: str) -> None:
+    with ModelServer([]) as server, started(code, server, tmp_path) as script:
+        said, errors = script.communicate(timeout=60)
+    assert (said, errors, script.returncode) == ("closed\n", "", 0)
+
+
+def test_work_whose_session_was_closed_meanwhile_is_stopped() -> None:
+    async def work(running: Running[int, None]) -> None:
+        running.give(1)
+
+    loop = asyncio.new_event_loop()
+    running = Running(loop, work)
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+    running.ended.clear()  # as it was when the other thread asked
+    assert list(running.stop()) == [1]

@@ -50,7 +50,7 @@ WRONG = {
     "[mcp.servers.a]\ncommand = []": "mcp.servers.a.command is a list of texts",
     "[mcp.servers.a]\ncommand = ['a', 1]": "mcp.servers.a.command is a list of texts",
     "[mcp.servers.a]\ncommand = ['a\\u0000']".replace("'a\\u0000'", '"a\\u0000"'): "command is a list of texts",
-    "[mcp.servers.a]\nurl = 5": "mcp.servers.a.url is a text, not 5",
+    "[mcp.servers.a]\nurl = 5": "mcp.servers.a.url is a text (config file)",
     "[mcp.servers.a]\nurl = 'http://example.com/'": "is not encrypted: https, or http on this machine",
     "[mcp.servers.a]\nurl = 'http://127.0.0.1.example.com/'": "is not encrypted",
     "[mcp.servers.a]\nurl = 'http://127.999.1.1/'": "is not encrypted",
@@ -61,7 +61,7 @@ WRONG = {
     "[mcp.servers.a]\nurl = 'https://a'\napi_key_env = 'sk-123'": "is no name of an environment variable",
     "[mcp.servers.a]\nurl = 'https://a'\nenv = ['A']": "env is for a command",
     "[mcp.servers.a]\ncommand = ['a']\napi_key_env = 'A'": "api_key_env is for a url",
-    "[mcp.servers.a]\ncommand = ['a']\nenv = ['A=b']": "is no name of an environment variable",
+    "[mcp.servers.a]\ncommand = ['a']\nenv = ['A=b']": "env is a list of names of environment variables",
     "[mcp.servers.a]\ncomand = ['a']": "unknown setting 'mcp.servers.a.comand' (config file); the nearest is command",
     "[mcp.servers.a]\nname = 'a'": "unknown setting 'mcp.servers.a.name'",
     "[mcp]\nservers = 5": "mcp.servers is a table for each server",
@@ -69,6 +69,28 @@ WRONG = {
     "[mcp]\nserver = 5": "unknown setting 'mcp.server'",
     "".join(f"[mcp.servers.a{n}]\nurl = 'https://a'\n" for n in range(17)): "17 servers, and 16 at most",
 }
+
+
+PLANTED = (
+    "command = 'prog --key sk-PLANTED1234567'",
+    "command = ['sk-PLANTED1234567', 5]",
+    "command = ['a']\nenv = {KEY = 'sk-PLANTED1234567'}",
+    "command = ['a']\nenv = ['KEY=sk-PLANTED1234567']",
+    "command = ['a']\ntools = 'sk-PLANTED1234567'",
+    "url = 'https://a'\napi_key_env = 'sk-PLANTED1234567'",
+    "url = ['sk-PLANTED1234567']",
+    "url = 'sk-PLANTED1234567'",
+    "url = 'http://a.example/?key=sk-PLANTED1234567'",
+    "url = 'http://a.example/sk-PLANTED1234567'",
+    "url = 'https://sk-PLANTED1234567@a.example/'",
+)
+
+
+@pytest.mark.parametrize("text", PLANTED)
+def test_a_key_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"mcp\.servers\.a") as error:
+        load(tmp_path, f"[mcp.servers.a]\n{text}")
+    assert "PLANTED" not in str(error.value)
 
 
 @pytest.mark.parametrize("text", WRONG)
@@ -127,9 +149,23 @@ def test_what_of_a_server_s_variables_is_a_key(monkeypatch: pytest.MonkeyPatch) 
 def test_the_doctor_has_a_line_for_each(tmp_path: Path) -> None:
     good = [sys.executable, "-I", "-S", str(HERE / "raw_server.py"), "plain"]
     config = tmp_path / "config.toml"
-    config.write_text(f"[mcp.servers.good]\ncommand = {good}\n[mcp.servers.bad]\ncommand = ['no-such-program']\n")
+    config.write_text(
+        f"[mcp.servers.good]\ncommand = {good}\n[mcp.servers.bad]\ncommand = ['no-such-program']\n"
+        "[mcp.servers.odd]\ncommand = ['API_KEY=PLANTED1 npx foo']\n"
+        "[mcp.servers.long]\ncommand = ['/no/prog --key PLANTED1']\n"
+        "[mcp.servers.key]\ncommand = ['sh']\nenv = ['ghp_PLANTED1']\n"
+        "[mcp.servers.web]\nurl = 'https://localhost/'\napi_key_env = 'ghp_PLANTED1'\n"
+    )
     settings = load_settings({"MICRO_AGI_CONFIG": str(config), "MICRO_AGI_HOME": str(tmp_path)})
     assert list(_servers(settings)) == [
         ("ok", "mcp.good", "offers 4 tools"),
         ("warn", "mcp.bad", "there is no program 'no-such-program'"),
+        ("warn", "mcp.odd", "there is no program 'API_KEY'"),
+        ("warn", "mcp.long", "there is no program 'prog'"),
+        ("warn", "mcp.key", "the environment has no *** (not in capitals: it may be a key), which its env names"),
+        (
+            "warn",
+            "mcp.web",
+            "the environment has no *** (not in capitals: it may be a key), which its api_key_env names",
+        ),
     ]

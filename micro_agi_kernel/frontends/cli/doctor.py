@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
@@ -32,11 +33,16 @@ from micro_agi_kernel.registry.lock import FOLDER
 from micro_agi_kernel.registry.sidecar import FILE
 from micro_agi_kernel.sandbox.protocol import Layer
 from micro_agi_kernel.settings import Settings, setting_names, setting_value
-from micro_agi_kernel.values import shorten
+from micro_agi_kernel.values import shorten, unset_variable
 from micro_agi_kernel.workspace import open_registry, open_sandbox
 
 PATIENCE = 5.0
 """Seconds for a model's server to accept a connection, and to begin its answer."""
+
+_KEY = re.compile(
+    r'-----BEGIN[^"]*|\b(?:[sr]k[-_]|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|hf_|AIza|AKIA|eyJ)(?=[\w-]*\d)[\w-]{8,}'
+)
+"""How the keys of well-known services begin: whoever took a setting for the place of one is not to report it."""
 
 LITTLE_SPACE = 200 * MIB
 """Free bytes in the data folder below which the doctor warns."""
@@ -55,7 +61,7 @@ def doctor(registry_path: str | None, as_json: bool) -> None:
     lines = []
     keys = Keys()
     for line in _examine(registry_path, keys):
-        line = line._replace(detail=keys.hidden_in(one_line(line.detail)))
+        line = line._replace(detail=_KEY.sub("***", keys.hidden_in(one_line(line.detail))))
         lines.append(line)
         if not as_json:
             print_text(f"{line.status:4} {line.what}: {line.detail}")
@@ -105,14 +111,13 @@ def _shown(value: object) -> str:
 
 
 def _mcp(settings: Settings, keys: Keys) -> Line:
-    """The extra, and the servers that the agent may use: no arguments and no paths, which may hold a key."""
+    """The extra, and the servers that the agent may use."""
     servers = []
     for server in settings.mcp_servers:
         names = [*server.env, *([server.api_key_env] if server.api_key_env else [])]
         keys.learn(secret(name) or "" for name in names)
         variables = "".join(f", {_is_set(name)}" for name in names)
-        place = server.command[0] if server.command else urlsplit(server.url).hostname
-        servers.append(f"{server.name} ({place}{variables})")
+        servers.append(f"{server.name} ({server.shown}{variables})")
     named = f"servers: {', '.join(servers)}" if servers else "no servers are named"
     if version := installed.version_of("mcp"):
         return Line("ok", "mcp", f"mcp {version}; {named}")
@@ -121,17 +126,32 @@ def _mcp(settings: Settings, keys: Keys) -> Line:
 
 
 def _is_set(name: str) -> str:
-    return f"{name} is {'set' if secret(name) else 'not set'}"
+    return f"{name} is set" if secret(name) else f"{unset_variable(name)} is not set"
 
 
 def _sessions(settings: Settings) -> Iterator[Line]:
     """The logs, and the room that is left for more."""
-    logs = [path.stat().st_size for path in settings.sessions.glob(f"*{SUFFIX}") if path.is_file()]
-    yield Line("ok", "sessions", f"{settings.sessions}, {len(logs)} logs, {sum(logs) / MIB:.1f} MiB")
+    folder = settings.sessions
+    if wrong := _shut(folder):
+        yield Line("warn", "sessions", f"{wrong}: no log is kept")
+    elif folder.exists() and folder.stat().st_mode & 0o077:
+        yield Line("warn", "sessions", f"others can read the logs: run `chmod 700 {folder}`")
+    else:
+        logs = [path.stat().st_size for path in folder.glob(f"*{SUFFIX}") if path.is_file()]
+        yield Line("ok", "sessions", f"{folder}, {len(logs)} logs, {sum(logs) / MIB:.1f} MiB")
     with suppress(OSError):  # it is made with the first session
         free = shutil.disk_usage(settings.home).free
         if free < LITTLE_SPACE:
             yield Line("warn", "disk", f"only {free // MIB} MiB are left in {settings.home}")
+
+
+def _shut(folder: Path) -> str:
+    """Why `folder` cannot be used, or made where there is none yet; "": it can."""
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not os.path.isdir(there):
+        return f"{there} is no folder"
+    needed = os.W_OK | os.X_OK | (os.R_OK if there == folder else 0)
+    return "" if os.access(there, needed) else f"{there} cannot be read and written"
 
 
 def _sandbox(settings: Settings) -> Iterator[Line]:
@@ -155,7 +175,11 @@ def _registry(settings: Settings, keys: Keys) -> Iterator[Line]:
         snapshot = registry.snapshot()
         path = registry.path.absolute()
         state = f"{len(snapshot.ids())} entries, version {snapshot.number}, main at {snapshot.commit[:12]}"
-        yield Line("ok", "registry", f"{path}, {state}")
+        wrong = next(filter(None, map(_shut, (path, path / "objects", path / "refs", path / FOLDER))), "")
+        if wrong:
+            yield Line("fail", "registry", f"{wrong}: no tool can be kept")
+        else:
+            yield Line("ok", "registry", f"{path}, {state}")
         for problem in snapshot.problems():
             yield Line("warn", "registry", f"{problem.path}: {problem.reason}")
         yield _index(path / FOLDER / FILE, snapshot.is_indexed)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from micro_agi_kernel import __version__
 from micro_agi_kernel.frontends.jupyter.spec import installed_kernelspecs
+from micro_agi_kernel.frontends.text import one_line
+from micro_agi_kernel.values import shorten
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -118,10 +120,10 @@ def _git() -> Line:
     if (git := shutil.which("git")) is None:
         return Line("warn", "git", f"there is none on PATH; it is {without}")
     try:
-        done = subprocess.run([git, "--version"], capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
+        done = subprocess.run([git, "--version"], capture_output=True, timeout=GIT_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         return Line("warn", "git", f"{git} does not run ({error}); it is {without}")
-    return Line("ok", "git", f"{done.stdout.strip()} ({git})")
+    return Line("ok", "git", f"{shorten(one_line(done.stdout.decode(errors='replace')))} ({git})")
 
 
 def _kernel() -> Line:
@@ -130,7 +132,7 @@ def _kernel() -> Line:
         return Line("warn", "kernel", "not registered with Jupyter: run `micro-agi install`")
     try:
         interpreter = str(json.loads((folders[0] / "kernel.json").read_bytes())["argv"][0])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return Line("fail", "kernel", f"{folders[0]}: kernel.json cannot be read: run `micro-agi install`")
     if Path(interpreter).is_absolute() and not Path(interpreter).exists():
         return Line("fail", "kernel", f"{folders[0]} names {interpreter}, which is gone: run `micro-agi install`")

@@ -131,5 +131,5 @@ def _seen(row: tuple[Any, ...]) -> tuple[Any, ...]:
     *columns, document = row
     try:
         return (*columns, json.loads(document) if document else None)
-    except ValueError:
+    except (ValueError, RecursionError):
         return row
