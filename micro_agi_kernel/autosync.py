@@ -12,7 +12,8 @@ from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.registry.message import clean
 from micro_agi_kernel.registry.sharing.remote import Behind
 from micro_agi_kernel.settings import Settings
-from micro_agi_kernel.syncing import Pulled, Syncing, count
+from micro_agi_kernel.syncing import Pulled, Syncing
+from micro_agi_kernel.values import many
 from micro_agi_kernel.workspace import Workspace
 
 PATIENCE = 3.0
@@ -82,10 +83,10 @@ class AutoSync:
 
     def _report(self, done: Pulled) -> None:
         if taken := done.of("taken"):
-            self._workspace.notices.append(f"{count(taken)} taken from {done.remote}")
+            self._workspace.notices.append(f"{many(len(taken), 'change')} taken from {done.remote}")
         if done.open:
-            line = f"{count(done.open)} from {done.remote} to decide about: `micro-agi registry pull` shows them"
-            self._tell("undecided", line)
+            undecided = f"{many(len(done.open), 'change')} from {done.remote} to decide about"
+            self._tell("undecided", f"{undecided}: `micro-agi registry pull` shows them")
 
     def _tell(self, what: str, line: str) -> None:
         """A line of this sort, once a session."""

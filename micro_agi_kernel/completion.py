@@ -17,8 +17,7 @@ from micro_agi_kernel.commands.notebook import first_prompt
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, TOOLS_NAMESPACE
 from micro_agi_kernel.errors import EntryError, Refused
 from micro_agi_kernel.evaluation import evaluation_modules
-from micro_agi_kernel.logs.turns import find_log, read_header
-from micro_agi_kernel.logs.writer import SUFFIX
+from micro_agi_kernel.logs.turns import find_log, logs_in, read_header
 from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.model_choice import models_in
 from micro_agi_kernel.naming import TOOLS, named
@@ -217,8 +216,7 @@ def _modules(session: Session, typed: str) -> Iterator[Match]:
 
 def _sessions(session: Session, typed: str) -> Iterator[Match]:
     """Those of this notebook first, then the others, the newest first."""
-    logs = session.settings.sessions.glob(f"*{SUFFIX}")
-    others = sorted((log.name.removesuffix(SUFFIX) for log in logs), reverse=True)
+    others = (log.stem for log in logs_in(session.settings.sessions))
     for id in dict.fromkeys((*(talk.session for talk in session.notebook.talks()), *others)):
         if id != session.id and id.startswith(typed):
             yield Match(id, _what_was_said(session, id))

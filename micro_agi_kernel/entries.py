@@ -35,6 +35,7 @@ MAX_FILE_BYTES = 1 << 20
 
 _NAMESPACE_PART = re.compile(r"[a-z][a-z0-9_-]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+# Stricter than messages.TOOL_NAME and as long: said again, since this module stands below that one.
 _GENERATED_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _WINDOWS_RESERVED = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{device}{digit}" for device in ("com", "lpt") for digit in range(1, 10)]
@@ -143,6 +144,11 @@ def _texts(value: Json) -> tuple[str, ...]:
 
 
 Action = Literal["create", "update", "delete"]
+
+
+def action_between(was: bool, is_there: bool) -> Action:
+    """What became of something that was there before, or was not, and is there now, or is not."""
+    return "update" if was and is_there else "create" if is_there else "delete"
 
 
 @dataclass(frozen=True, slots=True)

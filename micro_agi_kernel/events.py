@@ -291,6 +291,9 @@ class TurnFinished:
     spent: Spent = Spent()
 
 
+STOPPED = "the cell was stopped"
+"""What is said of a turn that was cancelled, and so has no end of its own."""
+
 Event: TypeAlias = (
     TextDelta
     | CommandAnswered

@@ -23,6 +23,7 @@ from micro_agi_kernel.entries import (
     EntryId,
     FileChange,
     Operation,
+    action_between,
 )
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
 from micro_agi_kernel.reaching import reached_by
@@ -57,6 +58,11 @@ class Item:
     """In a conflict, the commit that last changed it here."""
     theirs: str = ""
     """The remote's commit that last changed it."""
+
+
+def undecided(items: Iterable[Item]) -> list[Item]:
+    """What the person has to decide before the two histories can be one again."""
+    return [item for item in items if item.fate not in SETTLED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,7 @@ class Plan:
 
     @property
     def open(self) -> list[Item]:
-        """What has to be decided before the two histories can be one again."""
-        return [item for item in self.items if item.fate not in SETTLED]
+        return undecided(self.items)
 
     @property
     def changeset(self) -> Changeset:
@@ -306,4 +311,4 @@ def _action(ours: Snapshot, theirs: Snapshot, subject: Changed) -> Action:
     is_here, is_there = (
         at.is_folder(subject) is not None if isinstance(subject, str) else at.has(subject) for at in (ours, theirs)
     )
-    return "update" if is_here and is_there else "create" if is_there else "delete"
+    return action_between(is_here, is_there)

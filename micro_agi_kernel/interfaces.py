@@ -159,7 +159,7 @@ class Provenance:
     """What the cell's model steps took since its last commit, if it wrote one; asked when a commit is written."""
 
 
-def _unheard(_: object) -> None:
+def unheard(_: object) -> None:
     """Where nobody listens."""
 
 
@@ -207,8 +207,8 @@ class CallContext:
     actor: str = AGENT
     """"service:agent", "user:<name>", "service:installer" or "mcp:<client>". What Lua writes is the agent's, whoever
     started it."""
-    emit: Callable[[Event], None] = _unheard
-    on_output: Callable[[Output], None] = _unheard
+    emit: Callable[[Event], None] = unheard
+    on_output: Callable[[Output], None] = unheard
     provenance: Provenance = Provenance()
     callers: tuple[Entry, ...] = ()
     """The entries whose calls led to this one, the outermost first."""

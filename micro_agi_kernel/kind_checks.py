@@ -17,6 +17,7 @@ from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.messages import NOT_AT_TOP
 from micro_agi_kernel.models.catalog import MODEL_TYPE, read_spec
 from micro_agi_kernel.policy import check_policy
+from micro_agi_kernel.policy.policies import EXPRESSION_KIND, POLICY_KIND
 from micro_agi_kernel.tool_tests import place_of_test, read_tests
 from micro_agi_kernel.values import MAX_DEPTH, Json, Value, check_json, shorten
 
@@ -137,8 +138,8 @@ def _metaschema() -> Validator:
 KIND_CHECKS: Mapping[str, Callable[[Entry], None]] = {
     FUNCTION_KIND: _check_function,
     LIBRARY_KIND: _check_library,
-    "security.policy": check_policy,
-    "security.policy.expr": check_policy,
+    POLICY_KIND: check_policy,
+    EXPRESSION_KIND: check_policy,
 }
 """The check of each kind; it raises EntryError with what the author must mend."""
 

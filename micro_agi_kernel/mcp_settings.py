@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.values import is_loopback, shorten
 
+INSTALL = "pip install 'micro-agi-kernel[mcp]'"
+"""Brings the library without which there is no MCP."""
+
 MAX_SERVERS = 16
 """MCP servers that may be named."""
 
@@ -43,6 +46,16 @@ class McpServer:
         if self.command:
             return re.split(r"[\s=]", self.command[0], maxsplit=1)[0].rpartition("/")[2]
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def namespace(self) -> str:
+        """That of its tools: `mcp.files`."""
+        return f"mcp.{self.name}"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of all variables that are read for it."""
+        return (*self.env, self.api_key_env) if self.api_key_env else self.env
 
 
 def read_servers(table: object, source: str) -> tuple[McpServer, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -79,9 +80,21 @@ NOT_AT_TOP = frozenset({"allOf", "anyOf", "enum", "not", "oneOf"})
 """Keywords that OpenAI refuses at the top of a tool's schema, and with the schema the whole request."""
 
 
+TOOL_NAME_LENGTH = 64
+"""Characters of a tool's name, as the strictest of the models' servers takes it."""
+
+TOOL_NAME = re.compile(rf"[a-zA-Z0-9_-]{{1,{TOOL_NAME_LENGTH}}}")
+"""The names that every provider takes."""
+
+
+def as_tool_name(text: str) -> str:
+    """`text` with `_` for each character that no tool's name has. Whoever makes a name of it cuts it to its length."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", text)
+
+
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as a model sees it. `name` matches `[a-zA-Z0-9_-]{1,64}`; `schema` is a JSON Schema object."""
+    """A tool as a model sees it. `name` matches `TOOL_NAME`; `schema` is a JSON Schema object."""
 
     name: str
     description: str

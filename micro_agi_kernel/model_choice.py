@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from micro_agi_kernel import models
+from micro_agi_kernel.agent_entry import read_agent
 from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.events import Event, Notice
@@ -46,6 +47,12 @@ def read_models(registry: Registry, settings: Settings, agent_model: str | None,
     except ModelError as error:
         return Models(specs, problems, error)
     return Models(specs, problems, choice)
+
+
+def models_now(registry: Registry, settings: Settings) -> Models:
+    """What `registry` and `settings` say of models, for the agent that the registry names. Blocks."""
+    agent = read_agent(registry.snapshot())
+    return read_models(registry, settings, agent.model if agent is not None else None)
 
 
 class ChosenModel:

@@ -15,9 +15,6 @@ from micro_agi_kernel.permissions import FUNCS, Older
 from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.values import short_commit, shorten
 
-NEWEST = ("main", "HEAD")
-"""Names of the newest commit, whichever that is."""
-
 
 class Pin:
     """The revision that one notebook sees. It may be asked from any thread."""

@@ -8,6 +8,7 @@ from functools import cache
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.policy import Policy
+from micro_agi_kernel.policy.policies import EXPRESSION_KIND, POLICY_KIND
 from micro_agi_kernel.settings import Profile
 from micro_agi_kernel.values import Json
 
@@ -36,6 +37,6 @@ def _on_tools() -> Iterator[Policy]:
 
 
 def _asks(name: str, actions: Json, resources: Json, **more: Json) -> Policy:
-    kind = "security.policy.expr" if "expression" in more else "security.policy"
+    kind = EXPRESSION_KIND if "expression" in more else POLICY_KIND
     body: Json = {"actions": actions, "resources": resources, "effect": "ask", **more}
     return Policy.from_entry(Entry(EntryId("guarded", name), kind, {}, {"policy": body}))

@@ -12,13 +12,11 @@ from micro_agi_kernel.entries import Changeset, Entry, to_files
 from micro_agi_kernel.interfaces import Library
 from micro_agi_kernel.permissions import Ruling
 from micro_agi_kernel.policy import Decision
-from micro_agi_kernel.questions import Question
+from micro_agi_kernel.questions import READING, Question
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.values import Value
 
 _HTTP = "http_client"
-_READING = "GET/HEAD"
-"""Methods that change nothing at a server that keeps to the rules (RFC 9110, 9.2.1)."""
 _NAME = r"""[^\s/?#\\"'`<>(){}\[\],;|]"""
 _AUTHORITY = re.compile(rf"https?://({_NAME}*\[[0-9a-f:.]+\](?::\d{{1,5}})?|{_NAME}+)", re.IGNORECASE)
 _MAX_COMPARED = 1_000_000
@@ -62,7 +60,7 @@ def asks_request(entry: Entry, method: str, url: str, decision: Decision) -> Que
     Reading is one thing, whether by GET or HEAD; what another method does there is asked about by itself.
     """
     scheme, _, rest = url.partition("://")
-    methods = _READING if method in _READING.split("/") else method
+    methods = "/".join(READING) if method in READING else method
     subject = ("http_client.request", f"{methods} {scheme}://{rest.partition('/')[0]}")
     return Question((subject,), f"tool:{entry.id}", _policies([decision]), about=f"{method} {url}")
 
@@ -101,7 +99,10 @@ def _host(authority: str) -> str:
 
 
 def entry_diff(old: Entry | None, new: Entry | None) -> str:
-    """The files of an entry, before and after; the source first."""
+    """The files of an entry, before and after; the source first.
+
+    Unlike `registry.differences` it leaves nothing out, however long: a question may hide nothing.
+    """
     before, after = (to_files(entry) if entry is not None else {} for entry in (old, new))
     parts = []
     for name in sorted({*before, *after}, key=lambda name: (not name.endswith(".lua"), name)):

@@ -14,6 +14,9 @@ Answer: TypeAlias = Literal["yes", "no", "always", "nobody"]
 Subject: TypeAlias = tuple[str, str]
 """An action and its resource: `("registry.create", "app.generated:x")`."""
 
+READING = ("GET", "HEAD")
+"""HTTP methods that change nothing at a server that keeps to the rules (RFC 9110, 9.2.1)."""
+
 _NAMED = 3
 """Subjects that one line names."""
 

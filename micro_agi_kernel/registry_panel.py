@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from micro_agi_kernel.entries import Entry
+from micro_agi_kernel.entries import Entry, action_between
 from micro_agi_kernel.events import RegistryShown
 from micro_agi_kernel.naming import TOOLS
 from micro_agi_kernel.panels import Excerpt, PanelTool, ToolCommit
 from micro_agi_kernel.registry import Registry, Snapshot, Version
 from micro_agi_kernel.registry.differences import entry_difference
 from micro_agi_kernel.registry.uses import UseCounter, Uses
+from micro_agi_kernel.tool_tests import names_of_tests
 from micro_agi_kernel.values import minute_of, shorten
 
 MAX_TOOLS = 50
@@ -81,7 +82,7 @@ def _tool(registry: Registry, snapshot: Snapshot, entry: Entry, uses: Uses, shar
         _first_few(entry.modules),
         _first_few(entry.imports),
         _first_few(entry.calls),
-        len(tests) if isinstance(tests := entry.data.get("tests"), list) else 0,
+        len(names_of_tests(entry)),
         uses.calls,
         uses.failed,
         share.excerpt(entry.source or "", part=2),
@@ -101,7 +102,7 @@ def _commit(registry: Registry, entry: Entry, version: Version, share: _Share) -
         version.number,
         version.commit,
         minute_of(version.time),
-        "update" if was and is_there else "create" if is_there else "delete",
+        action_between(was, is_there),
         shorten(version.actor, MAX_TEXT),
         shorten(version.subject, MAX_TEXT),
         shorten(version.said_by_agent.get("Tests", ""), MAX_TEXT),

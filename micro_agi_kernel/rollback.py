@@ -7,6 +7,7 @@ alone, since it says where the entries lie now and not what they are.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +24,16 @@ MAX_TRIES = 5
 
 SHOWN = 3
 """Entries in a conflict, and later commits of each, that its line names."""
+
+
+_REVERTS, _RESTORES = "Reverts", "Restores the state of"
+_GOING_BACK = re.compile(rf"({_REVERTS}|{_RESTORES}) [0-9a-f]{{7,40}}\b")
+
+
+def going_back_of(body: str) -> str:
+    """What the body of such a commit begins with: `Reverts 0123456789ab`; "" for that of another."""
+    found = _GOING_BACK.match(body)
+    return found[0] if found is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +126,7 @@ def _reverting(registry: Registry, rev: str, id: EntryId | None) -> _Plan:
     return _Plan(
         now,
         Changeset(tuple(operations), files),
-        f"Reverts {short_commit(version.commit)}: {version.subject}",
+        f"{_REVERTS} {short_commit(version.commit)}: {version.subject}",
         f"nothing to revert: all that {named} changed is as it was before",
     )
 
@@ -132,7 +143,7 @@ def _restoring(registry: Registry, rev: str, id: EntryId | None) -> _Plan:
     else:
         raise Refused(ErrorKind.NOT_FOUND, f"not found: {id}, neither in {named} nor now")
     what = "everything" if id is None else str(id)
-    body = f"Restores the state of {named}"
+    body = f"{_RESTORES} {named}"
     return _Plan(now, changeset, body, f"nothing to restore: {what} is as it was in {named}", left)
 
 

@@ -33,6 +33,7 @@ from micro_agi_kernel.registry.layout import FORMAT_FILE
 from micro_agi_kernel.registry.lock import FOLDER
 from micro_agi_kernel.registry.message import parse_message
 from micro_agi_kernel.resources import resource
+from micro_agi_kernel.values import many
 
 MAX_TRIES = 5
 """How often it is planned again because other writers were faster."""
@@ -95,7 +96,7 @@ class _Plan:
         gone = sum(op.entry is None for op in operations) + sum(file.content is None for file in files)
         entries = sum(op.entry is not None for op in operations)
         pages = sum(file.content is not None for file in files)
-        brought = [_count(entries, "entry", "entries")] * bool(entries) + [_count(pages, "page", "pages")] * bool(pages)
+        brought = [many(entries, "entry", "entries")] * bool(entries) + [many(pages, "page")] * bool(pages)
         parts = [f"{' and '.join(brought)} {'is' if entries + pages == 1 else 'are'} new"] if brought else []
         parts += [f"{gone} gone"] if gone else []
         kept = f"kept as you changed {'it' if len(self.kept) == 1 else 'them'}: {_names_and_more(self.kept)}"
@@ -214,10 +215,6 @@ def _remember(registry: Registry, digest: str) -> None:
 
 def _memory(registry: Registry) -> Path:
     return registry.path / FOLDER / "seed"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def _names_and_more(names: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeVar
 from micro_agi_kernel.entries import Changeset
 from micro_agi_kernel.environment import git_environment
 from micro_agi_kernel.errors import Conflict, ErrorKind, Refused, RegistryError
-from micro_agi_kernel.intake import SETTLED, Fate, Item, Plan, Wishes, examine
+from micro_agi_kernel.intake import Fate, Item, Plan, Wishes, examine, undecided
 from micro_agi_kernel.registry.care.history import step_between
 from micro_agi_kernel.registry.lock import FOLDER
 from micro_agi_kernel.registry.message import clean
@@ -30,7 +30,7 @@ from micro_agi_kernel.registry.sharing.remote import SHOWN, Behind, Remote
 from micro_agi_kernel.registry.signing import signer_of
 from micro_agi_kernel.replay import may_join_our_line
 from micro_agi_kernel.trust import TrustedKey, read_trust
-from micro_agi_kernel.values import short_commit
+from micro_agi_kernel.values import many, short_commit
 from micro_agi_kernel.workspace import Workspace
 
 MAX_TRIES = 5
@@ -60,8 +60,7 @@ class Pulled:
 
     @property
     def open(self) -> list[Item]:
-        """What the person has to decide before the two histories can be one again."""
-        return [item for item in self.items if item.fate not in SETTLED]
+        return undecided(self.items)
 
     def of(self, fate: Fate) -> list[Item]:
         return [item for item in self.items if item.fate == fate]
@@ -116,7 +115,7 @@ class Syncing:
             if plan is None or not plan.open:
                 raise
             raise Behind(
-                f"first decide about {count(plan.open)} from {self.remote.address.name}: "
+                f"first decide about {many(len(plan.open), 'change')} from {self.remote.address.name}: "
                 "`micro-agi registry pull` shows them"
             ) from None
         return head
@@ -153,7 +152,7 @@ class Syncing:
         """Write what was judged; the newest commit then, None when another writer was faster."""
         ours, theirs = plan.ours.commit, plan.theirs.commit
         registry, publishing, changeset = self._registry, self._workspace.publishing, plan.changeset
-        subject = f"Merge {count(plan.changes, 'entry', 'entries')} from {name}"
+        subject = f"Merge {many(len(plan.changes), 'entry', 'entries')} from {name}"
         if plan.open:
             if changeset == Changeset(()):
                 return ours
@@ -234,8 +233,3 @@ class Syncing:
 def _origins(plan: Plan) -> str:
     """Which commits of the remote made what is taken: an audit of ours begins its search there."""
     return ", ".join(f"{item.subject} by {short_commit(item.theirs)}" for item in plan.items if item.fate == "taken")
-
-
-def count(things: Sized, one: str = "change", many: str = "changes") -> str:
-    """`1 change`, `2 changes`."""
-    return f"{len(things)} {one if len(things) == 1 else many}"

@@ -13,7 +13,7 @@ from micro_agi_kernel.registry import Registry, Snapshot, Version
 from micro_agi_kernel.registry.cost import Cost
 from micro_agi_kernel.registry.uses import UseCounter, Uses
 from micro_agi_kernel.tool_costs import NOT_KNOWN, making
-from micro_agi_kernel.tool_tests import place_of_test
+from micro_agi_kernel.tool_tests import names_of_tests
 from micro_agi_kernel.values import Json, many, minute_of, money, short_commit, shorten
 
 MAX_ROWS = 20
@@ -39,7 +39,7 @@ def tool_page(registry: Registry, uses: UseCounter, name: str, at: Snapshot | No
         ("modules", _codes(entry.modules)),
         ("imports", _codes(entry.imports)),
         ("calls", _codes(entry.calls)),
-        ("tests", _codes(_test_names(entry.data.get("tests")))),
+        ("tests", _codes(names_of_tests(entry))),
         ("made", _origin(versions[-1]) if versions and not older else ""),
         ("cost to make", f"{_cost(cost)} in {many(commits, 'commit')}" if cost.is_known else ""),
         ("used", _used(used)),
@@ -103,12 +103,6 @@ def _type(schema: Json) -> str:
 def _meaning(schema: Json) -> str:
     said = schema.get("description") if isinstance(schema, dict) else None
     return prose(shorten(said, MAX_TEXT)) if isinstance(said, str) else ""
-
-
-def _test_names(tests: Json) -> list[str]:
-    listed = tests if isinstance(tests, list) else []
-    names = [test.get("name") if isinstance(test, dict) else None for test in listed]
-    return [name if isinstance(name, str) else place_of_test(place) for place, name in enumerate(names, 1)]
 
 
 def _codes(texts: Iterable[str]) -> str:

@@ -78,6 +78,14 @@ def place_of_test(number: int) -> str:
     return f"tests[{number}]"
 
 
+def names_of_tests(entry: Entry) -> list[str]:
+    """What the tests of an entry are called, sound or not."""
+    tests = entry.data.get("tests")
+    listed = tests if isinstance(tests, list) else []
+    names = [test.get("name") if isinstance(test, dict) else None for test in listed]
+    return [name if isinstance(name, str) else place_of_test(place) for place, name in enumerate(names, 1)]
+
+
 def _read_test(item: Json, where: str) -> ToolTest:
     if not isinstance(item, dict):
         raise EntryError(f"{where}: an object with input and one of expect, schema or error is required")

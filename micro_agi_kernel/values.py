@@ -69,6 +69,16 @@ def check_json(value: object, where: str, *, depth: int = 0) -> None:
             raise EntryError(f"{where}: a {type(value).__name__} is no JSON value")
 
 
+def parse_json(text: str, wrong: str) -> Json:
+    """What `text` says, as `check_json` has it. Raises EntryError with one line, which begins with `wrong`."""
+    try:
+        value: Json = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EntryError(f"{wrong}: {error}") from error
+    check_json(value, wrong)
+    return value
+
+
 def as_value(value: Json) -> Value:
     """`value` itself: JSON is a Value without byte strings (the type checker cannot see into the containers)."""
     return cast(Value, value)
@@ -142,9 +152,16 @@ def short_commit(commit: str) -> str:
     return commit[:12]
 
 
-def many(count: int, what: str) -> str:
-    """`1 step`, `1,204 steps`; `what` is a word whose plural has an s."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def many(count: int, what: str, plural: str = "") -> str:
+    """`1 step`, `1,204 steps`; `plural` is that of a word which does not only get an s."""
+    return f"{count:,} {what if count == 1 else plural or f'{what}s'}"
+
+
+def number(text: str, most: int) -> int | None:
+    """The number from 1 to `most` that a person writes as `text`; None when it is none."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        return None
+    return int(text)
 
 
 def minute_of(time: datetime) -> str:

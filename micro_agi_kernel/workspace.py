@@ -25,7 +25,7 @@ from micro_agi_kernel.host.http_client import HttpService
 from micro_agi_kernel.host.registry import RegistryService
 from micro_agi_kernel.host.security import SecurityService
 from micro_agi_kernel.host.service import Host, Service
-from micro_agi_kernel.interfaces import CallContext, CallOutcome
+from micro_agi_kernel.interfaces import CallContext, CallOutcome, unheard
 from micro_agi_kernel.mcp_client.servers import McpServers
 from micro_agi_kernel.permissions import Permissions, Ruling
 from micro_agi_kernel.pinning import Pin
@@ -43,10 +43,6 @@ from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.testing import ToolTesting
 from micro_agi_kernel.trust import choose_registry
 from micro_agi_kernel.values import Value
-
-
-def _unheard(_: str) -> None:
-    """Where nobody listens."""
 
 
 class Workspace:
@@ -171,7 +167,7 @@ class RegistryTools:
         return asks_tool([(subject, decision)], entry, actor, entry.description)
 
 
-def open_registry(settings: Settings, notify: Callable[[str], None] = _unheard) -> Registry:
+def open_registry(settings: Settings, notify: Callable[[str], None] = unheard) -> Registry:
     """The registry of the settings, or the project's own if it is trusted; made from the seed where there is none.
 
     A newer seed is brought, and the hook that checks pushes is there afterwards. `notify` is told what the person

@@ -121,7 +121,7 @@ FRONT_ENDS = frozenset({"cli", "jupyter", "mcp"})
 
 BORROWED = {
     *(("cli", "jupyter.spec"), ("cli", "jupyter.ipynb")),
-    *(("cli", "mcp.names"), ("cli", "mcp.transports")),
+    *(("cli", "mcp.clients"), ("cli", "mcp.transports")),
 }
 """The exceptions: `micro-agi install` and `doctor` write and find the kernelspec that belongs to the kernel,
 `sessions export` writes a notebook as the kernel would have filled it, and `mcp` starts the server."""

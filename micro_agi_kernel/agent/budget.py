@@ -13,7 +13,7 @@ from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import EntryPublished, Event, Spent, ToolFinished, ToolStarted, UsageReport
 from micro_agi_kernel.interfaces import Bounds
 from micro_agi_kernel.messages import Usage
-from micro_agi_kernel.values import money
+from micro_agi_kernel.values import many, money
 
 
 class LimitReached(MicroAgiError):
@@ -159,6 +159,5 @@ class Budget:
         if 0 < bounds.tokens <= turn.tokens:
             return f"stopped after {turn.tokens:,} tokens (setting limits.tokens); {again}"
         if self.steps_left <= 0:
-            shown = "1 step" if turn.steps == 1 else f"{turn.steps} steps"
-            return f"stopped after {shown} (setting limits.steps); {again}"
+            return f"stopped after {many(turn.steps, 'step')} (setting limits.steps); {again}"
         return None

@@ -7,7 +7,6 @@ a person's push) is in force at the next step, and a deleted tool is gone from t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,11 +15,8 @@ from micro_agi_kernel.agent.spec import AgentSpec, ListedTool
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import CallError, EntryError, ErrorKind, Refused
 from micro_agi_kernel.interfaces import Approver, ToolCatalog
-from micro_agi_kernel.messages import NOT_AT_TOP, ToolSpec
+from micro_agi_kernel.messages import NOT_AT_TOP, TOOL_NAME_LENGTH, ToolSpec, as_tool_name
 from micro_agi_kernel.values import Json, check_json
-
-_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
-_MAX_NAME = 64
 
 _OWN = f"{GENERATED_NAMESPACE}:*"
 """May be listed before the agent has made a tool."""
@@ -156,7 +152,7 @@ def _toolset(entries: Iterable[tuple[Entry, ListedTool]]) -> Toolset:
 
 def bind(entry: Entry, listed: ListedTool) -> BoundTool:
     """`entry` with a name and a schema that every provider accepts; what `listed` says counts before its own word."""
-    alias = listed.alias or _NOT_IN_A_NAME.sub("_", entry.text("llm_alias") or entry.id.name)[:_MAX_NAME]
+    alias = listed.alias or as_tool_name(entry.text("llm_alias") or entry.id.name)[:TOOL_NAME_LENGTH]
     own = entry.text("llm_description") or entry.text("comment") or entry.text("title")
     spec = ToolSpec(alias, listed.description or own, _schema(entry))
     return BoundTool(entry.id, spec, entry.meta.get("exclusive") is True, listed.context)

@@ -7,12 +7,12 @@ refused, in one line, and so is a field that nobody knows: a misspelt one would 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import EntryError
+from micro_agi_kernel.messages import TOOL_NAME, TOOL_NAME_LENGTH
 from micro_agi_kernel.values import Json, shorten
 
 AGENT_TYPE = "agent.gen1"
@@ -24,9 +24,6 @@ DEFAULT_MAX_TOKENS = 512
 
 MAX_CONTEXT = 16_000
 """Characters of JSON that one tool's context may have: settings for a tool, not its data."""
-
-ALIAS = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""The names that every provider takes."""
 
 _AGENT_FIELDS = (
     "prompt",
@@ -201,8 +198,9 @@ def _check_tool(where: str, name: str, alias: str, description: str) -> None:
         raise EntryError(f"{where}: {error}") from error
     if every and (alias or description):
         raise EntryError(f"{where}: {shorten(name)}: an alias or a description is for one tool, not for a namespace")
-    if alias and not ALIAS.fullmatch(alias):
-        raise EntryError(f"{where}: the alias {shorten(alias)!r} is not 1 to 64 letters, digits, '_' and '-'")
+    if alias and not TOOL_NAME.fullmatch(alias):
+        form = f"1 to {TOOL_NAME_LENGTH} letters, digits, '_' and '-'"
+        raise EntryError(f"{where}: the alias {shorten(alias)!r} is not {form}")
 
 
 def _check_aliases(where: str, tools: Iterable[ListedTool]) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Literal
 
 from micro_agi_kernel.commands.notebook import talks
-from micro_agi_kernel.commands.text import number
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import Spent
 from micro_agi_kernel.interfaces import CallContext
@@ -17,7 +16,7 @@ from micro_agi_kernel.policy.policies import Pattern
 from micro_agi_kernel.questions import Subject
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.tool_costs import NOT_KNOWN, ToolCost, tool_costs
-from micro_agi_kernel.values import many, money, short_commit, shorten
+from micro_agi_kernel.values import many, money, number, short_commit, shorten
 
 TOOLS_SHOWN = 20
 """Rows of the table of tools."""

@@ -10,7 +10,8 @@ from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.logs.turns import find_log, read_turns
 from micro_agi_kernel.markdown_text import code, prose, table
 from micro_agi_kernel.notebook_memory import minute
-from micro_agi_kernel.pinning import NEWEST, own_revision, shown
+from micro_agi_kernel.pinning import own_revision, shown
+from micro_agi_kernel.registry.store import NEWEST
 from micro_agi_kernel.resuming import Resumed, newest
 from micro_agi_kernel.resuming import resume as resume_session
 from micro_agi_kernel.session import Session

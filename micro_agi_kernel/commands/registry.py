@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from micro_agi_kernel.bisecting import bisect as find_breaking
-from micro_agi_kernel.commands.text import number
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import DiffShown
@@ -18,11 +16,11 @@ from micro_agi_kernel.pinning import Pin
 from micro_agi_kernel.registry import Registry, Version
 from micro_agi_kernel.registry.differences import differences
 from micro_agi_kernel.registry_panel import registry_panel
-from micro_agi_kernel.rollback import RolledBack
+from micro_agi_kernel.rollback import RolledBack, going_back_of
 from micro_agi_kernel.rollback import restore as restore_state
 from micro_agi_kernel.rollback import revert as revert_commit
 from micro_agi_kernel.session import Session
-from micro_agi_kernel.values import minute_of, short_commit, shorten
+from micro_agi_kernel.values import minute_of, number, short_commit, shorten
 
 MAX_LOG = 1_000
 """Commits in a table."""
@@ -30,9 +28,6 @@ MAX_TEXT = 200
 """Characters of a title or a subject."""
 MAX_DIFF = 100_000
 """Characters of all differences together."""
-
-_GOING_BACK = re.compile(r"(Reverts|Restores the state of) [0-9a-f]{7,40}\b")
-"""How the body of such a commit begins, see rollback.py."""
 
 
 async def registry(session: Session, context: CallContext, *, query: str = "") -> str:
@@ -74,9 +69,9 @@ async def log(session: Session, context: CallContext, limit: str = "20") -> str:
 
 def _subject(version: Version) -> str:
     """With what a person's commit undid or brought back; what an agent's body says is the agent's."""
-    going_back = _GOING_BACK.match(version.body) if version.actor.startswith("user:") else None
+    going_back = going_back_of(version.body) if version.actor.startswith("user:") else ""
     subject = shorten(version.subject, MAX_TEXT)
-    return f"{subject} ({going_back[0].lower()})" if going_back is not None else subject
+    return f"{subject} ({going_back.lower()})" if going_back else subject
 
 
 async def diff(session: Session, context: CallContext, a: str, b: str = "main") -> str:

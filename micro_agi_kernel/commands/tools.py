@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json as json_format
 from dataclasses import replace
 
 from micro_agi_kernel.agent.calls import LOAD_TOOL
@@ -16,7 +15,7 @@ from micro_agi_kernel.markdown_text import code, fenced, prose, table
 from micro_agi_kernel.naming import named, need_there
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.tool_page import server_tool_page, tool_page
-from micro_agi_kernel.values import Json, as_value, check_json, shorten
+from micro_agi_kernel.values import Json, as_value, parse_json, shorten
 from micro_agi_kernel.workspace import Workspace
 
 MAX_TEXT = 200
@@ -120,16 +119,10 @@ async def _meant(session: Session, said: str, *, tools: bool = False) -> EntryId
 def _read_json(id: str, text: str) -> Json:
     """The input of a call of `id`."""
     try:
-        value: Json = json_format.loads(text)
-        check_json(value, "it")
-    except json_format.JSONDecodeError as error:
-        example = f'%call {shorten(id)} {{"name": "Ann"}}'
-        raise Refused(ErrorKind.INVALID, f"the input is no JSON ({error}): write it as {example}") from error
-    except (ValueError, RecursionError) as error:
-        raise Refused(ErrorKind.INVALID, f"the input is no JSON: {error}") from error
+        return parse_json(text, "the input is no JSON")
     except EntryError as error:
-        raise Refused(ErrorKind.INVALID, f"the input is no JSON: {str(error).removeprefix('it: ')}") from error
-    return value
+        example = f'%call {shorten(id)} {{"name": "Ann"}}'
+        raise Refused(ErrorKind.INVALID, f"{error}; write it as {example}") from error
 
 
 async def docs(session: Session, context: CallContext, *, query: str) -> str:

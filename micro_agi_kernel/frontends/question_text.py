@@ -6,6 +6,7 @@ import shutil
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+from micro_agi_kernel.approval import Ask
 from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.questions import Answer, Question, read_answer
 from micro_agi_kernel.values import shorten
@@ -30,6 +31,16 @@ _TAIL = 400
 _HOSTS = 20
 _COLUMNS = 80
 """A line is at most so long, or as long as the terminal is wide."""
+
+
+def asker(show: Callable[[Question], None], read: Callable[[str], Awaitable[str | None]]) -> Ask:
+    """A way to the person: `show` shows them a question, `read` reads the line of their answer, see `ask_twice`."""
+
+    async def ask(question: Question) -> Answer:
+        show(question)
+        return await ask_twice(question, read)
+
+    return ask
 
 
 async def ask_twice(question: Question, read: Callable[[str], Awaitable[str | None]]) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Literal, TypeAlias
 
 from micro_agi_kernel.unseen import CONTROLS, OPEN_END, UNSEEN
@@ -24,6 +26,13 @@ def plain(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").translate(_PLAIN)
     return text if text.isascii() else UNSEEN.sub("\ufffd", text)
+
+
+def inert_json(text: str) -> str:
+    """JSON in which what a terminal or a reader's eye would act upon stands as its escape."""
+    return re.sub(
+        r"[^\n -~]", lambda found: found[0] if plain(found[0]) == found[0] else json.dumps(found[0])[1:-1], text
+    )
 
 
 class PlainPieces:

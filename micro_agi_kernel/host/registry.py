@@ -15,8 +15,9 @@ from micro_agi_kernel.host.arguments import count, invalid, optional_text, text
 from micro_agi_kernel.host.service import Grant, Handler, Payload, in_thread
 from micro_agi_kernel.interfaces import CallContext, Published, Publisher
 from micro_agi_kernel.permissions import Permissions
-from micro_agi_kernel.pinning import NEWEST, Pin
+from micro_agi_kernel.pinning import Pin
 from micro_agi_kernel.registry import Head, Registry, Snapshot, Version, operation_between
+from micro_agi_kernel.registry.store import NEWEST
 from micro_agi_kernel.registry.uses import UseCounter
 from micro_agi_kernel.rollback import restore
 from micro_agi_kernel.values import Json, Value, as_json, as_value, shorten

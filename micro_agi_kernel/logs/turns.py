@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, cast
 from micro_agi_kernel.entries import Operation
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.events import (
+    STOPPED,
     Asked,
     CommandAnswered,
     DiffShown,
@@ -115,7 +116,12 @@ class Turn:
         if isinstance(end, TurnFinished):
             return Failure(end.error_name or "Error", end.error) if end.status == "error" else None
         cut = self.status == "cut"
-        return Failure("Cut", "the log ends here") if cut else Failure("Interrupted", "the cell was stopped")
+        return Failure("Cut", "the log ends here") if cut else Failure("Interrupted", STOPPED)
+
+
+def logs_in(folder: Path, begin: str = "") -> list[Path]:
+    """The logs in `folder` of the sessions whose ids begin so, newest first."""
+    return sorted((path for path in folder.glob(f"{begin}*{SUFFIX}") if path.is_file()), reverse=True)
 
 
 def log_of(folder: Path, session: str) -> Path | None:
@@ -137,7 +143,7 @@ def find_log(folder: Path, named: str) -> Path:
             return path
     except (OSError, ValueError):  # a name that no file can have
         pass
-    begun = [*folder.glob(f"{named}*{SUFFIX}")] if _ID.fullmatch(named) else []
+    begun = logs_in(folder, named) if _ID.fullmatch(named) else []
     if len(begun) == 1:
         return begun[0]
     if begun:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from micro_agi_kernel.mcp_client.keys import key_for, line
-from micro_agi_kernel.mcp_client.watch import MAX_MESSAGE, MAX_SAID, Watch
+from micro_agi_kernel.mcp_client.watch import MAX_MESSAGE, MAX_SAID, TOO_LONG, TOO_MUCH, Watch
 from micro_agi_kernel.mcp_settings import McpServer
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _wrong_with(headers: Mapping[str, str]) -> str:
         return "sent an answer that is not in UTF-8"  # JSON is, and what is counted has to be what is read
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length[:19]) > MAX_MESSAGE:
-        return f"sent a message of more than {MAX_MESSAGE >> 20} MiB"
+        return TOO_LONG
     return ""
 
 
@@ -88,7 +88,7 @@ def _bounded(below: httpx2.AsyncBaseTransport, watch: Watch) -> httpx2.AsyncBase
             async for chunk in self._stream:
                 size += len(chunk)
                 if size > MAX_SAID or not watch.heard(len(chunk), 0):
-                    watch.end("said too much that nobody asked for")
+                    watch.end(TOO_MUCH)
                     raise httpx2.ReadError("the answer is too long")
                 end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
                 begun += chunk[:end] if end else chunk

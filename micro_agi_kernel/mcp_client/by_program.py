@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from micro_agi_kernel.environment import server_environment
 from micro_agi_kernel.errors import SettingsError
-from micro_agi_kernel.mcp_client.watch import MAX_MESSAGE, Watch
+from micro_agi_kernel.mcp_client.watch import MAX_MESSAGE, TOO_LONG, Watch
 from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.values import shorten
 
@@ -99,7 +99,7 @@ async def _listen(process: asyncio.subprocess.Process, to: MemoryObjectSendStrea
             try:
                 line = await process.stdout.readline()
             except ValueError:
-                watch.end(f"sent a message of more than {MAX_MESSAGE >> 20} MiB")
+                watch.end(TOO_LONG)
                 return
             except ConnectionError:
                 line = b""

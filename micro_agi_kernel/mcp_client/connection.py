@@ -16,10 +16,10 @@ from micro_agi_kernel.imports import importing
 from micro_agi_kernel.logs.keys import Keys
 from micro_agi_kernel.mcp_client.by_address import address
 from micro_agi_kernel.mcp_client.by_program import program
-from micro_agi_kernel.mcp_client.definitions import ListedByServer, Offer, namespace_of, read_offer
+from micro_agi_kernel.mcp_client.definitions import ListedByServer, Offer, read_offer
 from micro_agi_kernel.mcp_client.keys import hidden, keys_of, line
 from micro_agi_kernel.mcp_client.watch import WHOLE, Watch
-from micro_agi_kernel.mcp_settings import McpServer
+from micro_agi_kernel.mcp_settings import INSTALL, McpServer
 from micro_agi_kernel.values import many, shorten
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Connection:
 
     @property
     def namespace(self) -> str:
-        return namespace_of(self.server.name)
+        return self.server.namespace
 
     @property
     def state(self) -> str:
@@ -259,8 +259,7 @@ def _load() -> None:
             import mcp.client.client
             import mcp.client.streamable_http  # noqa: F401
         except ImportError as error:
-            missing = "needs the package mcp: pip install 'micro-agi-kernel[mcp]'"
-            raise Refused(ErrorKind.UNAVAILABLE, missing) from error
+            raise Refused(ErrorKind.UNAVAILABLE, f"needs the package mcp: {INSTALL}") from error
     for name in ("mcp", "client"):  # its own log repeats what a server says, to standard error
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 

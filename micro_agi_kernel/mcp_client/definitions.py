@@ -17,8 +17,9 @@ from micro_agi_kernel.arguments import require_usable
 from micro_agi_kernel.entries import Entry, EntryId
 from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.lua_modules._json_work import BadSchema
+from micro_agi_kernel.mcp_client.words import clean, clean_line
 from micro_agi_kernel.mcp_settings import McpServer
-from micro_agi_kernel.unseen import CONTROLS, UNSEEN
+from micro_agi_kernel.messages import TOOL_NAME_LENGTH, as_tool_name
 from micro_agi_kernel.values import Json, check_json, many, shorten
 
 MAX_TOOLS = 64
@@ -40,11 +41,7 @@ MAX_DESCRIPTION = 2_000
 MAX_DEPTH = 24
 """Nesting of a schema."""
 
-MAX_NAME = 64
-"""Characters of a name that providers take."""
-
 _NAME = re.compile(r"[A-Za-z0-9_./-]{1,128}")
-_NO_CONTROLS = dict.fromkeys(CONTROLS, 0xFFFD)
 _PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PROSE = frozenset({"description", "title", "$comment"})
 _KIND = "function.mcp"
@@ -74,11 +71,6 @@ class Offer:
     """`data.tool` of each is the server's own name for it."""
     left_out: tuple[str, ...] = ()
     """Lines about tools that are not among them: the first few by name."""
-
-
-def namespace_of(server: str) -> str:
-    """The namespace of a server's tools: `mcp.files`."""
-    return f"mcp.{server}"
 
 
 def read_offer(server: McpServer, listed: Iterable[ListedByServer]) -> Offer:
@@ -130,11 +122,6 @@ def size_of(entry: Entry) -> int:
     return len(json.dumps(entry.meta))
 
 
-def clean_line(text: str, most: int) -> str:
-    """`text` on one line, cut to `most` characters, without what controls, hides or turns text."""
-    return shorten(" ".join(_clean(text[: most * 4]).split()), most)
-
-
 def _entry(server: McpServer, tool: ListedByServer, aliases: set[str]) -> Entry:
     if not _NAME.fullmatch(tool.name):
         raise EntryError("its name is not of letters, digits, _, -, . and /")
@@ -146,11 +133,9 @@ def _entry(server: McpServer, tool: ListedByServer, aliases: set[str]) -> Entry:
     if len(json.dumps(tool.schema)) > MAX_DEFINITION:
         raise EntryError(f"its schema is longer than {MAX_DEFINITION:,} characters")
     name = tool.name.replace("/", "_")
-    id = EntryId.parse(
-        f"{namespace_of(server.name)}:{name if not name[0].isdigit() and name[0] not in '.-' else f'_{name}'}"
-    )
+    id = EntryId.parse(f"{server.namespace}:{name if not name[0].isdigit() and name[0] not in '.-' else f'_{name}'}")
     schema = _schema(tool.schema)
-    said = shorten(_clean(tool.description[: 4 * MAX_DESCRIPTION]).strip(), MAX_DESCRIPTION)
+    said = shorten(clean(tool.description[: 4 * MAX_DESCRIPTION]).strip(), MAX_DESCRIPTION)
     meta: dict[str, Json] = {
         "type": "tool",
         "llm_alias": _alias(server.name, name, tool.name, aliases),
@@ -165,9 +150,9 @@ def _alias(server: str, name: str, whole: str, taken: set[str]) -> str:
 
     Raises EntryError when a tool before it has that one too.
     """
-    alias = re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp_{server}_{name}")
-    if len(alias) > MAX_NAME or alias in taken:
-        alias = f"{alias[: MAX_NAME - 9]}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+    alias = as_tool_name(f"mcp_{server}_{name}")
+    if len(alias) > TOOL_NAME_LENGTH or alias in taken:
+        alias = f"{alias[: TOOL_NAME_LENGTH - 9]}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
     if alias in taken:
         raise EntryError("the model would know it by the name of another tool")
     return alias
@@ -194,21 +179,16 @@ def _walked(value: Json, depth: int, key: str = "") -> Json:
         raise EntryError(f"its schema is nested more than {MAX_DEPTH} deep")
     match value:
         case str() if key in _PROSE:
-            return shorten(_clean(value[: 4 * MAX_DESCRIPTION]), MAX_DESCRIPTION)
+            return shorten(clean(value[: 4 * MAX_DESCRIPTION]), MAX_DESCRIPTION)
         case str():
-            if _clean(value) != value:
+            if clean(value) != value:
                 raise EntryError("its schema has a text with hidden or control characters")
             if key in ("$ref", "$dynamicRef") and not value.startswith("#"):
                 raise EntryError("its schema refers to another document")
         case list():
             return [_walked(item, depth + 1) for item in value]
         case dict():
-            if any(_clean(name) != name for name in value):
+            if any(clean(name) != name for name in value):
                 raise EntryError("its schema has a name with hidden or control characters")
             return {name: _walked(item, depth + 1, name) for name, item in value.items()}
     return value
-
-
-def _clean(text: str) -> str:
-    """`text` with U+FFFD for each character that controls, hides or turns text; line ends and tabs stay."""
-    return UNSEEN.sub("\ufffd", text.translate(_NO_CONTROLS))

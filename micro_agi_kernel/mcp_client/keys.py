@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from micro_agi_kernel.environment import secret
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.logs.keys import Keys
-from micro_agi_kernel.mcp_client.definitions import clean_line
+from micro_agi_kernel.mcp_client.words import clean_line
 from micro_agi_kernel.mcp_settings import McpServer
 from micro_agi_kernel.values import is_key, unset_variable
 

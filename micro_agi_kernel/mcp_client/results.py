@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
-from micro_agi_kernel.mcp_client.definitions import clean_line, namespace_of
+from micro_agi_kernel.mcp_client.words import clean_line
 from micro_agi_kernel.outputs import PICTURE_FORMS, Display
 from micro_agi_kernel.values import Json, check_json, many
 
@@ -22,13 +22,13 @@ MAX_PICTURES = 20
 """Of one answer, that are shown."""
 
 
-def read_result(server: str, raw: Mapping[str, Any]) -> tuple[Json, list[Display]]:
-    """The value of a call of the server of that name, and what it shows. `raw` is the result of `tools/call`.
+def read_result(said_by: str, raw: Mapping[str, Any]) -> tuple[Json, list[Display]]:
+    """The value of a call of the server of that namespace, and what it shows. `raw` is the result of `tools/call`.
 
     The value is `{said_by, text?, structured?, notes?}`. Raises Refused when the server says that the call failed, or
     answers with what is no result.
     """
-    said_by, content = namespace_of(server), raw.get("content", [])
+    content = raw.get("content", [])
     blocks: list[Any] = content[:MAX_BLOCKS] if isinstance(content, list) else [None]
     complete = raw.get("resultType", "complete") == "complete"
     if not complete or not all(isinstance(block, dict) and isinstance(block.get("type"), str) for block in blocks):

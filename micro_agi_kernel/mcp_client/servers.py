@@ -142,7 +142,7 @@ class McpServers:
             connection = self._connections[entry.id.namespace]
             arguments = input if isinstance(input, dict) else {}
             raw = await connection.call(str(entry.data["tool"]), arguments, limits.seconds)
-            value, shown = await asyncio.to_thread(read_result, connection.server.name, raw)
+            value, shown = await asyncio.to_thread(read_result, connection.namespace, raw)
         except (Refused, EntryError) as error:
             return CallOutcome(error=error.as_error(), seconds=time.monotonic() - started)
         size = 0

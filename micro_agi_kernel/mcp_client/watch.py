@@ -22,6 +22,9 @@ MAX_MESSAGE = 4 << 20
 MAX_SAID = 4 * MAX_MESSAGE
 """Bytes that a server may say after we last asked it something."""
 
+TOO_LONG = f"sent a message of more than {MAX_MESSAGE >> 20} MiB"
+TOO_MUCH = "said too much that nobody asked for"
+
 MAX_MESSAGES = 2_000
 """Messages that it may send then: a busy log has some hundreds in a call."""
 
@@ -67,7 +70,7 @@ class Watch:
         self._messages += messages
         self._bytes += size
         if self._messages > MAX_MESSAGES or self._bytes > MAX_SAID:
-            self.end("said too much that nobody asked for")
+            self.end(TOO_MUCH)
         return not self.ended.is_set()
 
     def may_be_read(self, lines: bytes | bytearray) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from micro_agi_kernel.messages import (
+    TOOL_NAME_LENGTH,
     AssistantMessage,
     Message,
     ModelRequest,
@@ -25,6 +26,7 @@ from micro_agi_kernel.messages import (
     ToolSpec,
     Usage,
     UserMessage,
+    as_tool_name,
 )
 from micro_agi_kernel.models.bounds import MOST_CALLS
 from micro_agi_kernel.models.catalog import MOST, STRUCTURED_OUTPUT, ModelSpec, Provider
@@ -42,8 +44,6 @@ _EFFORTS = ((0, "minimal"), (24, "low"), (59, "medium"), (89, "high"))
 _CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
 _OF_AN_ID = 128
 """Characters by which ids are told apart until they are made valid; the rest is let go at once."""
-
-_NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def request_body(spec: ModelSpec, provider: Provider, request: ModelRequest) -> dict[str, object]:
@@ -178,7 +178,7 @@ def valid_calls(calls: Iterable[ToolCall], messages: Iterable[Message]) -> Itera
         if id in used or not _CALL_ID.fullmatch(id):
             id = f"call_{uuid.uuid4().hex[:24]}"
         used.add(id)
-        name = _NOT_IN_NAME.sub("_", call.name)[:64] or "unnamed"
+        name = as_tool_name(call.name)[:TOOL_NAME_LENGTH] or "unnamed"
         yield ToolCall(id, name, whole_characters(call.arguments) or "{}")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from micro_agi_kernel.entries import EntryId, source_file
+from micro_agi_kernel.entries import Action, EntryId, action_between, source_file
 from micro_agi_kernel.registry.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _UNENDED = "\n\\ No newline at end of file"
 class Difference:
     """What became of one entry, or of one file that is none."""
 
-    action: Literal["create", "update", "delete"]
+    action: Action
     id: EntryId | None
     path: str
     """Of a file that is no entry; "" for an entry."""
@@ -44,9 +44,7 @@ def differences(registry: Registry, before: Snapshot, after: Snapshot) -> Iterat
     for path in paths:
         old, new = before.file(path), after.file(path)
         if old != new:
-            changed: Literal["create", "update", "delete"] = (
-                "create" if old is None else "delete" if new is None else "update"
-            )
+            changed = action_between(old is not None, new is not None)
             yield Difference(changed, None, path, _unified(path.rpartition("/")[2], old, new))
 
 
@@ -55,7 +53,8 @@ def entry_difference(
 ) -> str:
     """The text of a Difference for one entry, whatever else differs; "" when it is the same.
 
-    `before` is None for what is before the first commit, `most` is as MAX_COMPARED.
+    `before` is None for what is before the first commit, `most` is as MAX_COMPARED. What is too much to compare is left
+    out, with a line that says so; a question to the person may not do that, see `question_content.entry_diff`.
     """
     names = (f"{id.name}.yaml", source_file(id))
     pairs = [*zip(names, before.nodes(id) if before else (None, None), after.nodes(id), strict=True)]

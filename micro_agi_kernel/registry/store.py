@@ -45,6 +45,9 @@ PATIENT = 5
 """Attempt from which on a forgotten lock is broken; after half a second, in which a git that slept with the machine
 may go on."""
 
+NEWEST = ("main", "HEAD")
+"""Names of the newest commit, whichever that is."""
+
 _SUFFIX = re.compile(r"~(\d{0,9})|\^")
 
 
@@ -158,7 +161,7 @@ class Registry:
         return found.id
 
     def _named(self, name: str, rev: str) -> str:
-        if name in ("main", "HEAD"):
+        if name in NEWEST:
             return self.head()
         if re.fullmatch(r"v[1-9]\d{0,8}", name):
             commit = self.history.named(self.head(), int(name[1:]))

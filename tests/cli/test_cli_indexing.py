@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import Result
 
-from micro_agi_kernel.frontends.cli.registry.indexing import SHOWN_FROM, IndexingBar
+from micro_agi_kernel.frontends.cli.opening import SHOWN_FROM, IndexingBar
 from micro_agi_kernel.registry import Registry
 
 
@@ -51,6 +51,8 @@ COMMANDS = (
     ("registry", "push"),
     ("call", "app.tools:registry_list"),
     ("ask", "%restore v1"),
+    ("docs", "search", "time"),
+    ("models",),
 )
 
 

@@ -106,10 +106,10 @@ async def test_help_lists_all_and_shows_one(house: House) -> None:
         ("%approve forget 1", "no approval 1: there is nothing to forget, %approve lists them"),
         ("%load nothing", "there is no tool nothing; %registry shows the tools"),
         ("%load app:dev_assistant", "not a tool (meta.type != 'tool'): app:dev_assistant"),
-        ("%call registry_list {", "the input is no JSON (Expecting property name enclosed in double quotes: "),
+        ("%call registry_list {", "the input is no JSON: Expecting property name enclosed in double quotes: "),
         (
             "%call greet {'name': 'Ann'}",
-            "the input is no JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): "
+            "the input is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); "
             'write it as %call greet {"name": "Ann"}',
         ),
         ('%call registry_list "\\ud800"', "the input is no JSON: text with a lone surrogate"),

@@ -16,9 +16,9 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.frontends.cli.main import main
 from micro_agi_kernel.frontends.mcp import calls
 from micro_agi_kernel.frontends.mcp.content import Displays, plain_schema, result_of, value_text
-from micro_agi_kernel.frontends.mcp.names import MAX_NAME, unique_names
+from micro_agi_kernel.frontends.mcp.names import unique_names
 from micro_agi_kernel.interfaces import CallOutcome
-from micro_agi_kernel.messages import ToolSpec
+from micro_agi_kernel.messages import TOOL_NAME_LENGTH, ToolSpec
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_names_are_valid_and_unique_and_no_new_tool_takes_one() -> None:
     assert names["app.generated:zzz"] == "zzz" and names["app.generated:aaa"] == "app_generated_aaa"
     assert names["app.generated:list_tools"] == "app_generated_list_tools"
     for name in names.values():
-        assert len(name) <= MAX_NAME and name.replace("_", "").replace("-", "").isalnum() and name.isascii()
+        assert len(name) <= TOOL_NAME_LENGTH and name.replace("_", "").replace("-", "").isalnum() and name.isascii()
 
 
 def test_texts_and_schemas_of_tools_hide_nothing() -> None:

@@ -12,7 +12,7 @@ from mcp_kit import MODES, HttpServer, client, text_of
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 from micro_agi_kernel.frontends.mcp.calls import PARKED_OF_ONE
-from micro_agi_kernel.frontends.mcp.names import actor_of, is_client_name
+from micro_agi_kernel.frontends.mcp.clients import actor_of, is_client_name
 
 both = pytest.mark.parametrize("mode", MODES)
 

@@ -221,6 +221,7 @@ def test_no_log_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_log_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
     for name in ("20260101T1", "20260101T2", "20260102T1"):
         (tmp_path / f"{name}.jsonl").write_text("{}")
+    (tmp_path / "20260102T2.jsonl").mkdir()
     assert find_log(tmp_path, "20260102").stem == "20260102T1"
     with pytest.raises(Refused, match="2 session logs begin with 20260101: write more of the id"):
         find_log(tmp_path, "20260101")

@@ -14,9 +14,9 @@ from micro_agi_kernel.commands.cell import run_cell
 from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
-from micro_agi_kernel.frontends.cli.asking import way_to_person
+from micro_agi_kernel.frontends.cli.asking import at_terminal
+from micro_agi_kernel.frontends.cli.opening import watched
 from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import watched
 from micro_agi_kernel.frontends.text import PlainPieces
 from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.logs.lines import as_fields
@@ -55,7 +55,7 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
             if len(prompts) > 1 and not as_json:
                 print_text(f"> {prompt.strip()}")
             transcript = ConsoleTranscript(footer=settings.render.footer, color=settings.render.color)
-            ask = None if as_json else way_to_person(transcript.ask)
+            ask = None if as_json else at_terminal(transcript.ask)
             async with aclosing(run_cell(session, prompt, cell=cell, ask=ask)) as events:
                 end = await (_print_events(events) if as_json else _print_transcript(events, transcript))
             if end.status != "ok":

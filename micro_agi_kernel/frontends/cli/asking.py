@@ -9,30 +9,23 @@ import sys
 from collections.abc import AsyncIterator, Callable
 
 from micro_agi_kernel.approval import Approvals, Ask, Standing
-from micro_agi_kernel.frontends.question_text import ask_twice
+from micro_agi_kernel.frontends.question_text import asker
 from micro_agi_kernel.interfaces import Approver
-from micro_agi_kernel.questions import Answer, Question, Subject
+from micro_agi_kernel.questions import Question, Subject
 
 _LINE = 4_096
 """Bytes that a terminal gives as one line."""
 
 
-def way_to_person(show: Callable[[Question], None]) -> Ask | None:
+def at_terminal(show: Callable[[Question], None]) -> Ask | None:
     """A way to whoever sits at the terminal, None where nobody does; `show` shows them a question."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
-
-    async def ask(question: Question) -> Answer:
-        show(question)
-        return await ask_twice(question, _read_line)
-
-    return ask
+    return asker(show, _read_line) if sys.stdin.isatty() and sys.stderr.isatty() else None
 
 
 @contextlib.asynccontextmanager
 async def approver(show: Callable[[Question], None]) -> AsyncIterator[Approver]:
     """The Approver of a command that has no session."""
-    ask, standing, always = way_to_person(show), asyncio.Queue[Standing](), set[Subject]()
+    ask, standing, always = at_terminal(show), asyncio.Queue[Standing](), set[Subject]()
 
     async def settle() -> None:
         while ask is not None:

@@ -24,6 +24,7 @@ from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.frontends.cli.output import print_text
 from micro_agi_kernel.interfaces import CallContext
+from micro_agi_kernel.policy.policies import POLICY_KIND
 from micro_agi_kernel.resources import resource
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.values import Json
@@ -66,7 +67,7 @@ async def _permit_server(settings: Settings) -> None:
     policy: Json = {"actions": "http_client.private_ip", "resources": "127.0.0.1", "effect": "allow"}
     entry = Entry(
         id,
-        "security.policy",
+        POLICY_KIND,
         {
             "title": "The demo's server may be reached",
             "comment": "Opens 127.0.0.1 to tools, for the demo's second cell",

@@ -19,13 +19,13 @@ from micro_agi_kernel.environment import secret, settings_and_sources
 from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.frontends.cli import installed
 from micro_agi_kernel.frontends.cli.installed import Line, Status
-from micro_agi_kernel.frontends.cli.models_now import models_now
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.text import one_line
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.logs.keys import Keys
-from micro_agi_kernel.logs.writer import SUFFIX
 from micro_agi_kernel.mcp_client.servers import McpServers
+from micro_agi_kernel.mcp_settings import INSTALL
+from micro_agi_kernel.model_choice import models_now
 from micro_agi_kernel.models import openai
 from micro_agi_kernel.models.endpoint import NO_KEY, OPENAI_BASE, OPENAI_KEY, Endpoint, endpoint_of
 from micro_agi_kernel.registry import Registry
@@ -114,14 +114,13 @@ def _mcp(settings: Settings, keys: Keys) -> Line:
     """The extra, and the servers that the agent may use."""
     servers = []
     for server in settings.mcp_servers:
-        names = [*server.env, *([server.api_key_env] if server.api_key_env else [])]
-        keys.learn(secret(name) or "" for name in names)
-        variables = "".join(f", {_is_set(name)}" for name in names)
+        keys.learn(secret(name) or "" for name in server.variables)
+        variables = "".join(f", {_is_set(name)}" for name in server.variables)
         servers.append(f"{server.name} ({server.shown}{variables})")
     named = f"servers: {', '.join(servers)}" if servers else "no servers are named"
     if version := installed.version_of("mcp"):
         return Line("ok", "mcp", f"mcp {version}; {named}")
-    advice = f"the extra is not installed: `pip install '{installed.DISTRIBUTION}[mcp]'`"
+    advice = f"the extra is not installed: `{INSTALL}`"
     return Line("warn" if servers else "ok", "mcp", f"{advice}; {named}")
 
 
@@ -137,7 +136,7 @@ def _sessions(settings: Settings) -> Iterator[Line]:
     elif folder.exists() and folder.stat().st_mode & 0o077:
         yield Line("warn", "sessions", f"others can read the logs: run `chmod 700 {folder}`")
     else:
-        logs = [path.stat().st_size for path in folder.glob(f"*{SUFFIX}") if path.is_file()]
+        logs = [path.stat().st_size for path in logs_in(folder)]
         yield Line("ok", "sessions", f"{folder}, {len(logs)} logs, {sum(logs) / MIB:.1f} MiB")
     with suppress(OSError):  # it is made with the first session
         free = shutil.disk_usage(settings.home).free

@@ -16,6 +16,7 @@ from micro_agi_kernel.errors import CallError, ErrorKind
 from micro_agi_kernel.evaluation import evaluate_program
 from micro_agi_kernel.events import Event, Notice
 from micro_agi_kernel.frontends.cli.asking import approver
+from micro_agi_kernel.frontends.cli.opening import in_workspace
 from micro_agi_kernel.frontends.cli.output import (
     decoded,
     json_option,
@@ -24,7 +25,6 @@ from micro_agi_kernel.frontends.cli.output import (
     read_json,
     registry_option,
 )
-from micro_agi_kernel.frontends.cli.registry.place import in_workspace
 from micro_agi_kernel.frontends.output_text import OutputText
 from micro_agi_kernel.frontends.question_text import question_text
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program, Provenance

@@ -10,9 +10,11 @@ import click
 
 from micro_agi_kernel.environment import load_settings, secret
 from micro_agi_kernel.errors import SettingsError
+from micro_agi_kernel.frontends.cli.opening import in_workspace
 from micro_agi_kernel.frontends.cli.output import registry_option, say
-from micro_agi_kernel.frontends.cli.registry.place import in_workspace
-from micro_agi_kernel.pinning import NEWEST, own_revision, shown
+from micro_agi_kernel.mcp_settings import INSTALL
+from micro_agi_kernel.pinning import own_revision, shown
+from micro_agi_kernel.registry.store import NEWEST
 from micro_agi_kernel.values import is_loopback
 from micro_agi_kernel.workspace import Workspace
 
@@ -44,10 +46,10 @@ def mcp(
     another address, which needs a token. Clients send it as `Authorization: Bearer TOKEN`.
     """
     if find_spec("mcp") is None:
-        raise SettingsError("the MCP server needs the library mcp: pip install 'micro-agi-kernel[mcp]'")
+        raise SettingsError(f"the MCP server needs the library mcp: {INSTALL}")
     if not by_http and (host or port is not None or token_env):
         raise click.UsageError("--host, --port and --token-env are for --http: nobody else can reach stdin and stdout")
-    from micro_agi_kernel.frontends.mcp.names import MAX_CLIENT, is_client_name
+    from micro_agi_kernel.frontends.mcp.clients import MAX_CLIENT, is_client_name
     from micro_agi_kernel.frontends.mcp.transports import serve_http, serve_stdio
 
     if name and not is_client_name(name):

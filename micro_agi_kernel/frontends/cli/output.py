@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Sequence
 
 import click
 
 from micro_agi_kernel.errors import EntryError
-from micro_agi_kernel.frontends.text import one_line, plain
-from micro_agi_kernel.values import Json, check_json
+from micro_agi_kernel.frontends.text import inert_json, one_line, plain
+from micro_agi_kernel.values import Json, parse_json
 
 
 def not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -35,12 +34,7 @@ def print_json(value: Json, *, lines: bool = False) -> None:
     """One JSON document: one line, or indented where a person looks (unless it is one of several `lines`)."""
     terminal = sys.stdout.isatty()
     text = json.dumps(value, ensure_ascii=False, indent=2 if terminal and not lines else None)
-    click.echo(re.sub(r"[^\n -~]", _safe_in_json, text) if terminal else text)
-
-
-def _safe_in_json(found: re.Match[str]) -> str:
-    """A character of a JSON string: as it is, or as its escape when a terminal would act upon it."""
-    return found[0] if plain(found[0]) == found[0] else json.dumps(found[0])[1:-1]
+    click.echo(inert_json(text) if terminal else text)
 
 
 def print_text(text: str, *, end: bool = True, to_stderr: bool = False) -> None:
@@ -85,10 +79,6 @@ def read_json(text: str | None, option: str) -> Json:
     if text is None:
         return {}
     try:
-        value: Json = json.loads(text)
-        check_json(value, "it")
-    except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"not JSON: {error}", param_hint=option) from error
+        return parse_json(text, "not JSON")
     except EntryError as error:
-        raise click.BadParameter(f"not JSON: {str(error).removeprefix('it: ')}", param_hint=option) from error
-    return value
+        raise click.BadParameter(str(error), param_hint=option) from error

@@ -14,7 +14,7 @@ from micro_agi_kernel.errors import ErrorKind, MicroAgiError, Refused, RegistryE
 from micro_agi_kernel.frontends.cli.ask import ConsoleTranscript
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, say
 from micro_agi_kernel.logs.lines import as_fields
-from micro_agi_kernel.logs.turns import Header, Turn, find_log, read_header, read_turns
+from micro_agi_kernel.logs.turns import Header, Turn, find_log, logs_in, read_header, read_turns
 from micro_agi_kernel.logs.writer import SUFFIX
 from micro_agi_kernel.messages import Usage
 from micro_agi_kernel.settings import Settings
@@ -35,8 +35,7 @@ def sessions() -> None:
 def list_sessions(as_json: bool) -> None:
     """List the sessions, newest first."""
     rows = []
-    paths = (path for path in load_settings().sessions.glob(f"*{SUFFIX}") if path.is_file())
-    for path in sorted(paths, reverse=True):
+    for path in logs_in(load_settings().sessions):
         try:
             rows.append(_summary(path.stem, read_header(path), read_turns(path)))
         except MicroAgiError as error:

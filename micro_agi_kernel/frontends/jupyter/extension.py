@@ -14,7 +14,8 @@ from micro_agi_kernel.environment import load_settings, notebook_path
 from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import TurnFinished
 from micro_agi_kernel.frontends.jupyter.outcome import CellFailure, failure_of, outcome
-from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, show, way_to_person
+from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, show
+from micro_agi_kernel.frontends.question_text import asker
 from micro_agi_kernel.frontends.session_thread import Running, SessionThread
 from micro_agi_kernel.session import open_session
 
@@ -110,7 +111,7 @@ class _Cell:
 
         render = self._session.settings.render
         sink = choose_sink(send, render, cell_id=self._id, allow_stdin=self._allow_stdin)
-        ask = way_to_person(sink, read) if self._allow_stdin else None
+        ask = asker(sink.ask, read) if self._allow_stdin else None
         number = self._shell.execution_count
         return await show(run_cell(self._session, self._text, cell=number, cell_id=self._id, ask=ask), sink)
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
+from micro_agi_kernel.frontends.jupyter.outcome import failure_of
 from micro_agi_kernel.frontends.jupyter.spec import KERNEL_NAME
-from micro_agi_kernel.frontends.text import one_line, plain
+from micro_agi_kernel.frontends.text import plain
 from micro_agi_kernel.logs.turns import Turn
 from micro_agi_kernel.resources import resource
 
@@ -38,7 +39,7 @@ def _cell(number: int, turn: Turn, footer: bool) -> dict[str, Any]:
         sink.handle(event)
     sink.close()
     if end := turn.failure:
-        outputs.append(_error(one_line(end.name), one_line(end.line)))
+        outputs.append({"output_type": "error", **failure_of(end.name, end.line, color=False).content})
     return {
         "cell_type": "code",
         "id": f"cell-{number}",
@@ -47,7 +48,3 @@ def _cell(number: int, turn: Turn, footer: bool) -> dict[str, Any]:
         "source": plain(turn.prompt),
         "outputs": outputs,
     }
-
-
-def _error(name: str, line: str) -> dict[str, Any]:
-    return {"output_type": "error", "ename": name, "evalue": line, "traceback": [f"{name}: {line}"]}

@@ -95,19 +95,19 @@ class MicroAgiKernel(DispatchingKernel):
         if failure is None:
             return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
         await self.abort_waiting()
-        error = {"ename": failure.name, "evalue": failure.line, "traceback": list(failure.traceback)}
-        self._send("error", error)
-        return {"status": "error", "execution_count": self.execution_count, **error}
+        self._send("error", failure.content)
+        return {"status": "error", "execution_count": self.execution_count, **failure.content}
 
     async def _run_turn(self, code: str, *, cell_id: str | None, stdin: Stdin | None) -> TurnFinished:
         session = await self._open()
         self._color = session.settings.render.color
         from micro_agi_kernel.commands.cell import run_cell  # no sooner: the session's own imports ran in a thread
-        from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, show, way_to_person
+        from micro_agi_kernel.frontends.jupyter.sinks import choose_sink, show
+        from micro_agi_kernel.frontends.question_text import asker
 
         render = session.settings.render
         sink = choose_sink(self._send, render, cell_id=cell_id or "", allow_stdin=stdin is not None)
-        ask = way_to_person(sink, stdin.read) if stdin is not None else None
+        ask = asker(sink.ask, stdin.read) if stdin is not None else None
         events = run_cell(session, code, cell=self.execution_count, cell_id=cell_id or "", ask=ask)
         return await show(events, sink)
 

@@ -19,6 +19,11 @@ class CellFailure:
     line: str
     traceback: tuple[str, ...]
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """What its reply and its output hold."""
+        return {"ename": self.name, "evalue": self.line, "traceback": list(self.traceback)}
+
 
 def outcome(turn: asyncio.Task[TurnFinished], *, color: bool) -> tuple[CellFailure | None, Revision | None]:
     """The failure of a turn that is done, if it failed, and the registry revision if it has one.
@@ -26,10 +31,11 @@ def outcome(turn: asyncio.Task[TurnFinished], *, color: bool) -> tuple[CellFailu
     `color` is that of Transcript; notebooks know a terminal's colours in errors too.
     """
     from micro_agi_kernel.errors import MicroAgiError
+    from micro_agi_kernel.events import STOPPED
     from micro_agi_kernel.frontends.text import one_line, plain
 
     if turn.cancelled():
-        return CellFailure("Interrupted", "the cell was stopped", ("Interrupted: the cell was stopped",)), None
+        return failure_of("Interrupted", STOPPED, color=False), None
     bug = turn.exception()
     if isinstance(bug, MicroAgiError):
         return failure_of(type(bug).__name__, str(bug), color=color), None

@@ -1,19 +1,16 @@
-"""A cell, shown: which sink its front end wants, the way to its person, and what comes until its end."""
+"""A cell, shown: which sink its front end wants, and what comes until its end."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from micro_agi_kernel.approval import Ask
 from micro_agi_kernel.events import Event, TurnFinished
 from micro_agi_kernel.frontends.jupyter.batch_sink import BatchSink
 from micro_agi_kernel.frontends.jupyter.notebook_sink import NotebookSink
 from micro_agi_kernel.frontends.jupyter.output import Send
 from micro_agi_kernel.frontends.jupyter.terminal_sink import TerminalSink
-from micro_agi_kernel.frontends.question_text import ask_twice
 from micro_agi_kernel.frontends.transcript import Fold
-from micro_agi_kernel.questions import Answer, Question
 from micro_agi_kernel.settings import RenderSettings
 
 
@@ -30,16 +27,6 @@ def choose_sink(send: Send, render: RenderSettings, *, cell_id: str, allow_stdin
             return TerminalSink(send, footer=render.footer, color=render.color)
         case _:
             return BatchSink(send, footer=render.footer)
-
-
-def way_to_person(sink: Fold, read: Callable[[str], Awaitable[str | None]]) -> Ask:
-    """What is asked is shown with the cell's output, the answer comes from its input line, which `read` reads."""
-
-    async def ask(question: Question) -> Answer:
-        sink.ask(question)
-        return await ask_twice(question, read)
-
-    return ask
 
 
 async def show(events: AsyncGenerator[Event, None], sink: Fold) -> TurnFinished:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import weakref
 from dataclasses import dataclass, field
-from typing import Any
 
-from mcp.server import ServerRequestContext
 from mcp_types import LoggingLevel
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from micro_agi_kernel.frontends.mcp.names import actor_of
+from micro_agi_kernel.frontends.mcp.asking import Context, asks_by_result
+from micro_agi_kernel.permissions import CLIENT, UNPROVEN
 from micro_agi_kernel.questions import Subject
 
 SIDE_BY_SIDE = 8
@@ -20,6 +19,26 @@ process of 64 MiB."""
 
 LEVELS: tuple[LoggingLevel, ...] = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """The lowest first."""
+
+MAX_CLIENT = 48
+"""Characters of a client's name."""
+
+_CLIENT_NAME = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{MAX_CLIENT - 1}}}")
+
+
+def is_client_name(name: str) -> bool:
+    """Whether the person may give a client this name."""
+    return _CLIENT_NAME.fullmatch(name) is not None
+
+
+def actor_of(given: str, claimed: str) -> str:
+    """The actor whose calls policies are asked about: `mcp:NAME` as the person named the client, or
+    `mcp:unproven:NAME` as it names itself, which nobody checked and which therefore never is one of the former.
+    """
+    if given:
+        return f"{CLIENT}{given}"
+    safe = re.sub(r"[^a-z0-9._-]+", "-", claimed[: 4 * MAX_CLIENT].lower()).strip("-._")[:MAX_CLIENT]
+    return f"{UNPROVEN}{safe or 'nameless'}"
 
 
 @dataclass(slots=True)
@@ -51,7 +70,7 @@ class Clients:
         self._slots: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
         """By actor, of clients without connections: while one of its requests is known."""
 
-    def of(self, ctx: ServerRequestContext[Any, Any]) -> Client:
+    def of(self, ctx: Context) -> Client:
         """The client that sent a request."""
         params = ctx.session.client_params
         if params is None:
@@ -62,8 +81,8 @@ class Clients:
             weakref.finalize(params, self._known.pop, key, None)
         return self._known[key]
 
-    def _new(self, ctx: ServerRequestContext[Any, Any], claimed: str) -> Client:
+    def _new(self, ctx: Context, claimed: str) -> Client:
         actor, slots = actor_of(self._given, claimed), asyncio.Semaphore(SIDE_BY_SIDE)
-        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        if asks_by_result(ctx):
             slots = self._slots.setdefault(actor, slots)
         return Client(actor, slots)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from mcp_types import CallToolResult, ContentBlock, EmbeddedResource, ImageConte
 from micro_agi_kernel.agent.results import error_json, failure, outcome_json, to_text
 from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.frontends.output_text import display_text
-from micro_agi_kernel.frontends.text import plain
+from micro_agi_kernel.frontends.text import inert_json, plain
 from micro_agi_kernel.interfaces import MIB, CallOutcome
 from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS
 from micro_agi_kernel.values import Json, Value, head_and_tail
@@ -54,7 +53,7 @@ class Displays:
                 self.content.append(ImageContent(type="image", data=encoded, mime_type=form))
                 return
         form = next((form for form in data if form in JSON_FORMS), "")
-        text = _inert(json.dumps(data[form], ensure_ascii=False)) if form and not TEXT_FORMS & {*data} else ""
+        text = inert_json(json.dumps(data[form], ensure_ascii=False)) if form and not TEXT_FORMS & {*data} else ""
         if form and 0 < len(text) <= RESULT:
             resource = TextResourceContents(uri=f"micro-agi:display/{len(self.content)}", mime_type=form, text=text)
             self.content.append(EmbeddedResource(type="resource", resource=resource))
@@ -84,7 +83,7 @@ def value_text(value: Json) -> str:
     """Text as it is, anything else as JSON; of what is long head and tail."""
     if isinstance(value, str):
         return plain(head_and_tail(value, RESULT))
-    return _inert(to_text(value, RESULT))
+    return inert_json(to_text(value, RESULT))
 
 
 def text_content(text: str) -> TextContent:
@@ -130,10 +129,3 @@ def _described(value: Json) -> Json:
             return [_described(item) for item in value]
         case _:
             return value
-
-
-def _inert(text: str) -> str:
-    """JSON in which what a terminal or a reader's eye would act upon stands as its escape."""
-    return re.sub(
-        r"[^\n -~]", lambda found: found[0] if plain(found[0]) == found[0] else json.dumps(found[0])[1:-1], text
-    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, assert_never
+from typing import assert_never
 
-from mcp.server import ServerRequestContext
 from mcp.server.connection import allowed_log_levels
 from mcp_types import LoggingMessageNotification, LoggingMessageNotificationParams
 
+from micro_agi_kernel.frontends.mcp.asking import Context
 from micro_agi_kernel.frontends.mcp.clients import Client
 from micro_agi_kernel.frontends.mcp.content import Displays
 from micro_agi_kernel.frontends.text import one_line, plain
@@ -28,7 +28,7 @@ LOGGER = "micro-agi"
 class Teller:
     """Tells one client what one call shows. `displays` are for the call's result."""
 
-    def __init__(self, ctx: ServerRequestContext[Any, Any], client: Client, name: str) -> None:
+    def __init__(self, ctx: Context, client: Client, name: str) -> None:
         self.displays = Displays()
         self.ctx = ctx
         """The request whose client is told; another one once that goes on with the call."""

@@ -20,6 +20,7 @@ from micro_agi_kernel.host.http.body import parse_body
 from micro_agi_kernel.host.http.tls import TlsOptions, parse_tls
 from micro_agi_kernel.host.http.url import MAX_URL, Target, parse_url, require_plain
 from micro_agi_kernel.interfaces import MIB
+from micro_agi_kernel.questions import READING
 from micro_agi_kernel.values import Value, shorten
 
 MAX_HEADERS = 100
@@ -42,8 +43,6 @@ _HOP_BY_HOP = re.compile(
 )
 _OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
 """Headers by which many servers take a request for one of another method."""
-_READING = ("GET", "HEAD")
-"""Methods that change nothing at a server that keeps to the rules (RFC 9110, 9.2.1)."""
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 
 
@@ -92,7 +91,7 @@ class HttpRequest:
         that override it, as in `POST/DELETE`. Of several only those are named that are more than reading.
         """
         named = [self.method, *(value.decode().upper() for name, value in self.headers if _overrides(name))]
-        return "/".join(dict.fromkeys(method for method in named if method not in _READING)) or self.method
+        return "/".join(dict.fromkeys(method for method in named if method not in READING)) or self.method
 
     def redirected(self, status: int, location: str) -> HttpRequest:
         """The request that follows a redirect, by the rules of browsers (the WHATWG Fetch standard).

@@ -13,8 +13,8 @@ import click
 
 from micro_agi_kernel.environment import load_settings, person
 from micro_agi_kernel.errors import RegistryError
+from micro_agi_kernel.frontends.cli.opening import open_at
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import open_at
 from micro_agi_kernel.registry import Finding, Person, Progress
 from micro_agi_kernel.registry.care.history import silent
 from micro_agi_kernel.registry.care.sharding import shard_crowded

@@ -6,8 +6,8 @@ import click
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
+from micro_agi_kernel.frontends.cli.opening import open_at
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import open_at
 from micro_agi_kernel.naming import named, nearest
 from micro_agi_kernel.registry import Head, Registry, Snapshot
 from micro_agi_kernel.values import Json, short_commit

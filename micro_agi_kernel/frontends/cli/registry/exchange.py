@@ -10,8 +10,8 @@ import click
 from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.exchange import Import, import_path
+from micro_agi_kernel.frontends.cli.opening import in_workspace, open_at
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import in_workspace, open_at
 from micro_agi_kernel.registry.files.folders import write_folder
 from micro_agi_kernel.values import Json, short_commit
 

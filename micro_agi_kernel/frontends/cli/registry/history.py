@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import click
 
-from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.entries import EntryId, action_between
+from micro_agi_kernel.frontends.cli.opening import open_at
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
 from micro_agi_kernel.frontends.cli.registry.entries import not_found
-from micro_agi_kernel.frontends.cli.registry.place import open_at
 from micro_agi_kernel.frontends.text import one_line, plain
 from micro_agi_kernel.naming import named, nearest
 from micro_agi_kernel.registry import Registry, Version
@@ -58,7 +58,7 @@ def _action(registry: Registry, version: Version, id: EntryId) -> str:
     """What the commit did to the entry: seen in what it holds, not in what it says."""
     before = bool(version.parents) and registry.snapshot(version.parents[0]).has(id)
     after = registry.snapshot(version.commit).has(id)
-    return "update" if before and after else "create" if after else "delete"
+    return action_between(before, after)
 
 
 def _number(version: Version) -> str:

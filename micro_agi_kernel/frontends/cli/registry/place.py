@@ -1,44 +1,16 @@
-"""`micro-agi registry init` and `path`: where the registry lies; and how the others open it."""
+"""`micro-agi registry init` and `path`: where the registry lies."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import click
 
 from micro_agi_kernel.environment import load_settings
+from micro_agi_kernel.frontends.cli.opening import open_at
 from micro_agi_kernel.frontends.cli.output import registry_option, say
-from micro_agi_kernel.frontends.cli.registry.indexing import IndexingBar
-from micro_agi_kernel.registry import Registry
-from micro_agi_kernel.settings import PROJECT_REGISTRY, Settings
+from micro_agi_kernel.settings import PROJECT_REGISTRY
 from micro_agi_kernel.trust import change_trust, project_place, project_registry
-from micro_agi_kernel.workspace import Workspace, open_registry
-
-T = TypeVar("T")
-
-
-def open_at(path: str | None) -> Registry:
-    """The registry at `path`, or that of the settings; made from the seed where there is nothing yet."""
-    return watched(open_registry(load_settings(registry=path), say))
-
-
-def watched(opened: Registry) -> Registry:
-    """The same registry, which now shows how far it is when it has much to index."""
-    opened.watch(IndexingBar())
-    return opened
-
-
-async def in_workspace(settings: Settings, work: Callable[[Workspace], Awaitable[T]]) -> T:
-    """Do `work` in the workspace of the settings, with what that has to say on stderr, also when the work fails."""
-    workspace = Workspace(settings, watched(open_registry(settings, say)))
-    try:
-        return await work(workspace)
-    finally:
-        for line in workspace.take_notices():
-            say(line)
-        await workspace.close()
 
 
 @click.command(short_help="Make the registry, if it is not there yet.")

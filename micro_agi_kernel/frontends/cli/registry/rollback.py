@@ -10,8 +10,8 @@ import click
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.environment import load_settings
+from micro_agi_kernel.frontends.cli.opening import in_workspace
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import in_workspace
 from micro_agi_kernel.interfaces import CallContext, Publisher
 from micro_agi_kernel.naming import named
 from micro_agi_kernel.registry import Registry

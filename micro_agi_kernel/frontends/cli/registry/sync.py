@@ -12,13 +12,13 @@ import click
 
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.environment import git_environment, load_settings
+from micro_agi_kernel.frontends.cli.opening import in_workspace, open_at
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import in_workspace, open_at
 from micro_agi_kernel.intake import Fate, Item, Wishes
 from micro_agi_kernel.registry.sharing.address import address_of
 from micro_agi_kernel.registry.sharing.remote import Remote
-from micro_agi_kernel.syncing import Pulled, Syncing, count
-from micro_agi_kernel.values import Json, short_commit
+from micro_agi_kernel.syncing import Pulled, Syncing
+from micro_agi_kernel.values import Json, many, short_commit
 
 _T = TypeVar("_T")
 
@@ -68,7 +68,8 @@ def _summary(done: Pulled) -> str:
         return f"{done.remote} is empty: `micro-agi registry push` fills it"
     if undecided := done.open:
         name = shlex.quote(str(undecided[0].subject))
-        return f"{count(undecided)} to decide about, for example with `micro-agi registry pull --reject {name}`"
+        example = f"for example with `micro-agi registry pull --reject {name}`"
+        return f"{many(len(undecided), 'change')} to decide about, {example}"
     return f"nothing of {done.remote} is missing here"
 
 

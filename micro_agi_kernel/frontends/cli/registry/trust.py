@@ -11,8 +11,8 @@ import click
 
 from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import RegistryError, SettingsError
+from micro_agi_kernel.frontends.cli.opening import open_at
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
-from micro_agi_kernel.frontends.cli.registry.place import open_at
 from micro_agi_kernel.model_choice import models_in
 from micro_agi_kernel.models.catalog import ModelSpec
 from micro_agi_kernel.registry.signing import fingerprint
