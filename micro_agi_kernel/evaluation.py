@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, Entry, EntryId
 from micro_agi_kernel.errors import CallError, ErrorKind, Refused
@@ -14,6 +16,12 @@ from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.permissions import HOST_MODULES, ONLY_ON_ALLOW
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.workspace import module_names, open_sandbox
+
+_MISSING = re.compile(
+    r"module '(?P<name>[\w.]{1,80})' is not available here: "
+    r"(?P<advice>it is not among this entry's modules: add it there|add '\w{1,80}' to modules)"
+)
+"""What the jail's `require` says, sandbox/modules.lua."""
 
 
 async def evaluate_program(program: Program, settings: Settings, on_output: Callable[[Output], None]) -> CallOutcome:
@@ -38,6 +46,23 @@ async def evaluate_in(sandbox: Sandbox, program: Program, on_output: Callable[[O
     grant = Grant(entry, program.modules, CallContext(on_output=on_output))
     async with Host([HttpService(_without_policies)]).for_call(grant) as host:
         return await sandbox.run(program, host, on_output)
+
+
+def advised(outcome: CallOutcome, names: frozenset[str], say: str, between: str) -> CallOutcome:
+    """`outcome`, where a module is missing with how to name it beside `names`: the jail speaks of entries.
+
+    That is `say` and the names, with `between` between them.
+    """
+    error = outcome.error
+    missing = _MISSING.search(error.message) if error is not None else None
+    if error is None or missing is None:
+        return outcome
+    name, line, dotted = missing["name"], error.message, "add '" in missing["advice"]
+    name = name.partition(".")[0] if dotted else name
+    known = sorted(evaluation_modules())
+    advice = say + between.join(sorted(names | {name})) if name in known else f"there are: {', '.join(known)}"
+    begin, end = missing.span("advice")
+    return replace(outcome, error=replace(error, message=line[:begin] + advice + line[end:]))
 
 
 def evaluation_modules() -> frozenset[str]:

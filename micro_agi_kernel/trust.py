@@ -242,7 +242,10 @@ def project_place(path: Path) -> Path:
 def project_registry(place: Path) -> TrustedRegistry:
     """What is to be remembered of the registry at `place`. Raises RegistryError where no trust would help."""
     if place.parts[-2:] != PROJECT_REGISTRY.parts:
-        raise RegistryError(f"only a project's registry, {PROJECT_REGISTRY}, needs trust: name {place} by --registry")
+        rule = f"only a project's registry, {PROJECT_REGISTRY}, needs trust"
+        if not os.path.lexists(place):
+            raise RegistryError(f"there is nothing at {place}; {rule}")
+        raise RegistryError(f"{rule}: name {place} by --registry")
     if why := unusable(place):
         raise RegistryError(f"{place} cannot be trusted: {why}")
     with Registry.open(place) as opened:

@@ -28,7 +28,7 @@ from micro_agi_kernel.replay import refusals
 from micro_agi_kernel.settings import Settings
 from micro_agi_kernel.trust import TrustedKey, choose_registry, read_trust
 from micro_agi_kernel.values import shorten
-from micro_agi_kernel.workspace import Workspace
+from micro_agi_kernel.workspace import Workspace, made_by_name
 
 BATCH = 500
 """Entries that are read and compiled together."""
@@ -46,6 +46,7 @@ async def verify_registry(
     A registry that cannot be opened is a finding too.
     """
     path, _ = choose_registry(settings)
+    made = made_by_name(settings)
     broken: set[str] = set()
     progress("files", 0, 0)
     async for finding in _from_thread(_before_opening(path, mend, broken)):
@@ -57,6 +58,8 @@ async def verify_registry(
             yield finding
         yield Finding("fail", "registry", str(error))
         return
+    if made:
+        yield Finding("fail", "registry", made)  # what was to be checked is somewhere else
     for notice in workspace.take_notices():
         yield Finding("warn", "registry", notice)
     if foreign_hook(path):

@@ -6,6 +6,7 @@ A session stands on it; so do the commands that need no model.
 from __future__ import annotations
 
 import asyncio
+import os
 import pkgutil
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from micro_agi_kernel.call_record import CallRecord
 from micro_agi_kernel.checks import Checks
 from micro_agi_kernel.entries import AGENT, Entry, EntryId
 from micro_agi_kernel.environment import person, secret
-from micro_agi_kernel.errors import CallError, EntryError, MicroAgiError, Refused
+from micro_agi_kernel.errors import CallError, EntryError, MicroAgiError, Refused, RegistryError
 from micro_agi_kernel.events import Event, Notice
 from micro_agi_kernel.functions import Functions
 from micro_agi_kernel.host.ctx import CtxService
@@ -177,7 +178,14 @@ def open_registry(settings: Settings, notify: Callable[[str], None] = unheard) -
     path, notice = choose_registry(settings)
     if notice:
         notify(notice)
-    registry = Registry.create(path)
+    try:
+        registry = Registry.create(path)
+    except RegistryError as error:
+        if settings.registry or os.path.lexists(path):
+            raise
+        why = f"the data folder {settings.home} is a file" if os.path.isfile(settings.home) else str(error)
+        way_out = "set MICRO_AGI_HOME to a folder that can be written, or name a registry by --registry"
+        raise RegistryError(f"{why}: {way_out}") from error
     if key := settings.signing_key:
         registry.signer = Signer(key, secret("SSH_AUTH_SOCK"))
     is_new = registry.is_empty
@@ -191,6 +199,13 @@ def open_registry(settings: Settings, notify: Callable[[str], None] = unheard) -
         notify(f"the registry could not be brought to Micro AGI {__version__}: {error}")
     refresh_hook(path, sys.executable)
     return registry
+
+
+def made_by_name(settings: Settings) -> str:
+    """What to say once the registry is open, if the person named one that is not there yet: maybe misspelt; else ""."""
+    if not settings.registry or os.path.lexists(settings.registry_path):
+        return ""
+    return f"there was no registry at {settings.registry_path}: it was made now, from the seed"
 
 
 def open_sandbox(settings: Settings) -> JailedSandbox:

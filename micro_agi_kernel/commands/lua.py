@@ -5,22 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from micro_agi_kernel.commands.calls import told_call
 from micro_agi_kernel.entries import MAX_FILE_BYTES
 from micro_agi_kernel.errors import ErrorKind, Refused
-from micro_agi_kernel.evaluation import evaluate_in, evaluation_modules
+from micro_agi_kernel.evaluation import advised, evaluate_in, evaluation_modules
 from micro_agi_kernel.interfaces import CallContext, CallOutcome, Program
 from micro_agi_kernel.outputs import Output
 from micro_agi_kernel.session import Session
 from micro_agi_kernel.values import shorten
-
-_MISSING = re.compile(
-    r"module '(?P<name>[\w.]{1,80})' is not available here: "
-    r"(?P<advice>it is not among this entry's modules: add it there|add '\w{1,80}' to modules)"
-)
-"""What the jail's `require` says, sandbox/modules.lua."""
 
 
 async def lua(session: Session, context: CallContext, source: str, *, modules: str = "") -> str:
@@ -40,20 +33,6 @@ async def lua(session: Session, context: CallContext, source: str, *, modules: s
     arguments = json.dumps({"modules": sorted(names)})
 
     async def run(on_output: Callable[[Output], None]) -> CallOutcome:
-        return _advised(await evaluate_in(session.workspace.sandbox, program, on_output), names)
+        return advised(await evaluate_in(session.workspace.sandbox, program, on_output), names, "write %%lua ", ", ")
 
     return await told_call(context, "lua", arguments, run)
-
-
-def _advised(outcome: CallOutcome, names: frozenset[str]) -> CallOutcome:
-    """`outcome`, with what to write in a cell where a module is missing: the jail speaks of entries."""
-    error = outcome.error
-    missing = _MISSING.search(error.message) if error is not None else None
-    if error is None or missing is None:
-        return outcome
-    name, line, dotted = missing["name"], error.message, "add '" in missing["advice"]
-    name = name.partition(".")[0] if dotted else name
-    known = sorted(evaluation_modules())
-    advice = f"write %%lua {', '.join(sorted(names | {name}))}" if name in known else f"there are: {', '.join(known)}"
-    begin, end = missing.span("advice")
-    return replace(outcome, error=replace(error, message=line[:begin] + advice + line[end:]))

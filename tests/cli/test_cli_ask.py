@@ -103,6 +103,17 @@ def test_a_turn_that_fails_is_one_line_and_the_next_is_not_asked(
 
 
 @pytest.mark.parametrize(
+    ("rest", "said"), [([], ""), (["b"], "; 1 text was not asked"), (["b", "c"], "; 2 texts were not asked")]
+)
+def test_what_was_not_asked_is_counted(
+    cli: Callable[..., Result], serve: Callable[[Script], ModelServer], rest: list[str], said: str
+) -> None:
+    serve([failure(401, "wrong key")] * 2)
+    alone = cli("ask", "a").stderr.rstrip("\n")
+    assert cli("ask", "a", *rest).stderr == f"{alone}{said}\n"
+
+
+@pytest.mark.parametrize(
     ("words", "input", "line"),
     [
         (["ask", "-"], b"\xff", "stdin: not UTF-8 text"),

@@ -131,6 +131,8 @@ def test_the_doctor_says_what_is_set_and_where_and_shows_no_key(
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(doctor, "_servers", lambda settings: iter(()))  # nobody is asked
+    made = f"warn registry: there was no registry at {home / 'other.git'}: it was made now, from the seed\n"
+    assert made in cli("doctor", "--registry", str(home / "other.git")).stdout
     found = examine(cli, "--registry", str(home / "other.git"))
     assert {what.removeprefix("setting "): line[1] for what, line in found.items() if what.startswith("setting ")} == {
         "model": '"***" (config file, model)',

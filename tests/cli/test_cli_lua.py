@@ -102,6 +102,19 @@ def test_failures_have_a_kind_and_exit_code_1(
     assert plain.stderr.startswith(f"{document['error']['kind']}: ") and message in plain.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "source", "advice"),
+    [
+        ([], "return require('time')", "say --modules time"),
+        (["--modules", "json"], "return require('time')", "say --modules json,time"),
+        ([], "return require('hash.sha256')", 'say --modules hash and write require("hash").sha256'),
+        ([], "return require('nothing')", "there are: base64, "),
+    ],
+)
+def test_a_module_that_was_not_named(cli: Callable[..., Result], options: list[str], source: str, advice: str) -> None:
+    assert f"is not available here: {advice}" in cli("eval", "-", *options, input=source).stderr
+
+
 def test_a_tool_that_asks_the_host_too_often_is_ended(cli: Callable[..., Result]) -> None:
     source = """
     local http = require("http_client")

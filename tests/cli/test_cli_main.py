@@ -112,6 +112,38 @@ def test_wrong_usage_is_exit_code_2_and_touches_nothing(
     assert not home.exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["aks"], "No such command 'aks'. Did you mean 'ask'?"),
+        (["registry", "lst"], "No such command 'lst'. Did you mean 'list'?"),
+        (["registry", "check-pus"], "No such command 'check-pus'."),
+        (["zzz"], "No such command 'zzz'."),
+    ],
+)
+def test_of_a_misspelt_command_the_nearest_is_named(cli: Callable[..., Result], words: list[str], said: str) -> None:
+    result = cli(*words)
+    assert result.exit_code == 2 and result.stderr.endswith(f"\nError: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["registry", "list", "--namespace", "app.generatd"], "no entries found: `micro-agi registry list` shows all"),
+        (["registry", "list", "--query", "zzz"], "no entries found: `micro-agi registry list` shows all"),
+        (["registry", "trust"], "nothing is trusted"),
+        (["sessions", "list"], "no sessions"),
+    ],
+)
+def test_where_there_is_nothing_a_line_on_stderr_says_so(
+    cli: Callable[..., Result], words: list[str], said: str
+) -> None:
+    found = cli(*words)
+    assert (found.exit_code, found.stdout, found.stderr) == (0, "", f"{said}\n")
+    found = cli(*words, "--json")
+    assert (found.exit_code, found.stdout, found.stderr) == (0, "[]\n", "")
+
+
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["ask", "--help"], ["registry", "list", "--help"]])
 def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
     code = f"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def test_a_path_that_holds_something_else_is_one_line(cli: Callable[..., Result]
     assert Path("file").read_text() == Path("folder", "file").read_text() == "not a registry"
 
 
+def test_a_data_folder_that_cannot_be_made_is_one_line_that_names_the_way_out(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("file").write_text("no folder")
+    way_out = "set MICRO_AGI_HOME to a folder that can be written, or name a registry by --registry"
+    for home, line in (
+        ("file", f"the data folder file is a file: {way_out}"),
+        ("file/below", f"cannot make a registry at file/below/registry.git: Not a directory: {way_out}"),
+    ):
+        monkeypatch.setenv("MICRO_AGI_HOME", home)
+        assert cli("registry", "list").stderr == f"Error: {line}\n"
+        assert "MICRO_AGI_HOME" not in cli("registry", "list", "--registry", "file/registry.git").stderr
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everywhere")
 def test_a_path_that_may_not_be_read_or_written_is_one_line(cli: Callable[..., Result]) -> None:
     Path("closed").mkdir()
@@ -87,6 +102,40 @@ def test_an_empty_folder_and_an_empty_bare_repository_become_registries(cli: Cal
     for path in ("empty", "bare.git"):
         assert "app:demo" in cli("registry", "list", "--registry", path).stdout
         assert "Actor: service:installer" in git("log", "main", folder=path)
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["registry", "list", "--json"],
+        ["registry", "export", "folder"],
+        ["registry", "path"],
+        ["docs", "search", "time"],
+        ["models"],
+        ["call", "app.tools:registry_list"],
+        ["ask", "hi"],
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_of_a_named_registry_that_was_not_there_it_is_said_that_it_was_made(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, words: list[str], by_variable: bool
+) -> None:
+    named = [] if by_variable else ["--registry", "nope/backup.git"]
+    if by_variable:
+        monkeypatch.setenv("MICRO_AGI_REGISTRY", "nope/backup.git")
+    made = cli(*words, *named)
+    line = "there was no registry at nope/backup.git: it was made now, from the seed\n"
+    assert (made.exit_code, made.stderr) == (0, line)
+    shutil.rmtree("folder", ignore_errors=True)
+    assert cli(*words, *named).stderr == ""
+
+
+@pytest.mark.parametrize("words", [["registry", "init", "--registry", "new.git"], ["registry", "list"]])
+def test_nothing_is_said_of_a_registry_that_is_made_by_name_or_is_the_default_one(
+    cli: Callable[..., Result], words: list[str]
+) -> None:
+    assert cli(*words).stderr == ""
 
 
 def test_list_as_json(cli: Callable[..., Result], seeded: Path) -> None:

@@ -129,7 +129,8 @@ def test_a_persons_key(cli: Callable[..., Result], work: Path) -> None:
     ("what", "said"),
     [
         ("nobody", "no model is called 'nobody'"),
-        ("./nothing", "only a project's registry"),
+        ("./nothing", "nothing; only a project's registry"),
+        ("./folder", "Error: only a project's registry"),
         ("nothing.pub", "cannot read nothing.pub: No such file"),
         ("folder", "for the folder say ./folder"),
     ],

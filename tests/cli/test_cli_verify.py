@@ -39,6 +39,12 @@ def test_a_sound_registry(cli: Cli, seeded: Path) -> None:
     assert cli("registry", "verify", "--repair").exit_code == 0
 
 
+def test_a_registry_that_is_not_there_is_not_called_sound(cli: Cli) -> None:
+    result = cli("registry", "verify", "--registry", "nope/backup.git")
+    line = "fail registry: there was no registry at nope/backup.git: it was made now, from the seed"
+    assert (result.exit_code, [found for found in lines(result) if not found.startswith("ok ")]) == (1, [line])
+
+
 @pytest.mark.parametrize("is_sound", [True, False])
 def test_a_reader_that_leaves_changes_no_verdict(start: Callable[..., Any], seeded: Path, is_sound: bool) -> None:
     if not is_sound:
@@ -103,6 +109,20 @@ def test_the_first_commit_is_gone_for_good(cli: Cli, seeded: Path) -> None:
     assert result.exit_code == 1 and any(head in line for line in lines(result) if line.startswith("fail"))
     document = json.loads(cli("registry", "verify", "--json").stdout)
     assert not document["ok"] and document["findings"][-1]["check"] == "registry"
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["ask", "hi"], ["registry", "list"], ["registry", "verify"]])
+def test_the_hint_names_the_registry_that_is_broken(cli: Cli, seeded: Path, words: list[str]) -> None:
+    for file in (seeded / "objects").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    broken = seeded.rename("my broken.git")
+    hint = "run `micro-agi registry verify --repair%s`"
+    for named, more in ((["--registry", broken.name], f" --registry '{broken.name}'"), ([], "")):
+        if not named:
+            broken.rename(seeded)  # now it is the default one
+        result = cli(*words, *named)
+        assert result.exit_code == 1 and hint % more in result.stdout + result.stderr
 
 
 def test_where_a_person_looks_there_is_a_bar(cli: Cli, seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:

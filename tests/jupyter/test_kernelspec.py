@@ -54,7 +54,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         install_kernelspec(user=True)
 
 
-def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "user").write_text("")
-    with pytest.raises(MicroAgiError, match="cannot write the kernelspec"):
+def test_a_file_in_the_way_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("user", "env"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(MicroAgiError, match=r"cannot write the kernelspec to .*; try --sys-prefix$"):
         install_kernelspec(user=True)
+    with pytest.raises(MicroAgiError, match=r"; try --user or --sys-prefix$"):
+        install_kernelspec(prefix=str(tmp_path / "env"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
+    with pytest.raises(MicroAgiError, match=r"; try --user$"):
+        install_kernelspec(prefix=sys.prefix)

@@ -16,12 +16,13 @@ from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
 from micro_agi_kernel.frontends.cli.asking import at_terminal
 from micro_agi_kernel.frontends.cli.opening import watched
-from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, print_text, registry_option
+from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, print_text, registry_option, say
 from micro_agi_kernel.frontends.text import PlainPieces
 from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.logs.lines import as_fields
 from micro_agi_kernel.session import open_session
 from micro_agi_kernel.settings import Settings
+from micro_agi_kernel.workspace import made_by_name
 
 
 @click.command(short_help="Ask the agent.")
@@ -30,11 +31,15 @@ from micro_agi_kernel.settings import Settings
 @registry_option
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON on stdout.")
 def ask(texts: tuple[str, ...], model: str | None, registry_path: str | None, as_json: bool) -> None:
-    """Ask the agent. Several TEXTs are several turns of one conversation; - reads stdin."""
+    """Ask the agent. Several TEXTs are several turns of one conversation; - reads stdin.
+
+    The first turn that fails is the last one: no TEXT after it is asked.
+    """
     settings = load_settings(model=model, registry=registry_path)
-    end = asyncio.run(_converse(settings, [_prompt(text) for text in texts], as_json))
+    end, left = asyncio.run(_converse(settings, [_prompt(text) for text in texts], as_json))
     if end.status != "ok":
-        raise MicroAgiError(end.error or end.status)
+        more = f"; {left} text{'s were' if left > 1 else ' was'} not asked" if left else ""
+        raise MicroAgiError(f"{end.error or end.status}{more}")
 
 
 def _prompt(text: str) -> str:
@@ -45,11 +50,14 @@ def _prompt(text: str) -> str:
     return prompt
 
 
-async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> TurnFinished:
-    """Answer the prompts in order, until one fails; how the last one ended."""
+async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> tuple[TurnFinished, int]:
+    """Answer the prompts in order, until one fails; how the last one ended, and how many were not asked."""
+    made = made_by_name(settings)
     session = open_session(settings)
     watched(session.workspace.registry)
-    end = TurnFinished("ok")
+    if made:
+        say(made)
+    end, left = TurnFinished("ok"), len(prompts)
     try:
         for cell, prompt in enumerate(prompts, start=1):
             if len(prompts) > 1 and not as_json:
@@ -58,13 +66,14 @@ async def _converse(settings: Settings, prompts: list[str], as_json: bool) -> Tu
             ask = None if as_json else at_terminal(transcript.ask)
             async with aclosing(run_cell(session, prompt, cell=cell, ask=ask)) as events:
                 end = await (_print_events(events) if as_json else _print_transcript(events, transcript))
+            left -= 1
             if end.status != "ok":
                 break
     finally:
         await session.close()
         for line in session.workspace.take_notices():
-            print_text(line, to_stderr=True)
-    return end
+            say(line)
+    return end, left
 
 
 async def _print_events(events: AsyncGenerator[Event, None]) -> TurnFinished:

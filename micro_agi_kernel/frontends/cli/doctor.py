@@ -19,10 +19,12 @@ from micro_agi_kernel.environment import secret, settings_and_sources
 from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.frontends.cli import installed
 from micro_agi_kernel.frontends.cli.installed import Line, Status
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
+from micro_agi_kernel.frontends.cli.opening import open_told
+from micro_agi_kernel.frontends.cli.output import about_named, json_option, print_json, print_text, registry_option
 from micro_agi_kernel.frontends.text import one_line
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.logs.keys import Keys
+from micro_agi_kernel.logs.turns import logs_in
 from micro_agi_kernel.mcp_client.servers import McpServers
 from micro_agi_kernel.mcp_settings import INSTALL
 from micro_agi_kernel.model_choice import models_now
@@ -34,7 +36,7 @@ from micro_agi_kernel.registry.sidecar import FILE
 from micro_agi_kernel.sandbox.protocol import Layer
 from micro_agi_kernel.settings import Settings, setting_names, setting_value
 from micro_agi_kernel.values import shorten, unset_variable
-from micro_agi_kernel.workspace import open_registry, open_sandbox
+from micro_agi_kernel.workspace import open_sandbox
 
 PATIENCE = 5.0
 """Seconds for a model's server to accept a connection, and to begin its answer."""
@@ -61,7 +63,7 @@ def doctor(registry_path: str | None, as_json: bool) -> None:
     lines = []
     keys = Keys()
     for line in _examine(registry_path, keys):
-        line = line._replace(detail=_KEY.sub("***", keys.hidden_in(one_line(line.detail))))
+        line = line._replace(detail=_KEY.sub("***", keys.hidden_in(one_line(about_named(line.detail)))))
         lines.append(line)
         if not as_json:
             print_text(f"{line.status:4} {line.what}: {line.detail}")
@@ -169,7 +171,7 @@ def _sandbox(settings: Settings) -> Iterator[Line]:
 def _registry(settings: Settings, keys: Keys) -> Iterator[Line]:
     """The registry, its index, and the models in it."""
     notices: list[str] = []
-    with open_registry(settings, notices.append) as registry:
+    with open_told(settings, notices.append) as registry:
         yield from (Line("warn", "registry", notice) for notice in notices)
         snapshot = registry.snapshot()
         path = registry.path.absolute()

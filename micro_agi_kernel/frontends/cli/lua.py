@@ -13,7 +13,7 @@ from micro_agi_kernel.agent.results import failure, outcome_json
 from micro_agi_kernel.entries import MAX_FILE_BYTES
 from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.errors import CallError, ErrorKind
-from micro_agi_kernel.evaluation import evaluate_program
+from micro_agi_kernel.evaluation import advised, evaluate_program
 from micro_agi_kernel.events import Event, Notice
 from micro_agi_kernel.frontends.cli.asking import approver
 from micro_agi_kernel.frontends.cli.opening import in_workspace
@@ -94,7 +94,11 @@ def evaluate(
     names = frozenset(module.strip() for module in modules.split(",") if module.strip())
     program = Program(decoded(content, name), name, given, method, names, settings.sandbox.limits())
     shown = Shown(keep=as_json)
-    _show(evaluate_program(program, settings, shown), shown, as_json, of_tool=False)
+
+    async def work() -> CallOutcome:
+        return advised(await evaluate_program(program, settings, shown), names, "say --modules ", ",")
+
+    _show(work(), shown, as_json, of_tool=False)
 
 
 @click.command(short_help="Call an entry of the registry.")

@@ -46,9 +46,10 @@ class Commands(LazyGroup):
         try:
             return super().invoke(ctx)
         except MicroAgiError as error:
+            from micro_agi_kernel.frontends.cli.output import about_named
             from micro_agi_kernel.frontends.text import one_line
 
-            raise click.ClickException(one_line(str(error))) from error
+            raise click.ClickException(one_line(about_named(str(error)))) from error
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
             raise SystemExit(0) from None  # the reader has what it wanted

@@ -12,7 +12,7 @@ from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.frontends.cli.output import say
 from micro_agi_kernel.registry import Registry
 from micro_agi_kernel.settings import Settings
-from micro_agi_kernel.workspace import Workspace, open_registry
+from micro_agi_kernel.workspace import Workspace, made_by_name, open_registry
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -25,7 +25,16 @@ SHOWN_FROM = 2_000
 
 def open_at(path: str | None) -> Registry:
     """The registry at `path`, or that of the settings; made from the seed where there is nothing yet."""
-    return watched(open_registry(load_settings(registry=path), say))
+    return watched(open_told(load_settings(registry=path)))
+
+
+def open_told(settings: Settings, notify: Callable[[str], None] = say) -> Registry:
+    """Open the registry of the settings, and tell when it was named and had to be made."""
+    made = made_by_name(settings)
+    opened = open_registry(settings, notify)
+    if made:
+        notify(made)
+    return opened
 
 
 def watched(opened: Registry) -> Registry:
@@ -36,7 +45,7 @@ def watched(opened: Registry) -> Registry:
 
 async def in_workspace(settings: Settings, work: Callable[[Workspace], Awaitable[T]]) -> T:
     """Do `work` in the workspace of the settings, with what that has to say on stderr, also when the work fails."""
-    workspace = Workspace(settings, watched(open_registry(settings, say)))
+    workspace = Workspace(settings, watched(open_told(settings)))
     try:
         return await work(workspace)
     finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -12,6 +14,12 @@ from micro_agi_kernel.errors import EntryError
 from micro_agi_kernel.frontends.text import inert_json, one_line, plain
 from micro_agi_kernel.values import Json, parse_json
 
+_NAMED = f"{__name__}.registry"
+"""Where the contexts of one run of click keep what --registry says."""
+
+_HINT = re.compile("`micro-agi registry (?:list|show|verify)[^`]*")
+"""What a line says to run, which is about the registry that the line is about."""
+
 
 def not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Callback of an option that may be left out but not be empty, as it is when a script's variable is not set."""
@@ -20,14 +28,25 @@ def not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None)
     return value
 
 
+def _remember(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    ctx.meta[_NAMED] = not_empty(ctx, parameter, value)
+    return value
+
+
 registry_option = click.option(
     "--registry",
     "registry_path",
     metavar="PATH",
-    callback=not_empty,
-    help="The bare repository to use, instead of the default one.",
+    callback=_remember,
+    help="The bare repository to use, instead of the default one; made if it is not there, which stderr tells.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def about_named(line: str) -> str:
+    """`line`, in which the commands that it says to run name the registry that --registry named."""
+    named = click.get_current_context().meta.get(_NAMED)
+    return line if named is None else _HINT.sub(lambda hint: f"{hint[0]} --registry {shlex.quote(named)}", line)
 
 
 def print_json(value: Json, *, lines: bool = False) -> None:
@@ -47,9 +66,12 @@ def say(line: str) -> None:
     print_text(line, to_stderr=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on a terminal; tab-separated lines without a header elsewhere."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], nothing: str = "") -> None:
+    """A table on a terminal; tab-separated lines without a header elsewhere; without rows, `nothing` on stderr."""
     cells = [[one_line(cell) for cell in row] for row in rows]
+    if nothing and not cells:
+        say(nothing)
+        return
     if not sys.stdout.isatty():
         for row in cells:
             click.echo("\t".join(row))

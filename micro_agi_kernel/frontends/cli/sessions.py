@@ -43,7 +43,7 @@ def list_sessions(as_json: bool) -> None:
     if as_json:
         print_json([*rows])
         return
-    print_table(("id", "time", "cells", "model", "tokens", "first prompt"), map(_row, rows))
+    print_table(("id", "time", "cells", "model", "tokens", "first prompt"), map(_row, rows), "no sessions")
 
 
 def _summary(id: str, header: Header, turns: Iterator[Turn]) -> dict[str, Json]:

@@ -34,8 +34,9 @@ def install_kernelspec(*, user: bool = False, prefix: str | None = None) -> Path
         try:
             return Path(_manager().install_kernel_spec(str(source), KERNEL_NAME, user=user, prefix=prefix))
         except OSError as error:
+            ways = ["--user"] * (not user) + ["--sys-prefix"] * (prefix != sys.prefix)
             raise MicroAgiError(
-                f"cannot write the kernelspec to {error.filename}: {error.strerror}; try --user or --sys-prefix"
+                f"cannot write the kernelspec to {error.filename}: {error.strerror}; try {' or '.join(ways)}"
             ) from error
 
 

@@ -7,14 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
 from micro_agi_kernel.environment import load_settings, person
 from micro_agi_kernel.errors import RegistryError
 from micro_agi_kernel.frontends.cli.opening import open_at
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
+from micro_agi_kernel.frontends.cli.output import about_named, json_option, print_json, print_text, registry_option
 from micro_agi_kernel.registry import Finding, Person, Progress
 from micro_agi_kernel.registry.care.history import silent
 from micro_agi_kernel.registry.care.sharding import shard_crowded
@@ -39,9 +39,9 @@ def verify(registry_path: str | None, mend: bool, tests: bool, as_json: bool) ->
 
     async def work(progress: Progress) -> None:
         async for finding in verify_registry(settings, mend=mend, tests=tests, progress=progress):
-            findings.append(finding)
+            findings.append(replace(finding, message=about_named(finding.message)))
             if not as_json:
-                _print(f"{finding.status} {finding.check}: {finding.message}")
+                _print(f"{finding.status} {finding.check}: {findings[-1].message}")
 
     with _progress() as progress:
         asyncio.run(work(progress))

@@ -7,7 +7,14 @@ import click
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.frontends.cli.opening import open_at
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
+from micro_agi_kernel.frontends.cli.output import (
+    about_named,
+    json_option,
+    print_json,
+    print_table,
+    print_text,
+    registry_option,
+)
 from micro_agi_kernel.naming import named, nearest
 from micro_agi_kernel.registry import Head, Registry, Snapshot
 from micro_agi_kernel.values import Json, short_commit
@@ -43,6 +50,7 @@ def list_(
         print_table(
             ("id", "kind", "type", "comment"),
             ((str(head.id), head.kind, head.type or "", head.comment) for head in found),
+            about_named("no entries found: `micro-agi registry list` shows all"),
         )
     for problem in problems:
         print_text(f"not readable: {problem.path}: {problem.reason}", to_stderr=True)

@@ -7,10 +7,11 @@ import os
 import click
 
 from micro_agi_kernel.environment import load_settings
-from micro_agi_kernel.frontends.cli.opening import open_at
+from micro_agi_kernel.frontends.cli.opening import open_at, watched
 from micro_agi_kernel.frontends.cli.output import registry_option, say
 from micro_agi_kernel.settings import PROJECT_REGISTRY
 from micro_agi_kernel.trust import change_trust, project_place, project_registry
+from micro_agi_kernel.workspace import open_registry
 
 
 @click.command(short_help="Make the registry, if it is not there yet.")
@@ -22,7 +23,7 @@ def init(registry_path: str | None) -> None:
     """
     settings = load_settings(registry=registry_path)
     was_there = os.path.lexists(settings.registry_path)
-    with open_at(registry_path) as opened:
+    with watched(open_registry(settings, say)) as opened:
         place = project_place(opened.path)
         if not was_there and place.parts[-2:] == PROJECT_REGISTRY.parts:
             made = project_registry(place)

@@ -118,7 +118,7 @@ def _show(items: Iterable[Trusted], as_json: bool, what: str = "") -> None:
         for item in items:
             print_text(f"{what}: {_type(item)} {'; '.join(_cells(item))}")
     else:
-        print_table(("type", "what", ""), ((_type(item), *_cells(item)) for item in items))
+        print_table(("type", "what", ""), ((_type(item), *_cells(item)) for item in items), "nothing is trusted")
 
 
 def _type(item: Trusted) -> str:
