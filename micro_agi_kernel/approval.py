@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -60,7 +60,7 @@ class Approvals:
         pass_on: Callable[[Standing], None] | None,
         always: set[Subject],
         emit: Callable[[Event], None],
-        turn_stopped: Callable[[], AbstractContextManager[None]],
+        turn_stopped: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
         """`pass_on` brings a question to the front end, None: that has nobody to ask. `always` is what the person
         has said yes to for the whole session. `turn_stopped` stops the clock of the turn."""
@@ -77,8 +77,9 @@ class Approvals:
         if self._pass_on is not None:
             standing = Standing(question, asyncio.get_running_loop().create_future())
             self._pass_on(standing)
-            with clock_stopped(), self._turn_stopped():
-                answer = await standing.answer
+            with clock_stopped():
+                async with self._turn_stopped():
+                    answer = await standing.answer
         self._emit(Asked(str(question), question.policies, answer))
         if answer not in ("yes", "always"):
             raise not_approved(question, answer)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from micro_agi_kernel.errors import MicroAgiError
@@ -80,8 +80,8 @@ class Budget:
         self._clock = asyncio.timeout(self.bounds.seconds or None)
         return self._clock
 
-    @contextmanager
-    def clock_stopped(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def clock_stopped(self) -> AsyncIterator[None]:
         """The clock of the turn stands still, while a person is asked; several may ask at once."""
         if not self._stops:
             self._stop_clock()

@@ -21,7 +21,7 @@ async def test_it_stands_still_while_anyone_asks() -> None:
     turn = budget(60)
 
     async def ask(seconds: float) -> None:
-        with turn.clock_stopped():
+        async with turn.clock_stopped():
             await asyncio.sleep(seconds)
 
     async with turn.turn_clock() as clock:
@@ -41,17 +41,17 @@ async def test_it_ends_the_turn_all_the_same() -> None:
     turn = budget(0.02)
     with pytest.raises(TimeoutError):
         async with turn.turn_clock():
-            with turn.clock_stopped():
+            async with turn.clock_stopped():
                 await asyncio.sleep(0.05)
             await asyncio.Event().wait()
 
 
 async def test_without_a_limit_there_is_nothing_to_stop() -> None:
     turn = budget(0)
-    with turn.clock_stopped():
+    async with turn.clock_stopped():
         pass
     async with turn.turn_clock() as clock:
-        with turn.clock_stopped():
+        async with turn.clock_stopped():
             assert clock.when() is None
         assert clock.when() is None
 
@@ -65,30 +65,30 @@ async def test_what_a_turn_took_is_without_the_time_of_a_person(monkeypatch: pyt
     turn.begin_turn()
     async with turn.turn_clock():
         now[0] += 1
-        with turn.clock_stopped():
+        async with turn.clock_stopped():
             now[0] += 50
-            with turn.clock_stopped():
+            async with turn.clock_stopped():
                 now[0] += 50
                 assert turn.turn.seconds == 1  # while it stands, too
         now[0] += 2
         assert turn.turn.seconds == 3
     turn.begin_turn()
-    with turn.clock_stopped():  # work of a cell that has no clock; that of the cell before is over
+    async with turn.clock_stopped():  # work of a cell that has no clock; that of the cell before is over
         now[0] += 50
     assert turn.turn.seconds == 0
 
 
-def test_what_a_call_took_is_without_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_call_took_is_without_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The card of a call shows its seconds."""
     now = [100.0]
     monkeypatch.setattr(budget_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     turn = budget(600)
     turn.begin_turn()
-    with turn.clock_stopped():
+    async with turn.clock_stopped():
         now[0] += 7
     turn.count(ToolStarted("a", "load_tool", "{}"))
     now[0] += 1
-    with turn.clock_stopped():
+    async with turn.clock_stopped():
         now[0] += 50
     done = turn.count(ToolFinished("a", "load_tool", "ok", "", 51.0))
     assert isinstance(done, ToolFinished) and done.seconds == 1

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.interfaces import CallContext
 from micro_agi_kernel.workspace import Workspace
 
-COMMAND = [sys.executable, "-m", "micro_agi_kernel.frontends.cli", "mcp"]
+# A suite that runs in the background hands on that Ctrl-C is ignored.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+MAIN = "from micro_agi_kernel.frontends.cli.main import main; main(prog_name='micro-agi')"
+COMMAND = [sys.executable, "-c", f"{HEARS_CTRL_C}; {MAIN}", "mcp"]
 TOKEN = "a-token-of-the-tests-0123456789"
 SECONDS = 30
 MODES = ("legacy", "auto")
@@ -66,8 +69,8 @@ async def write(house: Workspace, action: Action, *entries: Entry) -> str:
 class HttpServer:
     """`micro-agi mcp --http` as a process. `url` is where it listens, `said` the line that said so."""
 
-    def __init__(self, home: Path, *arguments: str) -> None:
-        command = [*COMMAND, "--http", "--port", "0", *arguments]
+    def __init__(self, home: Path, *arguments: str, program: Sequence[str] = COMMAND) -> None:
+        command = [*program, "--http", "--port", "0", *arguments]
         self.process = subprocess.Popen(
             command, env=environment(home), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
         )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from documents_kit import ROOT, read_blocks
+from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_kit import HttpServer, client, text_of, workspace
+from mcp_kit import MODES, SECONDS, HttpServer, client, policy, text_of, tool, workspace, write
 from mcp_types import ElicitResult
 
 from micro_agi_kernel.exchange import import_path
+from micro_agi_kernel.frontends.mcp import calls
 from micro_agi_kernel.frontends.mcp.clients import SIDE_BY_SIDE, Clients
+from micro_agi_kernel.frontends.mcp.server import ToolServer
+from micro_agi_kernel.frontends.mcp.telling import Teller
 
 YES = ElicitResult(action="accept", content={"answer": "yes"})
 
@@ -70,6 +75,33 @@ def test_requests_of_one_name_share_their_places_where_there_are_no_connections(
     connections = [context("one", "2025-11-25") for _ in range(2)]
     older, newer = (known.of(connection) for connection in connections)
     assert older.slots is not newer.slots and older.slots is not first.slots
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_call_that_was_approved_waits_for_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: Any
+) -> None:
+    """While a person is asked the others have the place; then there are no more at once than without a question."""
+    monkeypatch.setattr(calls, "AT_ONCE", 1)
+    asked, printed = asyncio.Barrier(3), list[str]()
+    monkeypatch.setattr(Teller, "__call__", lambda _, output: printed.append(output.text))
+
+    async def elicit(_: Any, __: Any) -> ElicitResult:
+        await asked.wait()
+        return YES
+
+    slow = tool("app.t:slow", "print('begins') require('time').sleep('200ms') print('ends')", modules=["time"])
+    async with workspace(tmp_path) as house:
+        await write(house, "create", slow, policy("ask_slow", "ask", "mcp:ann", "app.t:slow"))
+        server = ToolServer(house, "ann", printed.append)
+
+        async def call() -> None:
+            async with Client(server, mode=mode, elicitation_callback=elicit) as it:
+                assert text_of(await it.call_tool("slow", {})) == "null"
+
+        async with server.watching(), asyncio.timeout(SECONDS):
+            await asyncio.gather(*(call() for _ in range(3)))
+    assert [line.strip() for line in printed] == ["begins", "ends"] * 3
 
 
 async def test_the_policies_of_the_page_can_be_imported(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,17 @@ def test_names_are_valid_and_unique_and_no_new_tool_takes_one() -> None:
         assert len(name) <= TOOL_NAME_LENGTH and name.replace("_", "").replace("-", "").isalnum() and name.isascii()
 
 
+def test_a_tool_whose_every_name_is_taken_still_gets_one() -> None:
+    """Whoever names tools after all that it could be called must not take the list from every client."""
+    digest = hashlib.sha256(b"app.generated:sum_up").hexdigest()
+    taken = ["app_generated_sum_up", f"app_generated_sum_up_{digest[:16]}", digest, f"{digest[:40]}_2"]
+    person, late = bound("app.t:sum_up", "sum_up"), bound("app.generated:sum_up", "sum_up")
+    others = [bound(f"app.generated:{name}", name) for name in taken]
+    names = {str(tool.id): name for name, tool in unique_names([person, late, *others]).items()}
+    assert [names[str(tool.id)] for tool in (person, *others)] == ["sum_up", *taken]
+    assert len(names) == len(taken) + 2 and len(names["app.generated:sum_up"]) <= TOOL_NAME_LENGTH
+
+
 def test_texts_and_schemas_of_tools_hide_nothing() -> None:
     hidden = {"type": "object", "description": "a\u202eb", "properties": {"x": {"title": "\x1b[1m", "enum": ["\t"]}}}
     assert plain_schema(hidden) == {
@@ -111,6 +123,14 @@ def test_texts_and_schemas_of_tools_hide_nothing() -> None:
         {"default": {"a": [{"b": "\r\x9b"}]}},
     ):
         assert plain_schema({"type": "object", **hiding}) == {"type": "object"}
+    for unusable in (
+        {"properties": 5},
+        {"properties": {"a": 5}},
+        {"required": "x"},
+        {"required": None},
+        {"$schema": 5},
+    ):
+        assert plain_schema({"type": "object", **unusable}) == {"type": "object"}  # type: ignore[dict-item]
     assert plain_schema({"type": "object", "enum": ["x" * 70_000]}) == {"type": "object"}
     assert value_text({"a": "\u202e\x1b\u2028é"}) == '{"a":"\\u202e\\u001b\\u2028é"}'
     assert value_text("\x1b[1m") == "␛[1m"

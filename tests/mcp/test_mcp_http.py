@@ -9,16 +9,18 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import psutil
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_kit import MODES, SECONDS, TOKEN, HttpServer, client, text_of, tool, with_log, workspace, write
+from mcp_kit import MAIN, MODES, SECONDS, TOKEN, HttpServer, client, text_of, tool, with_log, workspace, write
 from mcp_types import EmbeddedResource, TextContent, ToolListChangedNotification
 
-from micro_agi_kernel.entries import EntryId
+from micro_agi_kernel.entries import Changeset, EntryId, Operation
 from micro_agi_kernel.interfaces import CallContext
+from micro_agi_kernel.registry import CommitMessage, Person
 from micro_agi_kernel.rollback import revert
 
 both = pytest.mark.parametrize("mode", MODES)
@@ -123,6 +125,24 @@ async def test_changes_by_another_process_are_told(server: HttpServer, home: Pat
         listening.cancel()
 
 
+async def test_an_entry_that_nobody_checked_breaks_no_list(tmp_path: Path) -> None:
+    """A person may commit what no writer here would."""
+    schemas: list[Any] = [{"properties": 5}, {"properties": {"a": 5}}, {"required": "x"}]
+    odd = [tool(f"app.t:odd{n}", "return 1", input_schema={"type": "object", **s}) for n, s in enumerate(schemas)]
+    async with workspace(tmp_path) as house:
+        changes = Changeset(tuple(Operation("create", entry.id, entry) for entry in odd))
+        ada, base = Person("Ada", "ada@example.org"), house.registry.snapshot()
+        house.registry.commit(changes, CommitMessage("user:ada"), author=ada, committer=ada, base=base)
+    server = HttpServer(tmp_path)
+    try:
+        for mode in MODES:
+            async with client(server.url, mode) as it:
+                listed = {tool.name: tool.input_schema for tool in (await it.list_tools()).tools}
+                assert [listed[f"odd{n}"] for n in range(3)] == [{"type": "object"}] * 3
+    finally:
+        assert "Traceback" not in server.end()
+
+
 @both
 async def test_a_call_that_is_cancelled_leaves_no_process(server: HttpServer, mode: str) -> None:
     started = asyncio.Event()
@@ -169,6 +189,49 @@ async def test_who_is_let_in(server: HttpServer) -> None:
             assert answer.status_code == status, (change, answer.text)
         answer = await http.get(server.url.replace("/mcp", "/"), headers=good)
         assert answer.status_code == 404
+
+
+async def test_who_never_finishes_a_request_s_headers_is_dropped(home: Path) -> None:
+    """Whoever can connect would else keep all others out, with a token or without."""
+    hurry = "from micro_agi_kernel.frontends.mcp import transports; transports.HEADERS = 1"
+    program = [sys.executable, "-c", f"{hurry}; {MAIN}", "mcp"]
+    server = HttpServer(home, "--token-env", "TOKEN_OF_TEST", program=program)
+    url = urlsplit(server.url)
+
+    async def connection(said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(said)
+        return reader, writer
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"X")
+            await asyncio.sleep(0.1)
+
+    head = f"POST /mcp HTTP/1.1\r\nHost: {url.netloc}\r\n".encode()
+    unfit = head + b"Content-Length: 100000\r\n\r\n"
+    ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    fit = f"Authorization: Bearer {TOKEN}\r\nAccept: application/json, text/event-stream\r\nConnection: close\r\n"
+    fit += f"Content-Type: application/json\r\nContent-Length: {len(ping)}\r\n\r\n"
+    try:
+        waiting = await connection(head + fit.encode())  # its headers are there
+        late = [await connection(said) for said in (b"", head, unfit, unfit + bytes(100_000) + head)]
+        dripping = [asyncio.create_task(drip(writer)) for _, writer in late[1:]]
+        async with asyncio.timeout(SECONDS):
+            said = await asyncio.gather(*(reader.read() for reader, _ in late), return_exceptions=True)
+        for task in dripping:
+            task.cancel()
+        for _, writer in late:
+            writer.close()
+        assert said[:2] == [b"", b""]
+        for each in said[2:]:
+            assert isinstance(each, ConnectionResetError) or each.startswith(b"HTTP/1.1 401 ")  # type: ignore[union-attr]
+        waiting[1].write(ping)
+        async with asyncio.timeout(SECONDS):
+            assert (await waiting[0].read()).startswith(b"HTTP/1.1 ")
+        waiting[1].close()
+    finally:
+        assert "Traceback" not in server.end()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -65,6 +65,7 @@ class Place:
     def __init__(self, slots: asyncio.Semaphore) -> None:
         self._slots = slots
         self._held = False
+        self._taking = asyncio.Lock()
 
     async def __aenter__(self) -> Place:
         await self.take()
@@ -74,15 +75,18 @@ class Place:
         self.give_back()
 
     async def take(self) -> None:
-        """Wait for a place."""
-        await self._slots.acquire()
-        self._held = True
+        """Wait for a place, unless it is held: a call may ask several things at once."""
+        async with self._taking:
+            if not self._held:
+                await self._slots.acquire()
+                self._held = True
 
-    @contextlib.contextmanager
-    def given_back(self) -> Iterator[None]:
-        """While the body waits, and afterwards."""
+    @contextlib.asynccontextmanager
+    async def given_back(self) -> AsyncIterator[None]:
+        """While the body waits; a body that fails leaves it so."""
         self.give_back()
         yield
+        await self.take()
 
     def give_back(self) -> None:
         """Let another one have it, if it is held."""

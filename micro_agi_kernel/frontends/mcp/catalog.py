@@ -32,7 +32,7 @@ class _Named:
 
     seen: str
     newest: str
-    tools: Mapping[str, tuple[BoundTool, Entry]]
+    tools: Mapping[str, tuple[Tool, Entry]]
 
 
 class Catalog:
@@ -42,7 +42,7 @@ class Catalog:
         self._workspace = workspace
         self._lock = threading.Lock()
         self._named = _Named("", "", {})
-        self._allowed: dict[str, Mapping[str, tuple[BoundTool, Entry]]] = {}
+        self._allowed: dict[str, Mapping[str, tuple[Tool, Entry]]] = {}
 
     def get(self, client: str, name: str) -> Entry | None:
         """The tool of that name, if the actor `client` sees it."""
@@ -51,9 +51,9 @@ class Catalog:
 
     def tools(self, client: str) -> list[Tool]:
         """All that the actor `client` sees, sorted by id."""
-        return [_tool(name, *found) for name, found in self._of(client).items()]
+        return [tool for tool, _ in self._of(client).values()]
 
-    def _of(self, client: str) -> Mapping[str, tuple[BoundTool, Entry]]:
+    def _of(self, client: str) -> Mapping[str, tuple[Tool, Entry]]:
         with self._lock:
             newest = self._workspace.registry.snapshot()
             seen = self._workspace.pin.current(newest)
@@ -67,11 +67,11 @@ class Catalog:
                 self._allowed[client] = {name: found for name, found in may if self._may(client, found[1], newest)}
             return self._allowed[client]
 
-    def _all(self, seen: Snapshot) -> Mapping[str, tuple[BoundTool, Entry]]:
+    def _all(self, seen: Snapshot) -> Mapping[str, tuple[Tool, Entry]]:
         found = seen.find({"meta.type": "tool"})
         entries = {entry.id: entry for entry in found if entry.is_tool and entry.id != LOAD_TOOL}  # for our agent only
         named = unique_names(bind(entry, ListedTool(str(id))) for id, entry in entries.items())
-        return {name: (tool, entries[tool.id]) for name, tool in named.items()}
+        return {name: (_tool(name, tool, entries[tool.id]), entries[tool.id]) for name, tool in named.items()}
 
     def _may(self, client: str, entry: Entry, newest: Snapshot) -> bool:
         """Whether no policy denies the client this tool; what must be asked is asked when it is called."""

@@ -10,10 +10,12 @@ from typing import Any
 from mcp_types import CallToolResult, ContentBlock, EmbeddedResource, ImageContent, TextContent, TextResourceContents
 
 from micro_agi_kernel.agent.results import error_json, failure, outcome_json, to_text
+from micro_agi_kernel.arguments import require_usable
 from micro_agi_kernel.errors import CallError
 from micro_agi_kernel.frontends.output_text import display_text
 from micro_agi_kernel.frontends.text import inert_json, plain
 from micro_agi_kernel.interfaces import MIB, CallOutcome
+from micro_agi_kernel.lua_modules._json_work import BadSchema
 from micro_agi_kernel.outputs import JSON_FORMS, PICTURE_FORMS, TEXT_FORMS
 from micro_agi_kernel.values import Json, Value, head_and_tail
 
@@ -99,11 +101,18 @@ def plain_description(text: str) -> str:
 def plain_schema(schema: Mapping[str, Json]) -> dict[str, Any]:
     """A tool's schema with its words for people made plain.
 
-    What is too long, or hides characters elsewhere, is left out: a call is held to the whole schema all the same.
+    What is too long, hides characters elsewhere or is no schema (a person may commit anything) is left out: a call is
+    held to the whole schema all the same.
     """
     shown = _described(dict(schema))
-    too_long = len(json.dumps(shown, ensure_ascii=False)) > _SCHEMA
-    return {"type": "object"} if too_long or _hides(shown) or not isinstance(shown, dict) else shown
+    text = json.dumps(shown, ensure_ascii=False)
+    if len(text) > _SCHEMA or _hides(shown) or not isinstance(shown, dict):
+        return {"type": "object"}
+    try:
+        require_usable(text)
+    except BadSchema:
+        return {"type": "object"}
+    return shown
 
 
 def _hides(value: Json) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping
 
 from micro_agi_kernel.agent.context import BoundTool
@@ -39,3 +40,5 @@ def _candidates(tool: BoundTool) -> Iterable[str]:
     digest = hashlib.sha256(str(tool.id).encode()).hexdigest()
     yield f"{long[: TOOL_NAME_LENGTH - 17]}_{digest[:16]}"
     yield digest
+    for number in itertools.count(2):  # somebody named tools of theirs after all these
+        yield f"{digest[:40]}_{number}"

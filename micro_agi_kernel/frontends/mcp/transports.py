@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import io
 import logging
+import os
 import socket
+import sys
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import anyio
 import uvicorn
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from micro_agi_kernel.errors import SettingsError
+from micro_agi_kernel.errors import ErrorKind, Refused, SettingsError
 from micro_agi_kernel.frontends.mcp.server import ToolServer
 from micro_agi_kernel.interfaces import MIB
 from micro_agi_kernel.values import is_loopback
@@ -29,6 +34,8 @@ SESSIONS = 256
 BODY = 4 * MIB
 """Bytes of one request."""
 _CONNECTIONS = 512
+HEADERS = 10.0
+"""Seconds for the headers of a request."""
 _SHUTDOWN = 2
 """Seconds for answers under way when the server ends."""
 
@@ -40,12 +47,42 @@ Say = Callable[[str], None]
 async def serve_stdio(workspace: Workspace, name: str, say: Say) -> None:
     """Serve the program at the other end of stdin and stdout until it hangs up; nothing else is written there.
 
-    `name` is what policies call it, "" leaves that to the program.
+    `name` is what policies call it, "" leaves that to the program. Raises OSError when the streams fail,
+    Refused at a line that is too long.
     """
     _show_logs(say)
     server = ToolServer(workspace, name, say)
-    async with server.watching(), stdio_server() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+    try:
+        async with server.watching(), stdio_server(_stdin()) as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+    except BaseExceptionGroup as group:  # of the SDK's tasks
+        raise _of_streams(group) or group from None
+
+
+class _Lines(io.TextIOWrapper):
+    """Lines of a client, none so long that it takes all memory."""
+
+    def readline(self, _: int = -1, /) -> str:  # type: ignore[override]
+        line = super().readline(BODY + 1)
+        if len(line) > BODY:
+            raise Refused(ErrorKind.INVALID, f"the client sent a line of more than {BODY // MIB} MiB")
+        return line
+
+
+def _stdin() -> anyio.AsyncFile[str]:
+    """stdin for us alone, as the SDK has it: what we start finds nothing there."""
+    wire = os.dup(sys.stdin.fileno())  # never closed: a thread may still read it at the end
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdin.fileno())
+    return anyio.wrap_file(_Lines(open(wire, "rb", closefd=False), encoding="utf-8", errors="replace"))
+
+
+def _of_streams(error: BaseException) -> OSError | Refused | None:
+    """What a group of errors holds of the streams, if anything."""
+    if isinstance(error, OSError | Refused):
+        return error
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return next((found for each in inner if (found := _of_streams(each))), None)
 
 
 async def serve_http(workspace: Workspace, name: str, host: str, port: int, token: str | None, say: Say) -> None:
@@ -66,6 +103,7 @@ async def serve_http(workspace: Workspace, name: str, host: str, port: int, toke
     )
     config = uvicorn.Config(
         Guard(app, token, is_local=is_loopback(host)),
+        http=_Timely,
         log_config=None,
         access_log=False,
         ws="none",
@@ -80,7 +118,28 @@ async def serve_http(workspace: Workspace, name: str, host: str, port: int, toke
             await uvicorn.Server(config).serve(sockets=[listening])
 
 
-class _Lines(logging.Handler):
+class _Timely(H11Protocol):
+    """Drops a connection whose request takes too long to begin: uvicorn lets it have one of the places for ever, and
+    the Guard sees it only when all its headers are there."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_headers()
+
+    def on_response_complete(self) -> None:
+        self._await_headers()
+        super().on_response_complete()  # may go on with a request that is there
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._late.cancel()
+
+    def _await_headers(self) -> None:
+        self._late = self.loop.call_later(HEADERS, self.timeout_keep_alive_handler)
+
+
+class _Logs(logging.Handler):
     """Shows what the libraries log as lines of ours: it may hold what a client sent."""
 
     def __init__(self, say: Say) -> None:
@@ -96,7 +155,7 @@ class _Lines(logging.Handler):
 def _show_logs(say: Say) -> None:
     for name in ("mcp", "uvicorn"):
         logger = logging.getLogger(name)
-        logger.handlers = [_Lines(say)]
+        logger.handlers = [_Logs(say)]
         logger.propagate = False
 
 
