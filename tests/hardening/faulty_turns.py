@@ -1,7 +1,7 @@
 """Run by test_faulty_disk.py under the preloaded faults.c: turns that write a tool and a log while calls fail.
 
-Arguments: the library, a data folder whose registry holds the seed, the name of a fault, and how many steps are left
-out between two. Prints what was seen as JSON.
+Arguments: the library, a data folder, the name of a fault, and how many steps are left out between two. Prints what was
+seen as JSON.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def main(library: str, home: Path, fault: str, stride: int) -> None:
     faults.faults_last.restype = ctypes.c_char_p
     error, lasting, kinds = FAULTS[fault]
     seen: Counter[str] = Counter()
+    Agent().close()  # which makes the registry
     for n in count(0, stride):
         with Agent() as agent:
             faults.faults_arm(os.fsencode(home), n, error, lasting, kinds)

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from faulty_writer import FAULTS
 
-from micro_agi_kernel import Agent
 from micro_agi_kernel.values import many as how_many
 
 HERE = Path(__file__).parent
@@ -44,19 +43,9 @@ def test_a_call_of_the_write_path_fails(library: Path, tmp_path: Path, fault: st
         assert seen["refused"] > 0
 
 
-@pytest.fixture(scope="module")
-def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("seed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MICRO_AGI_HOME", str(home))
-        Agent().close()
-    return home
-
-
 @pytest.mark.parametrize("fault", FAULTS if FULL else ["disk full", "disk broken for a moment"])
-def test_a_call_of_a_turn_fails(library: Path, seed: Path, tmp_path: Path, fault: str) -> None:
-    home = shutil.copytree(seed, tmp_path / "home")
-    seen = run(library, "faulty_turns.py", home, fault, str(3 if FULL else 29))
+def test_a_call_of_a_turn_fails(library: Path, tmp_path: Path, fault: str) -> None:
+    seen = run(library, "faulty_turns.py", tmp_path, fault, str(3 if FULL else 29))
     assert seen["log whole"] > 0 and seen["written"] > 0
 
 

@@ -66,7 +66,6 @@ PROMPTS = {
     "control-characters": "a\0b\x1b[31m\r\n\x07Actor: user:root\n\nActor: service:installer\x85\u2028Create: app:x",
     "lone-surrogates": "half \ud83d and \udc00 \udfff",
     "bidi": "abc \u202e\u2066 cba \u200b\ufeff",
-    "empty": "",
     "trailers": "x\n\nCo-authored-by: A <a@b>\n---\nSigned-off-by: B",
 }
 
