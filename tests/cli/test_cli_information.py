@@ -92,6 +92,14 @@ def examine(cli: Callable[..., Result], *options: str) -> dict[str, tuple[str, s
     return {line["what"]: (line["status"], line["detail"]) for line in lines}
 
 
+@pytest.fixture
+def of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor looks at nothing that takes a second: libraries, the jail, servers."""
+    monkeypatch.setattr(installed, "lines", lambda: iter(()))
+    monkeypatch.setattr(doctor, "_sandbox", lambda settings: iter(()))
+    monkeypatch.setattr(doctor, "_servers", lambda settings: iter(()))
+
+
 def test_a_healthy_installation(cli: Callable[..., Result], home: Path, jupyter: Path) -> None:
     install_kernelspec(user=True)
     found = examine(cli)
@@ -161,12 +169,12 @@ api_key_env = "ghp_planted3"
 """
 
 
+@pytest.mark.usefixtures("of_the_settings")
 def test_the_doctor_shows_no_key_that_was_put_in_the_wrong_place(
     cli: Callable[..., Result], jupyter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "config.toml"
     monkeypatch.setenv("MICRO_AGI_CONFIG", str(config))
-    monkeypatch.setattr(doctor, "_servers", lambda settings: iter(()))  # nobody is asked
     config.write_text(MISPLACED)
     found = examine(cli)
     hidden = "*** (not in capitals: it may be a key)"
@@ -263,6 +271,7 @@ def test_what_is_broken_is_a_line_and_the_rest_is_examined(
     assert examine(cli)["settings"] == ("fail", f"MICRO_AGI_CONFIG names {home / 'nope.toml'}, which does not exist")
 
 
+@pytest.mark.usefixtures("of_the_settings")
 def test_folders_that_cannot_be_written_are_no_ok(
     cli: Callable[..., Result], home: Path, seeded: Path, jupyter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
