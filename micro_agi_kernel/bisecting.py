@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -14,7 +13,7 @@ from micro_agi_kernel.lua_entries import FUNCTION_KIND
 from micro_agi_kernel.reaching import ChangeOfReach, reached_by, steps_of
 from micro_agi_kernel.registry import Snapshot
 from micro_agi_kernel.tool_tests import read_tests
-from micro_agi_kernel.values import Json
+from micro_agi_kernel.values import Json, parse_json
 from micro_agi_kernel.workspace import Workspace
 
 MOST_STEPS = 1_000
@@ -65,9 +64,9 @@ def _tests(entry: Entry, wanted: str) -> Sequence[Json]:
     """The tests to run, as JSON. Raises Refused when there are none of that name."""
     if wanted.startswith("{"):
         try:
-            tests: list[Json] = [json.loads(wanted)]
-        except (ValueError, RecursionError) as error:
-            raise Refused(ErrorKind.INVALID, f"the test is no JSON: {error}") from error
+            tests = [parse_json(wanted, "the test is no JSON")]
+        except EntryError as error:
+            raise Refused(ErrorKind.INVALID, str(error)) from error
         read_tests(replace(entry, data={**entry.data, "tests": tests}))
         return tests
     names = [test.name for test in read_tests(entry)]

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from micro_agi_kernel.errors import SettingsError
 from micro_agi_kernel.values import is_loopback, shorten
 
+NAMESPACE = "mcp."
+"""How the namespaces of all servers begin."""
+
 INSTALL = "pip install 'micro-agi-kernel[mcp]'"
 """Brings the library without which there is no MCP."""
 
@@ -50,7 +53,12 @@ class McpServer:
     @property
     def namespace(self) -> str:
         """That of its tools: `mcp.files`."""
-        return f"mcp.{self.name}"
+        return f"{NAMESPACE}{self.name}"
+
+    @property
+    def alias_prefix(self) -> str:
+        """How the model's names of its tools begin: `mcp_files_`."""
+        return f"mcp_{self.name}_"
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from micro_agi_kernel.entries import GENERATED_NAMESPACE, EntryId
 from micro_agi_kernel.errors import EntryError, ErrorKind, Refused
+from micro_agi_kernel.mcp_settings import NAMESPACE
 from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.values import Json, shorten
 
@@ -60,7 +61,7 @@ def need_there(snapshot: Snapshot, id: EntryId, *, tools: bool = False, cell: bo
 def nothing_named(snapshot: Snapshot, said: str, name: str, *, tools: bool = False, cell: bool = False) -> Refused:
     """The line for what there is not, with what has a name like `name`."""
     what = f"there is no {_what(tools)} {shorten(said)}"
-    if cell and said.startswith("mcp."):
+    if cell and said.startswith(NAMESPACE):
         return Refused(ErrorKind.NOT_FOUND, f"{what}; %tools shows those of MCP servers")
     listing = (
         "%registry shows the tools"

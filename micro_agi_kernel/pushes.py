@@ -17,6 +17,7 @@ from micro_agi_kernel.errors import ErrorKind, MicroAgiError, RegistryError
 from micro_agi_kernel.permissions import AGENT_SCOPE, TOOL_SCOPE
 from micro_agi_kernel.registry import Registry, Snapshot
 from micro_agi_kernel.registry.care.history import check_trailers, step_between
+from micro_agi_kernel.registry.layout import BRANCH
 from micro_agi_kernel.registry.message import MAX_PATH, clean
 from micro_agi_kernel.registry.sharing.pushed import (
     commit_problem,
@@ -39,7 +40,6 @@ SECONDS = 120.0
 PUSH_TEST_SECONDS = 80.0
 """For loading and testing what was pushed, within the same, and before the tools that use it have their time."""
 
-_MAIN = "refs/heads/main"
 _NONE = "0" * 40
 
 
@@ -55,7 +55,7 @@ async def check_push(
     main: tuple[str, str] | None = None
     for line in updates:
         old, new, ref = line.rstrip("\n").split(" ", 2)
-        if ref != _MAIN:
+        if ref != BRANCH:
             refused.append(f"{ref}: a registry has one branch, main; no other branch or tag can be here")
         elif new == _NONE:
             refused.append("main: it cannot be removed")

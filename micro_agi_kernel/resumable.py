@@ -80,7 +80,7 @@ FOREIGN = (
 )
 """Before a message that would be obeyed, and that none of ours is."""
 
-STOPPED = json.dumps(
+STOPPED_CALL = json.dumps(
     error_json(CallError(ErrorKind.CANCELED, "stopped in the middle: read the entry to know whether it was written"))
 )
 """For the model, of a call that was stopped or died with its kernel: the log does not have what it read then."""
@@ -149,7 +149,7 @@ def sendable(messages: Iterable[Message | None]) -> Iterator[Message]:
 
 
 def _stopped(calls: dict[str, ToolCall]) -> Iterator[ToolResult]:
-    return (ToolResult(call.id, call.name, STOPPED, ok=False) for call in calls.values())
+    return (ToolResult(call.id, call.name, STOPPED_CALL, ok=False) for call in calls.values())
 
 
 class _StateRead:
@@ -281,7 +281,7 @@ def _result(line: Line) -> ToolResult:
     """What became of a call, about as its model read it."""
     id, name, status = text_of(line, "call_id"), text_of(line, "name"), text_of(line, "status")
     if status == "interrupted":
-        return ToolResult(id, name, STOPPED, ok=False)
+        return ToolResult(id, name, STOPPED_CALL, ok=False)
     return ToolResult(id, name, to_text(line.get("value"), RESULT), ok=status == "ok")
 
 

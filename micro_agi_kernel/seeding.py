@@ -19,11 +19,11 @@ from typing import TypeAlias
 from micro_agi_kernel import __version__
 from micro_agi_kernel.entries import (
     INSTALLER,
-    Action,
     Changeset,
     EntryId,
     FileChange,
     Operation,
+    action_between,
     source_file,
     to_files,
 )
@@ -130,7 +130,7 @@ def _plan(registry: Registry, head: Snapshot, folder: Path, digest: str) -> _Pla
         if now != old:
             kept.append(str(place))
         elif isinstance(place, EntryId):
-            action: Action = "delete" if new == absent else "create" if now == absent else "update"
+            action = action_between(now != absent, new != absent)
             operations.append(Operation(action, place, entries[place].entry if place in entries else None))
         else:
             files.append(pages.get(place, FileChange(place, None)))

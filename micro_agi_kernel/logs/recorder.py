@@ -22,7 +22,7 @@ from micro_agi_kernel.messages import (
 
 
 class Recorder:
-    """A model whose requests and answers go into a log."""
+    """Asks a model, and puts what was sent and answered into a log."""
 
     def __init__(self, model: Model, log: SessionLog, *, summarizes: bool = False) -> None:
         """`summarizes`: it is asked about the conversation, and not by it."""

@@ -1,4 +1,4 @@
-"""The log of a session: a JSON Lines file of all that was asked, answered, run and shown in it.
+"""The file of a session's log, written: JSON Lines, one for each thing that happened.
 
     {"kind": "Session", "format": 1, "version": ..., "session": "20260102T...", "time": "2026-..."}
     {"kind": "Prompt", "cell": 1, "text": "what time is it?", "cell_id": ...}

@@ -138,19 +138,19 @@ def _entry(server: McpServer, tool: ListedByServer, aliases: set[str]) -> Entry:
     said = shorten(clean(tool.description[: 4 * MAX_DESCRIPTION]).strip(), MAX_DESCRIPTION)
     meta: dict[str, Json] = {
         "type": "tool",
-        "llm_alias": _alias(server.name, name, tool.name, aliases),
+        "llm_alias": _alias(server.alias_prefix, name, tool.name, aliases),
         "llm_description": f"[of the MCP server {server.name}] {said or tool.name}",
         "input_schema": schema,
     }
     return Entry(id, _KIND, meta, {"server": server.name, "tool": tool.name})
 
 
-def _alias(server: str, name: str, whole: str, taken: set[str]) -> str:
+def _alias(prefix: str, name: str, whole: str, taken: set[str]) -> str:
     """What the model calls it: another one for each tool, and the same one whenever the server lists the same.
 
     Raises EntryError when a tool before it has that one too.
     """
-    alias = as_tool_name(f"mcp_{server}_{name}")
+    alias = as_tool_name(f"{prefix}{name}")
     if len(alias) > TOOL_NAME_LENGTH or alias in taken:
         alias = f"{alias[: TOOL_NAME_LENGTH - 9]}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
     if alias in taken:

@@ -120,7 +120,7 @@ class McpServers:
         if (found := self.named(said)) is not None:
             return found
         for connection in self._connections.values():
-            if said.startswith((f"{connection.namespace}:", f"mcp_{connection.server.name}_")):
+            if said.startswith((f"{connection.namespace}:", connection.server.alias_prefix)):
                 await asyncio.wait([connection.start()], timeout=START_SECONDS)
                 await connection.list_again()
         return self.named(said)

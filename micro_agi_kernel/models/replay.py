@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
-import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import MicroAgiError, ModelError
 from micro_agi_kernel.events import FileRead, ToolFinished
 from micro_agi_kernel.interfaces import Model
+from micro_agi_kernel.logs.fields import commit_of
 from micro_agi_kernel.logs.turns import Step, Turn, find_log, read_header, read_turns
 from micro_agi_kernel.messages import (
     DIGEST,
@@ -43,7 +43,6 @@ from micro_agi_kernel.values import Json, shorten
 PROVIDER = "micro_agi.replay:provider"
 PREFIX = "replay:"
 
-_COMMIT = re.compile("[0-9a-f]{40}")
 _ANY = object()
 """Stands for the id of any commit."""
 
@@ -245,8 +244,7 @@ def _same(recorded: Json, content: str) -> bool:
 
 
 def _without_commit(table: dict[str, object]) -> dict[str, object]:
-    commit = table.get("commit")
-    return {**table, "commit": _ANY} if isinstance(commit, str) and _COMMIT.fullmatch(commit) else table
+    return {**table, "commit": _ANY} if commit_of(table, "commit") else table
 
 
 def _compact(value: Json) -> str:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from micro_agi_kernel.errors import RegistryError
+from micro_agi_kernel.registry.layout import BRANCH
 from micro_agi_kernel.registry.lock import FOLDER
 from micro_agi_kernel.values import shorten
 
@@ -66,7 +67,7 @@ def make_repository(path: Path) -> None:
     try:
         for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
             (made / folder).mkdir(parents=True)
-        for name, content in (("HEAD", "ref: refs/heads/main\n"), ("config", CONFIG)):
+        for name, content in (("HEAD", f"ref: {BRANCH}\n"), ("config", CONFIG)):
             with (made / name).open("w") as file:
                 file.write(content)
                 file.flush()

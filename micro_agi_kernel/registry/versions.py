@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from micro_agi_kernel.entries import AGENT, Action, EntryId
+from micro_agi_kernel.entries import AGENT, Action, EntryId, action_between
 from micro_agi_kernel.registry.message import clean, parse_message
 from micro_agi_kernel.registry.sidecar import Sidecar
 
@@ -183,7 +183,7 @@ class History:
                 sources = ((before, one[1]), (after, other[1]))
                 files.update(layout.source_path(id) for layout, node in sources if node is not None)
             elif one != other:
-                operations.append(("create" if one[0] is None else "delete" if other[0] is None else "update", id))
+                operations.append((action_between(one[0] is not None, other[0] is not None), id))
         operations.sort(key=itemgetter(1))
         return tuple(operations), tuple(sorted(files))
 

@@ -132,7 +132,7 @@ def test_of_a_named_registry_that_was_not_there_it_is_said_that_it_was_made(
 
 
 @pytest.mark.parametrize("words", [["registry", "init", "--registry", "new.git"], ["registry", "list"]])
-def test_nothing_is_said_of_a_registry_that_is_made_by_name_or_is_the_default_one(
+def test_nothing_is_said_where_init_makes_it_or_it_is_the_default_one(
     cli: Callable[..., Result], words: list[str]
 ) -> None:
     assert cli(*words).stderr == ""

@@ -42,7 +42,7 @@ from micro_agi_kernel.messages import (
 from micro_agi_kernel.models.catalog import ModelSpec, Provider
 from micro_agi_kernel.models.chat_format import request_body
 from micro_agi_kernel.notebook_memory import NotebookMemory, Ran
-from micro_agi_kernel.resumable import FOREIGN, STOPPED, Stood, read_state, sendable
+from micro_agi_kernel.resumable import FOREIGN, STOPPED_CALL, Stood, read_state, sendable
 
 TOLD = SystemMessage("Be helpful.")
 COMMIT = "a" * 40
@@ -107,7 +107,7 @@ def test_the_state_after_a_cell_is_all_of_it(tmp_path: Path) -> None:
         (1, ()),
         (2, (ASKED,)),
         (3, (ASKED, AssistantMessage("I look.", interrupted=True))),
-        (5, (*TALK[:2], ToolResult("call_1", "clock", STOPPED, ok=False))),
+        (5, (*TALK[:2], ToolResult("call_1", "clock", STOPPED_CALL, ok=False))),
         (7, TALK),
         (9, TALK),
         (10, (*TALK, AssistantMessage("Noon.", interrupted=True))),

@@ -8,7 +8,7 @@ from micro_agi_kernel import models as models_room
 from micro_agi_kernel.docs_index import DocsIndex
 from micro_agi_kernel.environment import load_settings, secret
 from micro_agi_kernel.errors import ModelError
-from micro_agi_kernel.frontends.cli.opening import open_at
+from micro_agi_kernel.frontends.cli.opening import open_at, open_told, watched
 from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
 from micro_agi_kernel.host.docs import read_pages
 from micro_agi_kernel.model_choice import models_now
@@ -65,7 +65,7 @@ def show(path: str, registry_path: str | None, as_json: bool) -> None:
 def models(registry_path: str | None, as_json: bool) -> None:
     """List the models, and say which one would run and why."""
     settings = load_settings(registry=registry_path)
-    with open_at(registry_path) as registry:
+    with watched(open_told(settings)) as registry:
         specs, problems, choice = models_now(registry, settings)
     chosen = None if isinstance(choice, ModelError) else choice.spec
     reason = str(choice) if isinstance(choice, ModelError) else choice.reason

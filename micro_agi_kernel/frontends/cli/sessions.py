@@ -80,16 +80,16 @@ def show(id: str, as_json: bool) -> None:
     settings = load_settings()
     path = find_log(settings.sessions, id)
     header = read_header(path)
-    told = _told(path, header.session, settings)
+    read = _turns_of(path, header.session, settings)
     if as_json:
-        turns: list[Json] = [_turn_json(turn) for turn in told]
+        turns: list[Json] = [_turn_json(turn) for turn in read]
         print_json({"id": header.session, "time": header.time, "version": header.version, "turns": turns})
         return
-    for turn in told:
+    for turn in read:
         _show(turn, footer=settings.render.footer, color=settings.render.color)
 
 
-def _told(path: Path, session: str, settings: Settings) -> Iterator[Turn]:
+def _turns_of(path: Path, session: str, settings: Settings) -> Iterator[Turn]:
     """The turns of a log; one that is cut says what it wrote, where there is a registry to ask."""
     from micro_agi_kernel.cut_turns import with_what_was_written
     from micro_agi_kernel.registry import Registry
@@ -151,7 +151,7 @@ def export(id: str, file: Path) -> None:
             else:
                 from micro_agi_kernel.frontends.jupyter.ipynb import as_ipynb
 
-                document = as_ipynb(_told(path, header.session, settings), footer=settings.render.footer)
+                document = as_ipynb(_turns_of(path, header.session, settings), footer=settings.render.footer)
                 target.write(f"{json.dumps(document, ensure_ascii=False, indent=1)}\n".encode())
     except FileExistsError as error:
         raise Refused(ErrorKind.ALREADY_EXISTS, f"{file} is there already: name another file") from error

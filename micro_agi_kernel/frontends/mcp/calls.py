@@ -36,7 +36,7 @@ from micro_agi_kernel.workspace import RegistryTools, Workspace
 AT_ONCE = 16
 """Calls of all clients that run at once."""
 OPEN = 256
-"""Calls that run or wait for their turn; one more is refused."""
+"""Calls that run or wait for a place; one more is refused."""
 PARKED = 32
 """Calls that wait for a person whose client sends its request again; for one more the answer is no."""
 PARKED_OF_ONE = 16

@@ -107,7 +107,7 @@ class HttpRequest:
         request = replace(self, target=target)
         if target.origin != self.target.origin:
             request = replace(request._without(_CREDENTIALS), tls=self.tls.elsewhere(), unix_socket="")
-        if (status in (301, 302) and self.method == "POST") or (status == 303 and self.method not in ("GET", "HEAD")):
+        if (status in (301, 302) and self.method == "POST") or (status == 303 and self.method not in READING):
             content = {name for name, _ in request.headers if name.startswith("content-")}
             request = replace(request._without(content), method="GET", body=None)
         return request
