@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from micro_agi_kernel.mcp_client.watch import Streams
 
 MAX_REQUESTS = 20
-"""HTTP requests that the SDK may make for one message of ours: it reconnects as often as a server has it do so."""
+"""Streams that the SDK may open for one message of ours: it reconnects as often as a server has it do so."""
 
 
 @asynccontextmanager
@@ -103,19 +104,21 @@ def _bounded(below: httpx2.AsyncBaseTransport, watch: Watch) -> httpx2.AsyncBase
 
     class Bounded(httpx2.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            if request.method == "POST":
+            says = request.method == "POST"
+            if not says:
+                watch.requests += 1
+                if watch.requests > MAX_REQUESTS:
+                    return httpx2.Response(405)
+            elif "method" in json.loads(await request.aread()):  # else it is the answer to something that the server asked
                 watch.asked()
-            watch.requests += 1
-            if watch.requests > MAX_REQUESTS:
-                return httpx2.Response(405)
             try:
                 response = await below.handle_async_request(request)
             except httpx2.TransportError as error:
-                if request.method == "POST":  # the SDK goes on without the stream that a GET would open
+                if says:  # the SDK goes on without the stream that a GET would open
                     watch.end(f"cannot be reached: {line(watch.keys, str(error), 300) or type(error).__name__}")
                 raise
-            if response.status_code >= 400:
-                watch.status = response.status_code
+            if says:  # to a GET, 405 is as good an answer as any
+                watch.status = response.status_code if response.status_code >= 400 else 0
             if wrong := _wrong_with(response.headers):
                 await response.aclose()
                 watch.end(wrong)

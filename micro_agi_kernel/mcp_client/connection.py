@@ -141,7 +141,7 @@ class Connection:
         try:  # not call_tool, which holds the answer to a schema of the server's own, however long that takes
             result = await _result(live.client, request)
         except MCPError as error:
-            if error.error.code != _CLOSED:
+            if not _is_closed(error):
                 raise
             why = f"{self.namespace} {live.watch.why or 'ended'} while it was called"
             raise Refused(ErrorKind.UNAVAILABLE, why, retryable=True) from error
@@ -176,7 +176,7 @@ class Connection:
         if not isinstance(error, MCPError):
             return Refused(ErrorKind.UNAVAILABLE, f"{self.namespace} {_said(error, self._keys)}", retryable=True)
         kinds = {_INVALID: ErrorKind.INVALID, _NO_METHOD: ErrorKind.NOT_FOUND}
-        why = _elsewhere(error, self._keys) or f"refused the call: {line(self._keys, error.error.message, 500)}"
+        why = _refusal(error, self._keys, "refused the call", 500)
         return Refused(kinds.get(error.error.code, ErrorKind.UNKNOWN), f"{self.namespace} {why}")
 
     async def _started(self) -> _Live:
@@ -310,10 +310,19 @@ def _callable(client: Client, offer: Offer) -> Offer:
     return Offer(entries, (*offer.left_out, why))
 
 
-def _elsewhere(error: MCPError, keys: Keys) -> str:
-    """What there is to say of a redirect, which the SDK did not follow and advises to; "": it is another error."""
-    said = re.match(r"Redirect to (.*?) not followed", error.error.message, re.S)
-    return f"wants to send us to {line(keys, said[1], 200)}; that redirect is not followed" if said else ""
+def _is_closed(error: MCPError) -> bool:
+    """Whether it is the SDK's word for a connection that ended: a server may have that code for anything."""
+    return error.error.code == _CLOSED and error.error.message == "Connection closed"
+
+
+def _refusal(error: MCPError, keys: Keys, refuses: str, most: int) -> str:
+    """What the server said, or the SDK of it, after the words that it `refuses`."""
+    said = error.error.message
+    if said.startswith(("Failed to parse", "Unexpected content type")):  # with a piece of it, and so of a key
+        return _NOT_OF_IT
+    if redirect := re.match(r"Redirect to (.*?) not followed", said, re.S):  # the SDK advises to follow it
+        return f"wants to send us to {line(keys, redirect[1], 200)}; that redirect is not followed"
+    return f"{refuses}: {line(keys, said, most)}"
 
 
 def _said(error: BaseException, keys: Keys, status: int = 0) -> str:
@@ -330,9 +339,7 @@ def _said(error: BaseException, keys: Keys, status: int = 0) -> str:
     if status:
         return f"answers with HTTP status {status}: check its url"
     if isinstance(error, MCPError):
-        if error.error.code == _CLOSED:
-            return "ended"
-        return _elsewhere(error, keys) or f"refuses: {line(keys, error.error.message, 300)}"
+        return "ended" if _is_closed(error) else _refusal(error, keys, "refuses", 300)
     if isinstance(error, ValidationError):
         return _NOT_OF_IT
     verb = "used" if isinstance(error, RuntimeError) else "reached"

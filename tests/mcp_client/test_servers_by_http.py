@@ -80,6 +80,8 @@ def bad(way: str) -> Iterator[Bad]:
                 info = {"name": "bad", "version": "1"}
                 version = message["params"]["protocolVersion"]
                 self.result(id, {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info})
+            elif method == "tools/list" and site.way == "list_fails":
+                self.error(id, -32603, "no tools today")
             elif method == "tools/list":
                 said = self.headers["Authorization"] if site.way.startswith("echo") else ""
                 tool = {"name": "go", "description": f"Sent {said}", "inputSchema": {"type": "object"}}
@@ -90,7 +92,7 @@ def bad(way: str) -> Iterator[Bad]:
             elif id is None:
                 self.give(b"", 202)
             else:
-                self.give(json.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no"}}).encode())
+                self.error(id, -32601, "no")
 
         do_GET = do_POST = do_DELETE = handle_any
 
@@ -112,6 +114,9 @@ def bad(way: str) -> Iterator[Bad]:
         def result(self, id: object, result: object) -> None:
             self.give(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}).encode())
 
+        def error(self, id: object, code: int, message: str) -> None:
+            self.give(json.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}).encode())
+
         def give(self, body: bytes, status: int = 200, mime: str = "application/json", **headers: str) -> None:
             self.send_response(status)
             given = {"Content-Type": mime, "Content-Length": str(len(body)), "Mcp-Session-Id": "s", **headers}
@@ -120,12 +125,12 @@ def bad(way: str) -> Iterator[Bad]:
             self.end_headers()
             self.wfile.write(body)
 
-        def endless(self, mime: str, piece: bytes) -> None:
+        def endless(self, mime: str, piece: bytes, pause: float = 0) -> None:
             self.send_response(200)
             self.send_header("Content-Type", mime)
             self.send_header("Connection", "close")
             self.end_headers()
-            while not site.stopping.is_set():
+            while not site.stopping.wait(pause):
                 self.wfile.write(piece)
 
         def misbehave(self, id: object) -> None:
@@ -146,6 +151,10 @@ def bad(way: str) -> Iterator[Bad]:
                 case "parts_of_events":
                     log = b'data: {"jsonrpc":"2.0","method":"notifications/message","params":{"data":[%s]}}\n\n'
                     self.endless("text/event-stream", b': "\n' + log % b",".join([b"{}"] * 50_000))
+                case "pings":  # the SDK answers each
+                    log = b'data: {"jsonrpc":"2.0","method":"notifications/message","params":{"data":[%s]}}\n\n'
+                    ping = b'data: {"jsonrpc":"2.0","id":7,"method":"ping"}\n\n'
+                    self.endless("text/event-stream", log % b",".join([b"{}"] * 5_000) + ping, 0.05)
                 case "charset":  # read as bytes, each text ends at its first character, and the next begins at its end
                     parts = f'"a":"\u2200","b":[{",".join(["{}"] * 250_000)}],"c":"\u2200"'
                     answer = f'data: {{"jsonrpc":"2.0","id":1,"result":{{{parts}}}}}\n\n'.encode("utf-16-le")
@@ -163,8 +172,11 @@ def bad(way: str) -> Iterator[Bad]:
                     text = "x" * 1_990 + self.headers["Authorization"]
                     self.result(id, {"content": [{"type": "text", "text": text}], "isError": True})
                 case "echo_refused":
-                    error = {"code": -32603, "message": f"bad {self.headers['Authorization']}"}
-                    self.give(json.dumps({"jsonrpc": "2.0", "id": id, "error": error}).encode())
+                    self.error(id, -32603, f"bad {self.headers['Authorization']}")
+                case "echo_broken":
+                    self.give(f"bad token {self.headers['Authorization']}{' ' * 50}".encode())
+                case "quota":
+                    self.error(id, -32000, "quota used up")
                 case "echo_away":
                     self.give(b"", 307, Location=f"http://127.0.0.2:9/{self.headers['Authorization'][7:]}")
                 case "nonsense":
@@ -200,12 +212,14 @@ WAYS = {
     "events": "said too much",
     "parts": "said more than 200,000 parts",
     "parts_of_events": "said more than 200,000 parts",
+    "pings": "said more than 200,000 parts",
     "charset": "an answer that is not in UTF-8",
     "gzip": "an answer that is compressed, though none was asked for",
     "redirect": "mcp.bad wants to send us to http://127.0.0.1",
     "away": "mcp.bad wants to send us to http://127.0.0.2:9/elsewhere; that redirect is not followed",
     "reconnect": "",
-    "nonsense": "Unexpected content type: text/html",
+    "nonsense": "mcp.bad answers with what is not of the protocol",
+    "quota": "mcp.bad refused the call: quota used up",
 }
 
 
@@ -270,7 +284,14 @@ async def test_a_redirect_is_told_without_advice_to_follow_it() -> None:
     assert line.endswith("x…; that redirect is not followed")
 
 
+async def test_what_a_list_fails_of_is_told_though_there_is_no_stream_to_listen_to() -> None:
+    with bad("list_fails") as site:
+        async with serving(McpServer("bad", url=site.url)) as servers:
+            assert await servers.servers.ready() == ["mcp.bad refuses: no tools today"]
+
+
 ECHOES = {
+    "echo_broken": "mcp.bad answers with what is not of the protocol",
     "echo_failed": "mcp.bad says that it failed: " + "x" * 1_990 + "Bearer ***",
     "echo_refused": "mcp.bad refused the call: bad Bearer ***",
     "echo_away": "mcp.bad wants to send us to http://127.0.0.2:9/***; ",
@@ -279,7 +300,7 @@ ECHOES = {
 
 @pytest.mark.parametrize("way", ["echo", *ECHOES])
 async def test_a_server_that_says_its_key_is_heard_without_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("A_TOKEN", "planted-token")
+    monkeypatch.setenv("A_TOKEN", f"planted-{'token' * 12}-planted")  # so long that pydantic would quote it in pieces
     with bad(way) as site:
         async with serving(McpServer("bad", url=site.url, api_key_env="A_TOKEN")) as servers:
             [line] = await servers.servers.ready()
