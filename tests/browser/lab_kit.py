@@ -58,7 +58,11 @@ def running_lab(
         yield f"http://127.0.0.1:{port}/lab/tree/{{path}}?reset&token={token}"
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:  # it waits for a kernel that is at work
+            server.kill()
+            server.wait()
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:

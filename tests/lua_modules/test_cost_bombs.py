@@ -147,7 +147,7 @@ REFUSED = {
         _LETS.format("[1, 2]", "[a%d, a%d]", "a60"), "1,000,000 elements"
     ),
     "nested lists compared with one another": Bomb(
-        'return expr.eval("len(uniq(map(1..20000, [#])))")', _STEPS, full=True
+        'return expr.eval("let a = map(1..1000, [#]); count(1..100000, [0] in a)")', _STEPS, full=True
     ),
     "a search of a search": Bomb(
         """
