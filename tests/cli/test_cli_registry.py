@@ -59,7 +59,7 @@ def test_a_path_that_holds_something_else_is_one_line(cli: Callable[..., Result]
         "file": "not a registry: file is not a Git repository",
         "folder": "not a registry: folder is not a Git repository",
         "file/below": "cannot make a registry at file/below: ",
-        "dangling": "no registry at dangling: run `micro-agi registry init`",
+        "dangling": "no registry at dangling: run `micro-agi registry init --registry dangling`",
         "work": "not a registry: work is a work tree, not a bare repository",
         "x" * 300: "cannot make a registry at xxx",
         "/dev/null": "not a registry: /dev/null is not a Git repository",

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from micro_agi_kernel import tool_page
+
 Cli = Callable[..., Result]
 
 TOOL = """\
@@ -64,7 +66,7 @@ def test_sharing(cli: Cli, hub: Path) -> None:
     pulled = cli("registry", "pull")
     assert pulled.exit_code == 0 and pulled.stdout.splitlines() == [
         "waits create app:mine: registry.entry outside of app.generated: a person decides",
-        f"  see it: micro-agi registry show app:mine --at {theirs[:12]}",
+        f"  see it: `micro-agi registry show app:mine --at {theirs[:12]}`",
         "taken create app.generated:x",
         "waits create docs/mine.md: outside of app.generated: a person decides",
     ]
@@ -115,3 +117,29 @@ def test_what_cannot_be_done(cli: Cli, hub: Path, tmp_path: Path) -> None:
     offline = cli("registry", "pull")
     assert offline.exit_code == 1 and offline.stderr.startswith("Error: cannot fetch from hub.git: ")
     assert cli("registry", "remote", "--remove").stderr.startswith("no remote: ")
+
+
+def test_what_a_line_says_to_run_is_about_the_registry_that_was_named(cli: Cli, seeded: Path, hub: Path) -> None:
+    def hint(command: str, *words: str) -> None:
+        result = cli(*words, "--registry", "../my own.git")
+        assert f"`micro-agi {command} --registry '../my own.git'`" in result.stdout + result.stderr
+
+    seeded.rename("../my own.git")
+    hint("registry remote ADDRESS", "registry", "remote")
+    hint("registry remote URL", "registry", "push")
+    cli("registry", "remote", str(hub), "--registry", "../my own.git")
+    hint("registry pull", "registry", "pull", "--accept", "all")  # nothing to decide yet
+    hint("registry push", "registry", "pull")
+    cli("registry", "push", "--registry", "../my own.git")
+    theirs = write_by_hand(hub, FILES)
+    hint(f"registry show app:mine --at {theirs[:12]}", "registry", "pull")
+    hint("registry pull --reject app:mine", "registry", "pull")
+    Path("mine.yaml").write_text("version: '1.0'\nnamespace: app.own\nentries: [{name: x, kind: registry.entry}]\n")
+    cli("registry", "import", "mine.yaml", "--registry", "../my own.git")
+    hint("registry pull", "registry", "push")  # first decide
+
+
+def test_so_is_what_the_page_of_a_tool_says(cli: Cli, seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tool_page, "MAX_ROWS", 0)
+    shown = cli("ask", "%tool registry_list", "--registry", str(seeded)).stdout
+    assert f"Older ones: micro-agi registry log app.tools:registry_list --registry {seeded}\n" in shown

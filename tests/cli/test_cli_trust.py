@@ -95,6 +95,8 @@ def test_a_models_server(cli: Callable[..., Result], seeded: Path, monkeypatch: 
         return next(row[4] for row in rows if row[1:2] == ["gpt-5.1"])
 
     assert f"M_KEY may go to {URL}, run `micro-agi registry trust app:gpt-5.1`" in state()
+    named = cli("models", "--registry", str(seeded)).stdout
+    assert f"run `micro-agi registry trust app:gpt-5.1 --registry {seeded}`" in named
     shown = cli("registry", "trust", "gpt-5.1")
     assert shown.stdout == f"trusted: model app:gpt-5.1; M_KEY may go to {URL} (registry {seeded})\n"
     assert "sk-secret" not in shown.stdout and state() == "ready"

@@ -16,8 +16,16 @@ from micro_agi_kernel.errors import MicroAgiError
 from micro_agi_kernel.events import Event, TurnFinished
 from micro_agi_kernel.frontends.cli.asking import at_terminal
 from micro_agi_kernel.frontends.cli.opening import watched
-from micro_agi_kernel.frontends.cli.output import decoded, not_empty, print_json, print_text, registry_option, say
-from micro_agi_kernel.frontends.text import PlainPieces
+from micro_agi_kernel.frontends.cli.output import (
+    about_named,
+    decoded,
+    not_empty,
+    print_json,
+    print_text,
+    registry_option,
+    say,
+)
+from micro_agi_kernel.frontends.text import PlainPieces, Tone
 from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.logs.lines import as_fields
 from micro_agi_kernel.session import open_session
@@ -107,6 +115,12 @@ class ConsoleTranscript(Transcript):
     def close_answer(self) -> None:
         self._write(self._pieces.end())
         self._start_line()
+
+    def show_command(self, markdown: str) -> None:
+        super().show_command(about_named(markdown))
+
+    def say(self, line: str, tone: Tone) -> None:
+        super().say(about_named(line), tone)
 
     def print(self, text: str, *, new_line: bool) -> None:
         if new_line:

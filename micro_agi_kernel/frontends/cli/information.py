@@ -9,7 +9,14 @@ from micro_agi_kernel.docs_index import DocsIndex
 from micro_agi_kernel.environment import load_settings, secret
 from micro_agi_kernel.errors import ModelError
 from micro_agi_kernel.frontends.cli.opening import open_at, open_told, watched
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_table, print_text, registry_option
+from micro_agi_kernel.frontends.cli.output import (
+    about_named,
+    json_option,
+    print_json,
+    print_table,
+    print_text,
+    registry_option,
+)
 from micro_agi_kernel.host.docs import read_pages
 from micro_agi_kernel.model_choice import models_now
 from micro_agi_kernel.values import Json
@@ -88,7 +95,13 @@ def models(registry_path: str | None, as_json: bool) -> None:
         print_table(
             ("", "name", "classes", "window", "state"),
             (
-                ("*" if runs else "", spec.name, ", ".join(spec.classes), f"{spec.window:,}", obstacle or "ready")
+                (
+                    "*" if runs else "",
+                    spec.name,
+                    ", ".join(spec.classes),
+                    f"{spec.window:,}",
+                    about_named(obstacle or "ready"),
+                )
                 for spec, runs, obstacle in rows
             ),
         )

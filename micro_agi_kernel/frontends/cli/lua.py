@@ -24,6 +24,7 @@ from micro_agi_kernel.frontends.cli.output import (
     print_text,
     read_json,
     registry_option,
+    say,
 )
 from micro_agi_kernel.frontends.output_text import OutputText
 from micro_agi_kernel.frontends.question_text import question_text
@@ -122,7 +123,7 @@ def call(id: str, input_text: str | None, registry_path: str | None, as_json: bo
     def tell(event: Event) -> None:
         if isinstance(event, Notice):
             shown.end_line()
-            print_text(event.text, to_stderr=True)
+            say(event.text)
 
     async def work(workspace: Workspace) -> CallOutcome:
         entry = await asyncio.to_thread(named, workspace.registry, id)

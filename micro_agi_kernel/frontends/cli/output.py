@@ -17,8 +17,8 @@ from micro_agi_kernel.values import Json, parse_json
 _NAMED = f"{__name__}.registry"
 """Where the contexts of one run of click keep what --registry says."""
 
-_HINT = re.compile("`micro-agi registry (?:list|show|verify)[^`]*")
-"""What a line says to run, which is about the registry that the line is about."""
+_HINT = re.compile(r"`micro-agi registry [^`\n]+(?=`)")
+"""What a line says to run, about its registry: to trust a project is said only where --registry named none."""
 
 
 def not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -45,7 +45,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 
 def about_named(line: str) -> str:
     """`line`, in which the commands that it says to run name the registry that --registry named."""
-    named = click.get_current_context().meta.get(_NAMED)
+    context = click.get_current_context(silent=True)  # None in a thread that is not the command's
+    named = context.meta.get(_NAMED) if context is not None else None
     return line if named is None else _HINT.sub(lambda hint: f"{hint[0]} --registry {shlex.quote(named)}", line)
 
 
@@ -63,7 +64,7 @@ def print_text(text: str, *, end: bool = True, to_stderr: bool = False) -> None:
 
 def say(line: str) -> None:
     """A line for the person beside the output: on stderr, so that no script takes it for data."""
-    print_text(line, to_stderr=True)
+    print_text(about_named(line), to_stderr=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], nothing: str = "") -> None:

@@ -8,7 +8,6 @@ from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.errors import ErrorKind, Refused
 from micro_agi_kernel.frontends.cli.opening import open_at
 from micro_agi_kernel.frontends.cli.output import (
-    about_named,
     json_option,
     print_json,
     print_table,
@@ -50,7 +49,7 @@ def list_(
         print_table(
             ("id", "kind", "type", "comment"),
             ((str(head.id), head.kind, head.type or "", head.comment) for head in found),
-            about_named("no entries found: `micro-agi registry list` shows all"),
+            "no entries found: `micro-agi registry list` shows all",
         )
     for problem in problems:
         print_text(f"not readable: {problem.path}: {problem.reason}", to_stderr=True)

@@ -11,7 +11,7 @@ import click
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.environment import load_settings
 from micro_agi_kernel.frontends.cli.opening import in_workspace
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
+from micro_agi_kernel.frontends.cli.output import about_named, json_option, print_json, print_text, registry_option, say
 from micro_agi_kernel.interfaces import CallContext, Publisher
 from micro_agi_kernel.naming import named
 from micro_agi_kernel.registry import Registry
@@ -62,7 +62,7 @@ def _go_back(way: _GoBack, rev: str, id: str | None, registry_path: str | None, 
     done = asyncio.run(in_workspace(load_settings(registry=registry_path), work))
     if not as_json:
         for line in done.lines:
-            print_text(line)
+            print_text(about_named(line))
         return
     print_json(
         {
@@ -73,4 +73,4 @@ def _go_back(way: _GoBack, rev: str, id: str | None, registry_path: str | None, 
         }
     )
     for line in done.left if done.published else (done.summary, *done.left):
-        print_text(line, to_stderr=True)
+        say(line)

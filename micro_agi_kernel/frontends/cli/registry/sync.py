@@ -13,7 +13,7 @@ import click
 from micro_agi_kernel.entries import EntryId
 from micro_agi_kernel.environment import git_environment, load_settings
 from micro_agi_kernel.frontends.cli.opening import in_workspace, open_at
-from micro_agi_kernel.frontends.cli.output import json_option, print_json, print_text, registry_option
+from micro_agi_kernel.frontends.cli.output import about_named, json_option, print_json, print_text, registry_option, say
 from micro_agi_kernel.intake import Fate, Item, Wishes
 from micro_agi_kernel.registry.sharing.address import address_of
 from micro_agi_kernel.registry.sharing.remote import Remote
@@ -51,15 +51,15 @@ def pull(accept: tuple[str, ...], reject: tuple[str, ...], registry_path: str | 
         return
     for item in done.items:
         for line in _lines(item, done.theirs or ""):
-            print_text(line)
-    print_text(_summary(done), to_stderr=True)
+            print_text(about_named(line))
+    say(_summary(done))
 
 
 def _lines(item: Item, theirs: str) -> list[str]:
     why = f": {item.why}" if item.why else ""
     lines = [f"{_WORDS[item.fate]} {item.action} {item.subject}{why}"]
     if item.fate in ("waiting", "conflict") and isinstance(item.subject, EntryId) and item.action != "delete":
-        lines.append(f"  see it: micro-agi registry show {item.subject} --at {short_commit(theirs)}")
+        lines.append(f"  see it: `micro-agi registry show {item.subject} --at {short_commit(theirs)}`")
     return lines
 
 
@@ -140,4 +140,4 @@ def remote(address: str | None, remove: bool, registry_path: str | None, as_json
     elif now is not None:
         print_text(now)
     else:
-        print_text("no remote: `micro-agi registry remote ADDRESS` sets it", to_stderr=True)
+        say("no remote: `micro-agi registry remote ADDRESS` sets it")
