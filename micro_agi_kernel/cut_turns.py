@@ -14,6 +14,9 @@ from micro_agi_kernel.logs.turns import Turn
 from micro_agi_kernel.registry import Registry, Version
 from micro_agi_kernel.values import short_commit
 
+OLDER = 1_000
+"""Commits older than a turn that are looked at for its own below them: the clocks of those who write may differ."""
+
 
 def with_what_was_written(turns: Iterable[Turn], session: str, registry: Registry) -> Iterator[Turn]:
     """The turns of `session`; those that are cut end with a Notice of what they wrote to `registry`.
@@ -27,7 +30,7 @@ def with_what_was_written(turns: Iterable[Turn], session: str, registry: Registr
 
 
 def _line(turn: Turn, session: str, registry: Registry) -> str:
-    """What the log does not say itself; "" when it does not even say when the turn began."""
+    """What the log does not say itself; "" when that cannot be told."""
     try:
         since = datetime.fromisoformat(turn.time) - timedelta(seconds=1)  # a commit's time is in whole seconds
     except (ValueError, OverflowError):  # none, or one at the beginning of the calendar
@@ -35,21 +38,25 @@ def _line(turn: Turn, session: str, registry: Registry) -> str:
     if since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
     logged = {event.commit for event in turn.events if isinstance(event, EntryPublished)}
+    commits, are_all = _commits(turn.cell, session, since, registry)
     untold = [
-        f"{short_commit(version.commit)} ({version.subject})"
-        for version in _commits(turn.cell, session, since, registry)
-        if version.commit not in logged
+        f"{short_commit(version.commit)} ({version.subject})" for version in commits if version.commit not in logged
     ]
     if untold:
         return f"the registry has what this cell wrote before the log ended: {', '.join(reversed(untold))}"
-    return f"the registry has no {'other ' if logged else ''}commit of this cell"
+    return f"the registry has no {'other ' if logged else ''}commit of this cell" if are_all else ""
 
 
-def _commits(cell: int, session: str, since: datetime, registry: Registry) -> Iterator[Version]:
-    """Those of the agent that name the cell, newest first."""
+def _commits(cell: int, session: str, since: datetime, registry: Registry) -> tuple[list[Version], bool]:
+    """Those of the agent that name the cell, newest first; and whether there can be no other."""
+    found, older = list[Version](), 0
     for version in registry.versions():
         if version.time < since:
-            return
+            older += 1
+            if older > OLDER:
+                return found, False
+            continue
         said = version.said_by_agent
         if said.get("Session") == session and said.get("Cell", "0") == str(cell):
-            yield version
+            found.append(version)
+    return found, True

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -14,9 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 from model_server import ModelServer, calls, failure, text
 
+from micro_agi_kernel import cut_turns
 from micro_agi_kernel.entries import AGENT, Changeset, Entry, EntryId, Operation
 from micro_agi_kernel.frontends.cli.main import main
-from micro_agi_kernel.registry import CommitMessage, Person, Registry
+from micro_agi_kernel.registry import CommitMessage, Person, Registry, commits
 
 Cli = Callable[..., Result]
 PROMPTS = ("what is there?", "and *now*?")
@@ -120,6 +122,28 @@ def test_a_session_that_was_killed_says_what_it_wrote(cli: Cli, seeded: Path, tm
     lines.append({"kind": "EntryPublished", "commit": made.commit, "subject": made.subject, "operations": []})
     path.write_text("\n".join(map(json.dumps, lines)))
     assert "note: the registry has no other commit of this cell" in cli("sessions", "show", str(path)).stdout
+
+
+def test_what_a_killed_session_wrote_is_found_below_a_commit_of_a_slow_clock(
+    cli: Cli, seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "killed.jsonl"
+    lines = [
+        {"kind": "Session", "format": 1, "session": "s1", "time": "2026-01-02T03:04:05+00:00"},
+        {"kind": "Prompt", "cell": 3, "text": "make it", "time": f"{datetime.now(UTC).isoformat()}"},
+        {"kind": "ToolStarted", "call_id": "c", "name": "create_tool", "arguments": "{}"},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    with Registry.open(seeded) as registry:
+        for cell, time in ((3, datetime.now(UTC)), (0, datetime(2020, 1, 1, tzinfo=UTC))):
+            entry = Entry(EntryId("app.generated", f"made_{cell}"), "library.lua", {}, {"source": "return 1"})
+            message, ann = CommitMessage(AGENT, session="s1", cell=cell), Person("Ann", "ann@example.com")
+            changeset = Changeset((Operation("create", entry.id, entry),))
+            monkeypatch.setattr(commits, "time", SimpleNamespace(time=time.timestamp))
+            registry.commit(changeset, message, author=ann, committer=ann, base=registry.snapshot())
+    assert "before the log ended: " in cli("sessions", "show", str(path)).stdout
+    monkeypatch.setattr(cut_turns, "OLDER", 0)
+    assert "note: " not in cli("sessions", "show", str(path)).stdout, "there may be one below"
 
 
 @pytest.mark.parametrize(
