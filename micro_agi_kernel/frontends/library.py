@@ -185,7 +185,7 @@ class RegistryView:
     @property
     def path(self) -> Path:
         """Where the bare repository lies."""
-        return self._thread.session.workspace.registry.path
+        return self._open().path
 
     @property
     def head(self) -> str:

@@ -238,11 +238,13 @@ def test_one_thing_at_a_time_and_closing_ends_it(opened: Open) -> None:
         for busy in (lambda: agent.ask("me too"), lambda: agent.call("registry_list")):
             with pytest.raises(MicroAgiError, match="the agent is busy"):
                 busy()
-        assert agent.registry.tools()
+        registry = agent.registry
+        assert registry.tools() and registry.path.is_dir()
         agent.close()
         other.join(SECONDS)
     assert ends == ["this was stopped: the agent is closed"]
-    for closed in (lambda: agent.ask("x"), lambda: agent.call("registry_list"), lambda: agent.registry):
+    ways = (lambda: agent.ask("x"), lambda: agent.call("registry_list"), lambda: agent.registry)
+    for closed in (*ways, lambda: registry.path, registry.tools):
         with pytest.raises(MicroAgiError, match="this agent is closed"):
             closed()
     agent.close()
