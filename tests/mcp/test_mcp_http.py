@@ -234,6 +234,30 @@ async def test_who_never_finishes_a_request_s_headers_is_dropped(home: Path) -> 
         assert "Traceback" not in server.end()
 
 
+async def test_who_never_finishes_a_request_s_body_is_dropped(home: Path) -> None:
+    hurry = "from micro_agi_kernel.frontends.mcp import transports; transports.WHOLE = 1"
+    server = HttpServer(home, "--token-env", "TOKEN_OF_TEST", program=[sys.executable, "-c", f"{hurry}; {MAIN}", "mcp"])
+    url = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+
+    async def drip() -> None:
+        while True:
+            writer.write(b" ")
+            await asyncio.sleep(0.1)
+
+    head = f"POST /mcp HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {TOKEN}\r\n"
+    head += "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
+    try:
+        writer.write(f"{head}Content-Length: 100000\r\n\r\n".encode())
+        dripping = asyncio.create_task(drip())
+        async with asyncio.timeout(SECONDS):
+            assert await asyncio.gather(reader.read(), return_exceptions=True)
+        dripping.cancel()
+        writer.close()
+    finally:
+        assert "Traceback" not in server.end()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine")
 async def test_another_address_of_this_machine_is_guarded_as_its_first(home: Path) -> None:
     server = HttpServer(home, "--host", "127.0.0.2")

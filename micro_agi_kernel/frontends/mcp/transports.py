@@ -17,6 +17,7 @@ import uvicorn
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -36,6 +37,8 @@ BODY = 4 * MIB
 _CONNECTIONS = 512
 HEADERS = 10.0
 """Seconds for the headers of a request."""
+WHOLE = 60.0
+"""Seconds for its body from then on."""
 _SHUTDOWN = 2
 """Seconds for answers under way when the server ends."""
 
@@ -119,21 +122,32 @@ async def serve_http(workspace: Workspace, name: str, host: str, port: int, toke
 
 
 class _Timely(H11Protocol):
-    """Drops a connection whose request takes too long to begin: uvicorn lets it have one of the places for ever, and
+    """Drops a connection whose request takes too long to come: uvicorn lets it have one of the places for ever, and
     the Guard sees it only when all its headers are there."""
+
+    _late: asyncio.TimerHandle
+    _receiving: object = None
+    """The cycle of the request whose body has its time already."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._await_headers()
 
     def on_response_complete(self) -> None:
+        self._late.cancel()
         self._await_headers()
         super().on_response_complete()  # may go on with a request that is there
 
     def handle_events(self) -> None:
         super().handle_events()
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is None or self.cycle.response_complete:
+            return
+        if not self.cycle.more_body:
             self._late.cancel()
+        elif self.cycle is not self._receiving:
+            self._receiving = self.cycle
+            self._late.cancel()
+            self._late = self.loop.call_later(WHOLE, self.transport.close)
 
     def _await_headers(self) -> None:
         self._late = self.loop.call_later(HEADERS, self.timeout_keep_alive_handler)
@@ -147,8 +161,9 @@ class _Logs(logging.Handler):
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
-        if not cancelled:  # a stream that was open when the server was told to end
+        error = record.exc_info[1] if record.exc_info is not None else None
+        # A stream that was open when the server was told to end, and a request whose body did not come whole.
+        if not isinstance(error, asyncio.CancelledError | ClientDisconnect):
             self._say(self.format(record))
 
 
