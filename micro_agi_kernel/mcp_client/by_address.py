@@ -109,9 +109,7 @@ def _bounded(below: httpx2.AsyncBaseTransport, watch: Watch) -> httpx2.AsyncBase
                 watch.requests += 1
                 if watch.requests > MAX_REQUESTS:
                     return httpx2.Response(405)
-            elif "method" in json.loads(
-                await request.aread()
-            ):  # else it answers the server
+            elif "method" in json.loads(await request.aread()):  # else it answers the server
                 watch.asked()
             try:
                 response = await below.handle_async_request(request)
