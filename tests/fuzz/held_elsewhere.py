@@ -46,6 +46,7 @@ NOT_LISTED: dict[str, str] = {
     "frontends/jupyter/ipynb.py": "our own files",
     "frontends/jupyter/spec.py": "our own files",
     "host/http/exchange.py": "gives the bytes that host/http/answer.py reads",
+    "mcp_client/by_address.py": "our own messages, as the SDK wrote them",
     "mcp_client/by_program.py": "tests/mcp_client/test_hostile_servers.py: whatever a program says",
     "models/demo.py": "what the tools of the agent gave: text where it is no JSON",
     "registry/care/damage.py": "as registry/objects.py",
