@@ -94,15 +94,20 @@ def test_what_commands_answered_is_shown_as_it_was(cli: Cli, seeded: Path) -> No
     assert second["text/plain"] in live
 
 
-def test_a_session_that_was_killed_says_what_it_wrote(cli: Cli, seeded: Path, tmp_path: Path) -> None:
-    """The log ends within a call of create_tool: only the registry knows what became of it."""
-    path = tmp_path / "killed.jsonl"
+def killed_log(folder: Path) -> Path:
+    """A log that ends within a call of create_tool: only the registry knows what became of it."""
     lines = [
         {"kind": "Session", "format": 1, "session": "s1", "time": "2026-01-02T03:04:05+00:00"},
         {"kind": "Prompt", "cell": 3, "text": "make it", "time": f"{datetime.now(UTC).isoformat()}"},
         {"kind": "ToolStarted", "call_id": "c", "name": "create_tool", "arguments": "{}"},
     ]
-    path.write_text("\n".join(map(json.dumps, lines)))
+    path = folder / "killed.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return path
+
+
+def test_a_session_that_was_killed_says_what_it_wrote(cli: Cli, seeded: Path, tmp_path: Path) -> None:
+    path = killed_log(tmp_path)
     no = "  note: the registry has no commit of this cell\nCut: the log ends here\n"
     assert cli("sessions", "show", str(path)).stdout.endswith(no)
     with Registry.open(seeded) as registry:
@@ -119,21 +124,15 @@ def test_a_session_that_was_killed_says_what_it_wrote(cli: Cli, seeded: Path, tm
     assert turn["status"] == "cut" and turn["events"][-1] == {"event": "Notice", "text": said}
     assert cli("sessions", "export", str(path), "killed.ipynb").exit_code == 0
     assert made.commit[:12] in Path("killed.ipynb").read_text()
-    lines.append({"kind": "EntryPublished", "commit": made.commit, "subject": made.subject, "operations": []})
-    path.write_text("\n".join(map(json.dumps, lines)))
+    published = {"kind": "EntryPublished", "commit": made.commit, "subject": made.subject, "operations": []}
+    path.write_text(f"{path.read_text()}{json.dumps(published)}")
     assert "note: the registry has no other commit of this cell" in cli("sessions", "show", str(path)).stdout
 
 
 def test_what_a_killed_session_wrote_is_found_below_a_commit_of_a_slow_clock(
     cli: Cli, seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "killed.jsonl"
-    lines = [
-        {"kind": "Session", "format": 1, "session": "s1", "time": "2026-01-02T03:04:05+00:00"},
-        {"kind": "Prompt", "cell": 3, "text": "make it", "time": f"{datetime.now(UTC).isoformat()}"},
-        {"kind": "ToolStarted", "call_id": "c", "name": "create_tool", "arguments": "{}"},
-    ]
-    path.write_text("\n".join(map(json.dumps, lines)))
+    path = killed_log(tmp_path)
     with Registry.open(seeded) as registry:
         for cell, time in ((3, datetime.now(UTC)), (0, datetime(2020, 1, 1, tzinfo=UTC))):
             entry = Entry(EntryId("app.generated", f"made_{cell}"), "library.lua", {}, {"source": "return 1"})

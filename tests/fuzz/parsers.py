@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from markup_check import check_markup
 from parser_words import (
     CELL_WORDS,
     GIT_WORDS,
@@ -186,41 +185,14 @@ def _markdown(text: str) -> None:
     assert "\x1b" not in plain(markdown_as_text(text))
 
 
-class _Markup(HTMLParser):
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        assert tag not in (
-            "script",
-            "style",
-            "iframe",
-            "object",
-            "embed",
-            "foreignobject",
-            "base",
-            "meta",
-            "link",
-            "form",
-        )
-        for name, value in attributes:
-            assert not name.startswith("on") and name not in ("srcdoc", "action", "formaction"), (tag, name)
-            if name in ("href", "src", "xlink:href"):
-                assert re.match(r"#|https?:|mailto:|data:image/(png|jpeg);", value or ""), value
-
-
-def _check_markup(made: str) -> None:
-    """Nothing in it runs or loads; what only looks so, as escaped text, may stand there."""
-    parser = _Markup()
-    parser.feed(made)
-    parser.close()
-
-
 def _html(text: str) -> None:
     made = safe_html(text)
-    _check_markup(made)
+    check_markup(made)
     assert len(made) <= 1_000 + 60 * len(text)
 
 
 def _svg(text: str) -> None:
-    _check_markup(safe_svg(text))
+    check_markup(safe_svg(text))
 
 
 def _tree(text: str) -> None:

@@ -30,6 +30,7 @@ from micro_agi_kernel.frontends.transcript import Transcript
 from micro_agi_kernel.logs.lines import as_fields
 from micro_agi_kernel.session import open_session
 from micro_agi_kernel.settings import Settings
+from micro_agi_kernel.values import many
 from micro_agi_kernel.workspace import made_by_name
 
 
@@ -46,7 +47,7 @@ def ask(texts: tuple[str, ...], model: str | None, registry_path: str | None, as
     settings = load_settings(model=model, registry=registry_path)
     end, left = asyncio.run(_converse(settings, [_prompt(text) for text in texts], as_json))
     if end.status != "ok":
-        more = f"; {left} text{'s were' if left > 1 else ' was'} not asked" if left else ""
+        more = f"; {many(left, 'text')} {'was' if left == 1 else 'were'} not asked" if left else ""
         raise MicroAgiError(f"{end.error or end.status}{more}")
 
 
